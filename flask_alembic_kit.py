@@ -1,0 +1,130 @@
+"""Checks the answers while cookiecutter asks, before anything is made of them.
+
+This is a local extension of cookiecutter, loaded by ``_extensions`` in ``cookiecutter.json``, and
+not a pre_gen_project hook: by the time that hook runs, cookiecutter has made the project's folder,
+wherever the answer pointed.
+
+https://cookiecutter.readthedocs.io/en/stable/advanced/local_extensions.html
+"""
+
+import json
+import keyword
+import re
+import sys
+from pathlib import Path
+
+from cookiecutter.exceptions import FailedHookException
+from jinja2 import Environment
+from jinja2.ext import Extension
+
+# A generated project installs these (each as distribution and as module), directly or not.
+DEPENDENCIES = frozenset(
+    """
+    alembic ast_serialize blinker click colorama dotenv exceptiongroup flask flask_sqlalchemy
+    greenlet iniconfig itsdangerous jinja2 librt mako markupsafe mypy mypy_extensions mypyc packaging
+    pathspec pluggy py pygments pytest python_dotenv ruff sqlalchemy tomli typing_extensions tzdata
+    werkzeug
+    distutils hatchling pip pkg_resources setuptools uv wheel
+    """.split()
+)
+# A generated project has, or gets, these at its top level or on its import path.
+TAKEN = frozenset(
+    """
+    build conftest dist env instance migrations sitecustomize site_packages test_app
+    test_migrations tests usercustomize venv
+    """.split()
+)
+WINDOWS_DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
+LONGEST_PROJECT = 100
+LONGEST_PACKAGE = 50  # longer ones would need other line breaks in what is generated
+
+COOKIECUTTER_JSON = Path(__file__).with_name("cookiecutter.json").read_text(encoding="utf-8")
+TEMPLATED_NAME = re.compile(r"\{\{cookiecutter\.(project|package)\}\}")
+
+
+# The cookiecutter command prints this exception as one line, without a traceback.
+class RefusedAnswer(FailedHookException):
+    """An answer that will not do; its message is one line with an example that would."""
+
+    def __init__(self, question: str, answer: object, reason: str, example: str) -> None:
+        shown = repr(answer)
+        if len(shown) > 80:
+            shown = shown[:80] + "..."
+        super().__init__(f"{question}={shown} {reason}; {example} would do.")
+
+
+def check_project(answer: object) -> str:
+    """Return the name of the project if it will do for a folder and for a distribution.
+
+    The rule for a distribution's name is from
+    https://packaging.python.org/en/latest/specifications/name-normalization/
+
+    :raises RefusedAnswer: if it will not
+    """
+
+    def refuse(reason: str) -> RefusedAnswer:
+        return RefusedAnswer("project", answer, reason, "my-shop")
+
+    if not isinstance(answer, str) or not re.fullmatch(
+        r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?", answer
+    ):
+        raise refuse("is not a name made of ASCII letters, digits and single '-', '_' or '.' inside")
+    if len(answer) > LONGEST_PROJECT:
+        raise refuse(f"has more than {LONGEST_PROJECT} characters")
+    if WINDOWS_DEVICES.fullmatch(answer):
+        raise refuse("is the name of a device on Windows")
+    if re.sub(r"[-_.]+", "_", answer).lower() in DEPENDENCIES:
+        raise refuse("is the name of a package that the project itself installs")
+    return answer
+
+
+def check_package(answer: object) -> str:
+    """Return the name of the package if it can be imported and hides no other module.
+
+    :raises RefusedAnswer: if it cannot, or does
+    """
+
+    def refuse(reason: str) -> RefusedAnswer:
+        return RefusedAnswer("package", answer, reason, "my_shop")
+
+    if not isinstance(answer, str) or not re.fullmatch(r"[a-z][a-z0-9_]*", answer):
+        raise refuse("is not lower-case ASCII letters, digits and '_', with a letter first")
+    if len(answer) > LONGEST_PACKAGE:
+        raise refuse(f"has more than {LONGEST_PACKAGE} characters")
+    if keyword.iskeyword(answer):
+        raise refuse("is a keyword of Python")
+    if WINDOWS_DEVICES.fullmatch(answer):
+        raise refuse("is the name of a device on Windows")
+    if answer in sys.stdlib_module_names:
+        raise refuse("is the name of a module of Python's standard library")
+    if answer in DEPENDENCIES:
+        raise refuse("is the name of a package that the project itself installs")
+    if answer in TAKEN:
+        raise refuse("is a name that the project needs for something else")
+    return answer
+
+
+class Answers(Extension):
+    """Adds the two checks as filters, and lets no answer be run as a template.
+
+    ``cookiecutter.json`` keeps the results in lists because the command line can replace a list
+    only by one of its own items, so that no check can be switched off from there.
+    """
+
+    def __init__(self, environment: Environment) -> None:
+        super().__init__(environment)
+        environment.filters["check_project"] = check_project
+        environment.filters["check_package"] = check_package
+
+    def preprocess(self, source: str, name: str | None, filename: str | None = None) -> str:
+        """Refuse a template that is neither a file of the kit nor in ``cookiecutter.json``.
+
+        Cookiecutter renders the answers that it gets from the command line.
+        """
+        if (
+            name is None
+            and re.search(r"\{[{%#]", TEMPLATED_NAME.sub("", source))
+            and json.dumps(source) not in COOKIECUTTER_JSON
+        ):
+            raise RefusedAnswer("answer", source, "is a template", "project=my-shop")
+        return source

@@ -1,0 +1,71 @@
+"""What Alembic migrates, and how: this file is yours to edit.
+
+Alembic runs it for every command that needs the models or the database.
+https://alembic.sqlalchemy.org/en/latest/api/runtime.html
+"""
+
+from logging.config import fileConfig
+from typing import Any
+
+from alembic import context
+from flask import current_app, has_app_context
+
+from {{ cookiecutter.package }} import create_app
+from {{ cookiecutter.package }}.db import db
+from {{ cookiecutter.package }}.migrations import autogenerate
+
+config = context.config
+
+# What autogenerate compares the database with: one MetaData or a list of several.
+target_metadata = db.metadata
+
+# Tables that belong to somebody else: autogenerate leaves them alone.
+IGNORED_TABLES = {"spatial_ref_sys"}
+
+
+def include_object(item: object, name: str | None, kind: str, *_: object) -> bool:
+    """Say whether autogenerate looks at a table, column, index or constraint."""
+    return not (kind == "table" and name in IGNORED_TABLES)
+
+
+def options(dialect: str) -> dict[str, Any]:
+    """Return what is passed to ``context.configure()``, under the app's ``ALEMBIC_CONTEXT``."""
+    return {
+        "target_metadata": target_metadata,
+        "include_object": include_object,
+        "process_revision_directives": autogenerate.process_revision_directives,
+        "compare_server_default": True,
+        "render_as_batch": dialect == "sqlite",  # its ALTER TABLE can do little
+        **current_app.config.get("ALEMBIC_CONTEXT", {}),
+    }
+
+
+def run_migrations_offline() -> None:
+    """Write the SQL (``--sql``) without connecting."""
+    context.configure(
+        url=db.engine.url,
+        literal_binds=True,
+        dialect_opts={"paramstyle": "named"},
+        **options(db.engine.dialect.name),
+    )
+    with context.begin_transaction():
+        context.run_migrations()
+
+
+def run_migrations_online() -> None:
+    """Migrate through the app's own engine."""
+    with db.engine.connect() as connection:
+        context.configure(connection=connection, **options(connection.dialect.name))
+        with context.begin_transaction():
+            context.run_migrations()
+
+
+run_migrations = run_migrations_offline if context.is_offline_mode() else run_migrations_online
+
+if has_app_context():  # `flask db`, a test or a script migrates its own app
+    run_migrations()
+else:
+    if config.cmd_opts and config.config_file_name:  # the `alembic` command
+        fileConfig(config.config_file_name, disable_existing_loggers=False)
+    with create_app().app_context():
+        run_migrations()

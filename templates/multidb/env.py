@@ -1,0 +1,104 @@
+"""What Alembic migrates, and how: this file is yours to edit.
+
+Alembic runs it for every command that needs the models or the databases.
+https://alembic.sqlalchemy.org/en/latest/api/runtime.html
+"""
+
+import logging
+from contextlib import ExitStack
+from io import StringIO
+from logging.config import fileConfig
+from pathlib import Path
+from typing import Any
+
+from alembic import context
+from alembic.util import CommandError
+from flask import current_app, has_app_context
+from sqlalchemy import Engine
+
+from {{ cookiecutter.package }} import create_app
+from {{ cookiecutter.package }}.db import db
+from {{ cookiecutter.package }}.migrations import autogenerate
+
+config = context.config
+logger = logging.getLogger("alembic.env")
+
+# Databases that the app only reads: they are not migrated.
+READ_ONLY: set[str] = set()
+
+# Tables that belong to somebody else: autogenerate leaves them alone.
+IGNORED_TABLES = {"spatial_ref_sys"}
+
+
+def databases() -> dict[str, Engine]:
+    """Return the app's engines by name: all, or those that ``-x database=NAME`` names."""
+    engines = {name or "default": engine for name, engine in db.engines.items()}
+    arguments = [argument.partition("=") for argument in context.get_x_argument()]
+    chosen = {name for key, _, name in arguments if key == "database"} or {*engines} - READ_ONLY
+    if unknown := chosen - {*engines}:
+        raise CommandError(f"No database {', '.join(unknown)}: there is {', '.join(engines)}.")
+    return {name: engine for name, engine in engines.items() if name in chosen}
+
+
+def include_object(item: object, name: str | None, kind: str, *_: object) -> bool:
+    """Say whether autogenerate looks at a table, column, index or constraint."""
+    return not (kind == "table" and name in IGNORED_TABLES)
+
+
+def options(name: str, dialect: str) -> dict[str, Any]:
+    """Return what is passed to ``context.configure()``, under the app's ``ALEMBIC_CONTEXT``."""
+    metadatas = {key or "default": metadata for key, metadata in db.metadatas.items()}
+    return {
+        "database": name,
+        "target_metadata": metadatas[name],  # one MetaData or a list of several
+        "upgrade_token": f"{name}_upgrades",
+        "downgrade_token": f"{name}_downgrades",
+        "template_args": {"databases": [*databases()]},
+        "include_object": include_object,
+        "process_revision_directives": autogenerate.process_revision_directives,
+        "compare_server_default": True,
+        "render_as_batch": dialect == "sqlite",  # its ALTER TABLE can do little
+        **current_app.config.get("ALEMBIC_CONTEXT", {}),
+    }
+
+
+def run_migrations_offline() -> None:
+    """Write the SQL (``--sql``) without connecting, one file ``NAME.sql`` a database."""
+    scripts: dict[str, StringIO] = {}
+    for name, engine in databases().items():
+        context.configure(
+            url=engine.url,
+            literal_binds=True,
+            dialect_opts={"paramstyle": "named"},
+            output_buffer=scripts.setdefault(name, StringIO()),
+            **options(name, engine.dialect.name),
+        )
+        with context.begin_transaction():
+            context.run_migrations(engine_name=name)
+    for name, script in scripts.items():
+        logger.info("Writing %s.sql", name)
+        Path(f"{name}.sql").write_text(script.getvalue(), encoding="utf-8")
+
+
+def run_migrations_online() -> None:
+    """Migrate through the app's own engines; commit only when all databases are done."""
+    with ExitStack() as stack:
+        connections = {
+            name: stack.enter_context(engine.connect()) for name, engine in databases().items()
+        }
+        for name, connection in connections.items():
+            logger.info("Migrating database %s", name)
+            context.configure(connection=connection, **options(name, connection.dialect.name))
+            stack.enter_context(context.begin_transaction())
+            context.run_migrations(engine_name=name)
+
+
+run_migrations = run_migrations_offline if context.is_offline_mode() else run_migrations_online
+
+if has_app_context():  # `flask db`, a test or a script migrates its own app
+    run_migrations()
+else:
+    if config.cmd_opts and config.config_file_name:  # the `alembic` command
+        fileConfig(config.config_file_name, disable_existing_loggers=False)
+    with create_app().app_context():
+        run_migrations()

@@ -1,0 +1,33 @@
+"""The views."""
+
+from typing import Any
+
+from flask import Blueprint, request
+from sqlalchemy import select
+
+from .db import db
+from .models import Post, User
+
+bp = Blueprint("views", __name__)
+
+
+@bp.get("/")
+def index() -> list[dict[str, Any]]:
+    """List the posts."""
+    posts = db.session.scalars(select(Post).order_by(Post.id)).all()
+    authors = select(User).where(User.id.in_({post.author_id for post in posts}))
+    names = {author.id: author.name for author in db.session.scalars(authors)}
+    return [{"id": post.id, "title": post.title, "author": names[post.author_id]} for post in posts]
+
+
+@bp.post("/")
+def create() -> tuple[dict[str, Any], int]:
+    """Store a post: ``{"title": "...", "author": "..."}``."""
+    title, name = str(request.json["title"]), str(request.json["author"])
+    author = db.session.scalar(select(User).where(User.name == name)) or User(name=name)
+    db.session.add(author)
+    db.session.flush()  # gives a new author an id
+    post = Post(title=title, author_id=author.id)
+    db.session.add(post)
+    db.session.commit()
+    return {"id": post.id, "title": title, "author": name}, 201

@@ -1,0 +1,39 @@
+"""The migrations, from an empty database."""
+
+from pathlib import Path
+
+import pytest
+from alembic import command
+from alembic.script import ScriptDirectory
+from flask import Flask
+
+from {{ cookiecutter.package }}.migrations import alembic_config
+
+
+def test_there_is_one_head() -> None:
+    assert len(ScriptDirectory.from_config(alembic_config()).get_heads()) == 1
+
+
+def test_migrations_make_what_the_models_say(empty_app: Flask) -> None:
+    with empty_app.app_context():
+        command.upgrade(alembic_config(), "head")
+        command.check(alembic_config())
+
+
+def test_every_revision_goes_up_and_down_and_up_again(empty_app: Flask) -> None:
+    config = alembic_config()
+    revisions = list(ScriptDirectory.from_config(config).walk_revisions())
+    with empty_app.app_context():
+        for revision in reversed(revisions):
+            command.upgrade(config, revision.revision)
+            command.downgrade(config, "-1")
+            command.upgrade(config, revision.revision)
+
+
+def test_the_sql_can_be_written_without_a_database(
+    empty_app: Flask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)  # several databases are written to files there
+    with empty_app.app_context():
+        command.upgrade(alembic_config(), "head", sql=True)
+        command.downgrade(alembic_config(), "head:base", sql=True)

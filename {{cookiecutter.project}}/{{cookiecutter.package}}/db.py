@@ -1,0 +1,1 @@
+{% include 'flask-sqlalchemy/' ~ cookiecutter.variant ~ '/db.py' -%}

@@ -1,0 +1,37 @@
+"""What ``alembic check`` and ``alembic revision`` do here beyond Alembic's own; used by env.py."""
+
+import logging
+from typing import Any
+
+from alembic.operations.ops import MigrationScript
+from alembic.runtime.migration import MigrationContext
+from alembic.util import CommandError, to_list
+
+logger = logging.getLogger("alembic.env")
+
+
+def process_revision_directives(
+    migration: MigrationContext, revision: Any, directives: list[MigrationScript]
+) -> None:
+    """Refuse to compare with models that nobody imported, and write no empty revision.
+
+    Alembic calls this once a database:
+    https://alembic.sqlalchemy.org/en/latest/cookbook.html#don-t-generate-empty-migrations-with-autogenerate
+
+    :raises CommandError: if the metadata has no table, which would drop every table there is
+    """
+    command = migration.config.cmd_opts if migration.config else None
+    if not getattr(command, "autogenerate", True):
+        return  # a revision that somebody writes by hand
+
+    if not any(metadata.tables for metadata in to_list(migration.opts["target_metadata"])):
+        name = migration.opts.get("database", "default")
+        where = "{{ cookiecutter.package }}/__init__.py"
+        raise CommandError(f"The database {name!r} has no model: import its models in {where}.")
+
+    databases = migration.opts["template_args"].get("databases", ["default"])
+    changes = directives[0].upgrade_ops_list
+    is_last = len(changes) == len(databases)
+    if hasattr(command, "autogenerate") and is_last and all(ops.is_empty() for ops in changes):
+        directives.clear()
+        logger.info("No changes in schema detected.")

@@ -1,0 +1,1 @@
+{% include cookiecutter.variant ~ '/env.py' -%}

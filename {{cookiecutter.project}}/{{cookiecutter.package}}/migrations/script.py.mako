@@ -1,0 +1,1 @@
+{% include cookiecutter.variant ~ '/script.py.mako' -%}

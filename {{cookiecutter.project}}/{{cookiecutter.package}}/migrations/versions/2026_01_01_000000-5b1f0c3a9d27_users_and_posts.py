@@ -1,0 +1,1 @@
+{% include cookiecutter.variant ~ '/first_revision.py' -%}
