@@ -11,6 +11,7 @@ import json
 import keyword
 import re
 import sys
+from functools import partial
 from pathlib import Path
 
 from cookiecutter.exceptions import FailedHookException
@@ -18,22 +19,18 @@ from jinja2 import Environment
 from jinja2.ext import Extension
 
 # A generated project installs these (each as distribution and as module), directly or not.
-DEPENDENCIES = frozenset(
-    """
-    alembic ast_serialize blinker click colorama dotenv exceptiongroup flask flask_sqlalchemy
-    greenlet iniconfig itsdangerous jinja2 librt mako markupsafe mypy mypy_extensions mypyc packaging
-    pathspec pluggy py pygments pytest python_dotenv ruff sqlalchemy tomli typing_extensions tzdata
-    werkzeug
-    distutils hatchling pip pkg_resources setuptools uv wheel
-    """.split()
-)
+DEPENDENCIES = """
+    alembic ast_serialize blinker click colorama dotenv exceptiongroup flask
+    flask_sqlalchemy greenlet iniconfig itsdangerous jinja2 librt mako markupsafe mypy
+    mypy_extensions mypyc packaging pathspec pluggy py pygments pytest python_dotenv
+    ruff sqlalchemy tomli typing_extensions tzdata werkzeug distutils hatchling pip
+    pkg_resources setuptools uv wheel
+"""
 # A generated project has, or gets, these at its top level or on its import path.
-TAKEN = frozenset(
-    """
-    build conftest dist env instance migrations sitecustomize site_packages test_app
-    test_migrations tests usercustomize venv
-    """.split()
-)
+TAKEN = """
+    build conftest dist env instance migrations site_packages sitecustomize test
+    test_app test_migrations tests usercustomize venv
+"""
 WINDOWS_DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
 LONGEST_PROJECT = 100
 LONGEST_PACKAGE = 50  # longer ones would need other line breaks in what is generated
@@ -42,15 +39,12 @@ COOKIECUTTER_JSON = Path(__file__).with_name("cookiecutter.json").read_text(enco
 TEMPLATED_NAME = re.compile(r"\{\{cookiecutter\.(project|package)\}\}")
 
 
-# The cookiecutter command prints this exception as one line, without a traceback.
-class RefusedAnswer(FailedHookException):
-    """An answer that will not do; its message is one line with an example that would."""
-
-    def __init__(self, question: str, answer: object, reason: str, example: str) -> None:
-        shown = repr(answer)
-        if len(shown) > 80:
-            shown = shown[:80] + "..."
-        super().__init__(f"{question}={shown} {reason}; {example} would do.")
+def refusal(question: str, answer: object, reason: str, example: str) -> FailedHookException:
+    """Return the exception that the cookiecutter command prints as one line, without a traceback."""
+    shown = repr(answer)
+    if len(shown) > 80:
+        shown = shown[:80] + "..."
+    return FailedHookException(f"{question}={shown} {reason}; {example} would do.")
 
 
 def check_project(answer: object) -> str:
@@ -59,21 +53,22 @@ def check_project(answer: object) -> str:
     The rule for a distribution's name is from
     https://packaging.python.org/en/latest/specifications/name-normalization/
 
-    :raises RefusedAnswer: if it will not
+    :raises FailedHookException: if it will not
     """
 
-    def refuse(reason: str) -> RefusedAnswer:
-        return RefusedAnswer("project", answer, reason, "my-shop")
+    refuse = partial(refusal, "project", answer, example="my-shop")
 
     if not isinstance(answer, str) or not re.fullmatch(
         r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?", answer
     ):
-        raise refuse("is not a name made of ASCII letters, digits and single '-', '_' or '.' inside")
+        raise refuse(
+            "is not a name made of ASCII letters, digits and single '-', '_' or '.' inside"
+        )
     if len(answer) > LONGEST_PROJECT:
         raise refuse(f"has more than {LONGEST_PROJECT} characters")
     if WINDOWS_DEVICES.fullmatch(answer):
         raise refuse("is the name of a device on Windows")
-    if re.sub(r"[-_.]+", "_", answer).lower() in DEPENDENCIES:
+    if re.sub(r"[-_.]+", "_", answer).lower() in DEPENDENCIES.split():
         raise refuse("is the name of a package that the project itself installs")
     return answer
 
@@ -81,11 +76,10 @@ def check_project(answer: object) -> str:
 def check_package(answer: object) -> str:
     """Return the name of the package if it can be imported and hides no other module.
 
-    :raises RefusedAnswer: if it cannot, or does
+    :raises FailedHookException: if it cannot, or does
     """
 
-    def refuse(reason: str) -> RefusedAnswer:
-        return RefusedAnswer("package", answer, reason, "my_shop")
+    refuse = partial(refusal, "package", answer, example="my_shop")
 
     if not isinstance(answer, str) or not re.fullmatch(r"[a-z][a-z0-9_]*", answer):
         raise refuse("is not lower-case ASCII letters, digits and '_', with a letter first")
@@ -97,9 +91,9 @@ def check_package(answer: object) -> str:
         raise refuse("is the name of a device on Windows")
     if answer in sys.stdlib_module_names:
         raise refuse("is the name of a module of Python's standard library")
-    if answer in DEPENDENCIES:
+    if answer in DEPENDENCIES.split():
         raise refuse("is the name of a package that the project itself installs")
-    if answer in TAKEN:
+    if answer in TAKEN.split():
         raise refuse("is a name that the project needs for something else")
     return answer
 
@@ -126,5 +120,5 @@ class Answers(Extension):
             and re.search(r"\{[{%#]", TEMPLATED_NAME.sub("", source))
             and json.dumps(source) not in COOKIECUTTER_JSON
         ):
-            raise RefusedAnswer("answer", source, "is a template", "project=my-shop")
+            raise refusal("answer", source, "is a template", "project=my-shop")
         return source

@@ -1,0 +1,48 @@
+"""Fixtures: rendered projects, each test with a copy of its own."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from kit import COMBINATIONS, Project, combination_id, render
+
+
+@pytest.fixture(scope="session")
+def rendered(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Project]:
+    """Return a project as rendered with these answers; not to be changed."""
+    projects: dict[tuple[tuple[str, str], ...], Project] = {}
+
+    def rendered(**answers: str) -> Project:
+        key = tuple(sorted(answers.items()))
+        if key not in projects:
+            projects[key] = render(tmp_path_factory.mktemp("rendered"), answers)
+        return projects[key]
+
+    return rendered
+
+
+@pytest.fixture(params=COMBINATIONS, ids=combination_id)
+def combination(request: pytest.FixtureRequest) -> dict[str, str]:
+    """Every combination of choices in turn."""
+    answers: dict[str, str] = request.param
+    return answers
+
+
+@pytest.fixture
+def project(
+    combination: dict[str, str], rendered: Callable[..., Project], tmp_path: Path
+) -> Project:
+    """A project of every combination in turn."""
+    return rendered(**combination).copy(tmp_path)
+
+
+@pytest.fixture
+def generic(rendered: Callable[..., Project], tmp_path: Path) -> Project:
+    """A project with one database."""
+    return rendered(variant="generic").copy(tmp_path / "generic")
+
+
+@pytest.fixture
+def multidb(rendered: Callable[..., Project], tmp_path: Path) -> Project:
+    """A project with several databases."""
+    return rendered(variant="multidb").copy(tmp_path / "multidb")

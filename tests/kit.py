@@ -1,0 +1,177 @@
+"""The kit under test: what it asks, how it is rendered, and the rendered project as processes."""
+
+import itertools
+import json
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cookiecutter.main import cookiecutter
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+ROOT = Path(__file__).resolve().parents[1]
+QUESTIONS: dict[str, Any] = json.loads((ROOT / "cookiecutter.json").read_text(encoding="utf-8"))
+CHOICES = {
+    name: choices
+    for name, choices in QUESTIONS.items()
+    if isinstance(choices, list) and not name.startswith("_")
+}
+COMBINATIONS = [
+    dict(zip(CHOICES, values, strict=True)) for values in itertools.product(*CHOICES.values())
+]
+
+# What a rendered project is run in: this environment, without what would steer it.
+STEERING = ("FLASK_", "ALEMBIC_", "COOKIECUTTER_", "MIGRATION_", "PYTEST_", "SQLALCHEMY_")
+ENVIRONMENT = {
+    name: value
+    for name, value in os.environ.items()
+    if not name.startswith(STEERING)
+    and name not in {"DATABASE_URL", "AUTH_DATABASE_URL", "SECRET_KEY"}
+}
+
+
+def combination_id(combination: dict[str, str]) -> str:
+    """Return a name such as ``multidb-sqlalchemy-postgresql``."""
+    return "-".join(combination.values())
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Return the contents of a TOML file."""
+    return tomllib.loads(path.read_text(encoding="utf-8"))
+
+
+def cookiecutter_config(folder: Path) -> Path:
+    """Return a config file for cookiecutter that keeps it out of the home directory."""
+    folder.mkdir(parents=True, exist_ok=True)
+    config = folder / "cookiecutter.yaml"
+    config.write_text(
+        f"cookiecutters_dir: {json.dumps(str(folder / 'templates'))}\n"
+        f"replay_dir: {json.dumps(str(folder / 'replay'))}\n",
+        encoding="utf-8",
+    )
+    return config
+
+
+def render(folder: Path, answers: dict[str, str], *, accept_hooks: bool = True) -> "Project":
+    """Render the kit into a folder and return the project."""
+    made = cookiecutter(
+        str(ROOT),
+        no_input=True,
+        extra_context=dict(answers),
+        output_dir=str(folder),
+        config_file=str(cookiecutter_config(folder.with_name(folder.name + "-config"))),
+        accept_hooks=accept_hooks,
+    )
+    name = Path(made).name
+    package = answers.get("package") or name.lower().replace("-", "_").replace(".", "_")
+    return Project(Path(made), package, answers.get("variant") or CHOICES["variant"][0])
+
+
+def run(
+    *command: str | Path, cwd: Path, status: int | None = 0, **options: Any
+) -> subprocess.CompletedProcess[str]:
+    """Run a command and return what it did; fail with its output if its status is another.
+
+    :param status: the exit status to expect; None if it must only be a failure
+    """
+    done = subprocess.run(
+        command,
+        check=False,
+        cwd=cwd,
+        text=True,
+        encoding="utf-8",
+        capture_output=True,
+        **{"env": ENVIRONMENT, "timeout": 300, **options},
+    )
+    if done.returncode == 0 if status is None else done.returncode != status:
+        shown = " ".join(str(part) for part in command)
+        raise AssertionError(f"{shown}: exit {done.returncode}\n{done.stdout}\n{done.stderr}")
+    return done
+
+
+@dataclass
+class Project:
+    """A rendered project."""
+
+    folder: Path
+    package: str
+    variant: str
+
+    @property
+    def databases(self) -> dict[str, Path]:
+        """The SQLite files by the name of the database."""
+        names = ["default", "auth"] if self.variant == "multidb" else ["default"]
+        return {name: self.folder / "instance" / f"{name}.db" for name in names}
+
+    @property
+    def versions(self) -> Path:
+        return self.folder / self.package / "migrations" / "versions"
+
+    def python(
+        self, *arguments: str, status: int | None = 0, **options: Any
+    ) -> subprocess.CompletedProcess[str]:
+        """Run Python in the project's folder; variables in ``env`` are added."""
+        environment = {**ENVIRONMENT, **options.pop("env", {})}
+        options.setdefault("cwd", self.folder)
+        return run(sys.executable, *arguments, env=environment, status=status, **options)
+
+    def alembic(
+        self, *arguments: str, status: int | None = 0, **options: Any
+    ) -> subprocess.CompletedProcess[str]:
+        """Run ``alembic``. A failure of its own exits with 255, which is -1 to Windows."""
+        return self.python("-m", "alembic", *arguments, status=status, **options)
+
+    def fails(self, *arguments: str, **options: Any) -> str:
+        """Run ``alembic``, which must fail with one line for its user, and return that line."""
+        done = self.alembic(*arguments, status=None, **options)
+        assert "Traceback" not in done.stderr, done.stderr
+        (line,) = done.stdout.splitlines()
+        assert line.startswith("FAILED: "), done.stdout
+        return line
+
+    def edit(self, file: str, old: str, new: str) -> None:
+        """Replace some text that a file of the package has once."""
+        path = self.folder / self.package / file
+        text = path.read_text(encoding="utf-8")
+        assert text.count(old) == 1, f"{file} has {text.count(old)} times {old!r}"
+        path.write_text(text.replace(old, new), encoding="utf-8", newline="\n")
+
+    def add_column(self, model: str = "Post", column: str = "body: Mapped[str | None]") -> None:
+        """Add a column to a model."""
+        table = {"Post": "posts", "User": "users"}[model]
+        old = f'__tablename__ = "{table}"\n'
+        self.edit("models.py", old, f"{old}\n    {column}")
+
+    def new_revision(self, *arguments: str) -> str:
+        """Run ``alembic revision`` and return the text of the file that it wrote."""
+        before = set(self.versions.glob("*.py"))
+        self.alembic("revision", *arguments)
+        (path,) = set(self.versions.glob("*.py")) - before
+        return path.read_text(encoding="utf-8")
+
+    def schema(self, database: str = "default") -> dict[str, str]:
+        """Return the SQL of every table and index of a database by name."""
+        with closing(sqlite3.connect(self.databases[database])) as connection:
+            return dict(
+                connection.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL")
+            )
+
+    def tables(self, database: str = "default") -> set[str]:
+        """Return the names of the tables of a database."""
+        return {name for name, sql in self.schema(database).items() if "CREATE TABLE" in sql}
+
+    def copy(self, folder: Path) -> "Project":
+        """Return a copy of the project in another folder."""
+        target = folder / self.folder.name
+        shutil.copytree(self.folder, target)
+        return Project(target, self.package, self.variant)

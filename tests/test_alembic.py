@@ -1,0 +1,340 @@
+"""A rendered project, migrated by real ``alembic`` processes."""
+
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+from kit import ENVIRONMENT, Project, run
+
+TABLES = {
+    "generic": {"default": {"users", "posts"}},
+    "multidb": {"default": {"posts"}, "auth": {"users"}},
+}
+
+
+def operations(revision: str, function: str) -> list[str]:
+    """Return the names of the operations that a function of a revision calls."""
+    body = re.search(rf"^def {function}\(.*?(?=^def |\Z)", revision, re.MULTILINE | re.DOTALL)
+    assert body, f"no {function}() in {revision}"
+    return re.findall(r"(?:op|batch_op)\.(?!f\b|batch_alter_table)(\w+)", body[0])
+
+
+def upgrade_of(project: Project, database: str = "default") -> str:
+    return f"upgrade_{database}" if project.variant == "multidb" else "upgrade"
+
+
+def test_upgrade_makes_each_table_in_its_own_database_only(project: Project) -> None:
+    project.alembic("upgrade", "head")
+    for database, tables in TABLES[project.variant].items():
+        assert project.tables(database) == tables | {"alembic_version"}
+
+
+def test_changed_model_gives_exactly_that_operation(project: Project) -> None:
+    project.alembic("upgrade", "head")
+    project.add_column()
+    revision = project.new_revision("--autogenerate", "-m", "add body")
+    assert operations(revision, upgrade_of(project)) == ["add_column"]
+    assert "sa.Column('body', sa.String(), nullable=True)" in revision
+    if project.variant == "multidb":
+        assert operations(revision, "upgrade_auth") == []
+    project.alembic("upgrade", "head")
+    assert "body" in project.schema()["posts"]
+    project.alembic("check")
+    project.alembic("downgrade", "-1")
+    assert "body" not in project.schema()["posts"]
+
+
+def test_check_fails_when_models_and_database_differ(project: Project) -> None:
+    project.alembic("upgrade", "head")
+    project.alembic("check")
+    project.add_column()
+    assert "add_column" in project.fails("check")
+
+
+def test_changed_type_and_server_default_are_seen(project: Project) -> None:
+    project.alembic("upgrade", "head")
+    project.edit("models.py", "String(200)", "String(300)")
+    project.edit("models.py", "server_default=func.now()", 'server_default="2026-01-01"')
+    revision = project.new_revision("--autogenerate", "-m", "longer")
+    assert operations(revision, upgrade_of(project)) == ["alter_column", "alter_column"]
+    project.alembic("upgrade", "head")
+    project.alembic("check")
+
+
+def test_dropped_unique_constraint_is_migrated_in_batch_mode(project: Project) -> None:
+    database = "auth" if project.variant == "multidb" else "default"
+    project.alembic("upgrade", "head")
+    project.edit("models.py", "String(80), unique=True", "String(80)")
+    revision = project.new_revision("--autogenerate", "-m", "drop unique")
+    assert operations(revision, upgrade_of(project, database)) == ["drop_constraint"]
+    project.alembic("upgrade", "head")
+    assert "UNIQUE" not in project.schema(database)["users"]
+    project.alembic("downgrade", "-1")
+    assert "uq_users_name UNIQUE" in project.schema(database)["users"]
+
+
+def test_downgrade_to_base_leaves_only_the_version_table(project: Project) -> None:
+    project.alembic("upgrade", "head")
+    project.alembic("downgrade", "base")
+    for database in project.databases:
+        assert project.tables(database) == {"alembic_version"}
+
+
+def test_autogenerate_without_a_change_writes_no_revision(project: Project) -> None:
+    project.alembic("upgrade", "head")
+    before = sorted(project.versions.iterdir())
+    done = project.alembic("revision", "--autogenerate", "-m", "nothing")
+    assert "No changes in schema detected." in done.stderr
+    assert sorted(path for path in project.versions.iterdir() if path.suffix) == [
+        path for path in before if path.suffix
+    ]
+
+
+def test_revision_written_by_hand_is_empty_and_runs(project: Project) -> None:
+    revision = project.new_revision("-m", "by hand")
+    assert operations(revision, upgrade_of(project)) == []
+    project.alembic("upgrade", "head")
+    project.alembic("check")
+
+
+def test_generated_revisions_sort_by_date_and_please_the_linters(project: Project) -> None:
+    project.alembic("upgrade", "head")
+    project.add_column()
+    project.new_revision("--autogenerate", "-m", "add body")
+    project.new_revision("-m", "by hand")
+    names = [path.name for path in sorted(project.versions.glob("*.py"))]
+    assert [name.split("_")[-1] for name in names] == ["posts.py", "body.py", "hand.py"]
+    assert all(re.match(r"\d{4}_\d\d_\d\d_\d{6}-[0-9a-f]{12}_", name) for name in names)
+    project.python("-m", "ruff", "check", "--no-cache")
+    project.python("-m", "ruff", "format", "--check", "--no-cache")
+    project.python("-m", "mypy")
+
+
+def test_models_that_nobody_imports_are_refused(project: Project) -> None:
+    project.alembic("upgrade", "head")
+    project.edit("__init__.py", "from . import models as models", "#")
+    project.edit("__init__.py", "from . import views\n", "")
+    project.edit("__init__.py", "    app.register_blueprint(views.bp)\n", "")
+    for command in (["check"], ["revision", "--autogenerate", "-m", "drop all"]):
+        line = project.fails(*command)
+        assert f"import its models in {project.package}/__init__.py" in line
+    assert len(list(project.versions.glob("*.py"))) == 1
+    project.alembic("upgrade", "head")
+
+
+def test_tables_of_others_are_left_alone(generic: Project) -> None:
+    generic.alembic("upgrade", "head")
+    generic.python(
+        "-c", "import sqlite3; sqlite3.connect('instance/default.db').execute('CREATE TABLE t (a)')"
+    )
+    assert "'t'" in generic.fails("check")
+    generic.edit("migrations/env.py", '{"spatial_ref_sys"}', '{"spatial_ref_sys", "t"}')
+    generic.alembic("check")
+
+
+def test_target_metadata_may_be_a_list(generic: Project) -> None:
+    generic.alembic("upgrade", "head")
+    generic.edit(
+        "migrations/env.py",
+        "target_metadata = db.metadata\n",
+        "import sqlalchemy as sa\n"
+        "more = sa.MetaData()\n"
+        "sa.Table('extra', more, sa.Column('id', sa.Integer, primary_key=True))\n"
+        "target_metadata = [db.metadata, more]\n",
+    )
+    revision = generic.new_revision("--autogenerate", "-m", "extra")
+    assert operations(revision, "upgrade") == ["create_table"]
+    generic.alembic("upgrade", "head")
+    generic.alembic("check")
+
+
+def test_alembic_context_is_laid_over_the_options(project: Project) -> None:
+    project.edit(
+        "config.py", "    return {\n", '    return {\n        "ALEMBIC_CONTEXT": OVERLAY,\n'
+    )
+    project.edit(
+        "config.py",
+        "def from_environment",
+        'OVERLAY = {"version_table": "revisions"}\n\n\ndef from_environment',
+    )
+    project.alembic("upgrade", "head")
+    for database in project.databases:
+        assert "revisions" in project.tables(database)
+        assert "alembic_version" not in project.tables(database)
+
+
+def test_sql_loads_into_the_sqlite_shell_and_gives_the_same_schema(project: Project) -> None:
+    shell = shutil.which("sqlite3")
+    if not shell:
+        assert "CI" not in os.environ, "the sqlite3 shell is not installed"
+        pytest.skip("the sqlite3 shell is not installed")
+    sql = project.alembic("upgrade", "head", "--sql").stdout
+    assert not (project.folder / "instance").exists() or not any(
+        path.exists() for path in project.databases.values()
+    )
+    for database in project.databases:
+        if project.variant == "multidb":
+            sql = (project.folder / f"{database}.sql").read_text(encoding="utf-8")
+        loaded = project.folder / f"loaded-{database}.db"
+        run(shell, "-bail", loaded, cwd=project.folder, input=sql)
+        dump = run(shell, loaded, ".schema", cwd=project.folder).stdout
+        project.alembic("upgrade", "head")
+        expected = run(shell, project.databases[database], ".schema", cwd=project.folder).stdout
+        assert dump.split() == expected.split()
+        assert "CREATE TABLE posts" in dump or "CREATE TABLE users" in dump
+
+
+def test_percent_signs_survive_offline(project: Project) -> None:
+    revision = next(project.versions.glob("*.py"))
+    revision.write_text(
+        revision.read_text(encoding="utf-8").replace(
+            'op.create_index(op.f("ix_posts_author_id")',
+            "op.execute(\"DELETE FROM posts WHERE title LIKE '100%'\")\n"
+            '    op.create_index(op.f("ix_posts_author_id")',
+        ),
+        encoding="utf-8",
+    )
+    sql = project.alembic("upgrade", "head", "--sql").stdout
+    if project.variant == "multidb":
+        sql = (project.folder / "default.sql").read_text(encoding="utf-8")
+    assert "LIKE '100%';" in sql
+
+
+def test_works_from_another_folder(project: Project, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    ini = os.path.relpath(project.folder / "alembic.ini", elsewhere)
+    project.alembic("-c", ini, "upgrade", "head", cwd=elsewhere)
+    for database, tables in TABLES[project.variant].items():
+        assert tables <= project.tables(database)
+    assert list(elsewhere.iterdir()) == []
+
+
+def test_works_in_a_folder_with_signs_that_mean_something(
+    combination: dict[str, str], project: Project, tmp_path: Path
+) -> None:
+    odd = project.copy(tmp_path / "some of $HOME, 'quoted' #1 (ü)")
+    odd.alembic("upgrade", "head")
+    odd.python("-m", "pytest", "-q")
+    assert "posts" in odd.tables()
+
+
+def test_env_file_is_read_and_the_environment_wins(project: Project, tmp_path: Path) -> None:
+    def set_url(file: str) -> str:
+        return f"sqlite:///{(tmp_path / file).as_posix()}"
+
+    with (project.folder / ".env").open("a", encoding="utf-8") as env:
+        env.write(f"DATABASE_URL={set_url('from-file.db')}\n")
+    project.alembic("upgrade", "head")
+    assert (tmp_path / "from-file.db").exists()
+    project.alembic("upgrade", "head", env={"DATABASE_URL": set_url("from-environment.db")})
+    assert (tmp_path / "from-environment.db").exists()
+    code = f"import {project.package} as p; print(p.create_app().config['SQLALCHEMY_DATABASE_URI'])"
+    wsgi = project.python("-c", code, cwd=tmp_path, env={"PYTHONPATH": str(project.folder)})
+    assert wsgi.stdout.strip() == set_url("from-file.db")
+
+
+def test_current_app_is_migrated_where_there_is_one(project: Project, tmp_path: Path) -> None:
+    mine = (tmp_path / "mine.db").as_posix()
+    code = f"""
+import sqlite3
+from alembic import command
+from {project.package} import create_app
+from {project.package}.migrations import alembic_config
+config = {{"SQLALCHEMY_DATABASE_URI": "sqlite:///{mine}"}}
+with create_app(config).app_context():
+    command.upgrade(alembic_config(), "head")
+"""
+    project.python("-c", code)
+    assert (tmp_path / "mine.db").exists()
+    assert not project.databases["default"].exists()
+
+
+@pytest.mark.parametrize("with_context", [True, False])
+def test_loggers_still_log_after_an_upgrade_inside_the_process(
+    project: Project, with_context: bool
+) -> None:
+    code = f"""
+import logging
+from contextlib import nullcontext
+from alembic import command
+from {project.package} import create_app
+from {project.package}.migrations import alembic_config
+logging.basicConfig(level=logging.DEBUG, format="mine: %(message)s")
+app = create_app()
+with app.app_context() if {with_context} else nullcontext():
+    command.upgrade(alembic_config(), "head")
+app.logger.info("app still logs")
+logging.getLogger("other").debug("others still log")
+"""
+    logged = project.python("-c", code).stderr
+    assert "mine: Running upgrade  -> 5b1f0c3a9d27" in logged
+    assert "mine: app still logs" in logged
+    assert "mine: others still log" in logged
+
+
+def test_loggers_that_are_there_before_the_command_still_log(project: Project) -> None:
+    project.edit(
+        "__init__.py", "    return app\n", '    app.logger.warning("it logs")\n    return app\n'
+    )
+    project.edit(
+        "__init__.py",
+        "\n\ndef create_app",
+        '\nimport logging\n\nlogging.getLogger("early")\n\n\ndef create_app',
+    )
+    project.edit(
+        "migrations/versions/" + next(project.versions.glob("*.py")).name,
+        "from alembic import op\n",
+        'from alembic import op\nimport logging\n\nlogging.getLogger("early").warning("so do I")\n',
+    )
+    logged = project.alembic("upgrade", "head").stderr
+    assert "it logs" in logged
+    assert "so do I" in logged
+    assert "Running upgrade  -> 5b1f0c3a9d27, Users and posts." in logged
+
+
+def test_unknown_revision_is_one_line(project: Project) -> None:
+    assert "nosuch" in project.fails("upgrade", "nosuch")
+
+
+def test_views_write_and_read_the_database(project: Project) -> None:
+    project.alembic("upgrade", "head")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    url = f"http://127.0.0.1:{port}/"
+    server = subprocess.Popen(
+        [sys.executable, "-m", "flask", "run", "--port", str(port)],
+        cwd=project.folder,
+        env=ENVIRONMENT,
+        stderr=subprocess.PIPE,
+    )
+    try:
+        for _ in range(100):
+            try:
+                urllib.request.urlopen(url, timeout=5).close()
+                break
+            except OSError:
+                time.sleep(0.1)
+        for title in ("first", "second"):
+            request = urllib.request.Request(
+                url,
+                f'{{"title": "{title}", "author": "Ada"}}'.encode(),
+                {"Content-Type": "application/json"},
+            )
+            with urllib.request.urlopen(request, timeout=5) as response:
+                assert response.status == 201
+        with urllib.request.urlopen(url, timeout=5) as response:
+            listed = response.read().decode()
+    finally:
+        server.terminate()
+        server.communicate()
+    assert re.findall('"title":"(.*?)"', listed) == ["first", "second"]
+    assert listed.count('"author":"Ada"') == 2

@@ -1,0 +1,122 @@
+"""What only projects with several databases do."""
+
+from kit import Project
+
+
+def test_one_database_can_be_named(multidb: Project) -> None:
+    multidb.alembic("-x", "database=auth", "upgrade", "head")
+    assert multidb.tables("auth") == {"users", "alembic_version"}
+    assert not multidb.databases["default"].exists()
+    multidb.alembic("-x", "database=default", "-x", "database=auth", "upgrade", "head")
+    assert multidb.tables("default") == {"posts", "alembic_version"}
+
+
+def test_unknown_database_is_refused_with_the_known_ones(multidb: Project) -> None:
+    line = multidb.fails("-x", "database=nosuch", "-x", "database=auth", "upgrade", "head")
+    assert "nosuch" in line and "auth" in line and "default" in line
+    assert not any(path.exists() for path in multidb.databases.values())
+
+
+def test_other_x_arguments_are_left_to_the_revisions(multidb: Project) -> None:
+    multidb.alembic("-x", "data=true", "-x", "flag", "upgrade", "head")
+    assert multidb.tables("auth") == {"users", "alembic_version"}
+
+
+def test_read_only_database_is_not_migrated(multidb: Project) -> None:
+    multidb.edit("migrations/env.py", "READ_ONLY: set[str] = set()", 'READ_ONLY = {"auth"}')
+    multidb.alembic("upgrade", "head")
+    assert "posts" in multidb.tables("default")
+    assert not multidb.databases["auth"].exists()
+    multidb.alembic("check")
+
+
+def test_new_revision_has_a_function_for_each_database_of_the_app(multidb: Project) -> None:
+    revision = multidb.new_revision("-m", "by hand")
+    assert revision.count("\ndef ") == 6
+    for name in ("default", "auth"):
+        assert f"\ndef upgrade_{name}() -> None:" in revision
+        assert f"\ndef downgrade_{name}() -> None:" in revision
+
+
+def test_revision_for_one_database_leaves_the_others_alone(multidb: Project) -> None:
+    multidb.alembic("upgrade", "head")
+    multidb.add_column("User", "email: Mapped[str | None]")
+    revision = multidb.new_revision(*("--autogenerate", "-m", "email"), *())
+    assert "batch_op.add_column(sa.Column('email'" in revision
+    before = multidb.schema("default")
+    multidb.alembic("upgrade", "head")
+    assert "email" in multidb.schema("auth")["users"]
+    assert multidb.schema("default") == before
+    multidb.alembic("check")
+
+
+def test_change_in_each_database_is_one_revision(multidb: Project) -> None:
+    multidb.alembic("upgrade", "head")
+    multidb.add_column("User", "email: Mapped[str | None]")
+    multidb.add_column("Post", "body: Mapped[str | None]")
+    revision = multidb.new_revision("--autogenerate", "-m", "both")
+    default, auth = sorted(revision.split("def upgrade_")[1:], key=lambda part: part[:4] == "auth")
+    assert "'body'" in default and "'email'" not in default
+    assert "'email'" in auth and "'body'" not in auth
+    multidb.alembic("upgrade", "head")
+    multidb.alembic("check")
+
+
+def test_database_that_older_revisions_do_not_know_is_left_alone_by_them(multidb: Project) -> None:
+    multidb.alembic("upgrade", "head")
+    multidb.edit(
+        "config.py", '"SQLALCHEMY_BINDS": {', '"SQLALCHEMY_BINDS": {"log": "sqlite:///log.db", '
+    )
+    multidb.edit("models.py", "class User", LOG_MODEL + "\n\nclass User")
+    multidb.alembic("upgrade", "head")
+    revision = multidb.new_revision("--autogenerate", "-m", "log")
+    assert "def upgrade_log()" in revision
+    multidb.databases["default"].unlink()
+    multidb.alembic("upgrade", "head")
+    multidb.alembic("check")
+    multidb.alembic("downgrade", "base")
+    multidb.alembic("upgrade", "head")
+
+
+LOG_MODEL = '''
+class Entry(Model):
+    """A line of the log."""
+
+    __bind_key__ = "log"
+    __tablename__ = "entries"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+'''
+
+
+def test_offline_files_are_named_by_database(multidb: Project) -> None:
+    multidb.alembic("-x", "database=auth", "upgrade", "head", "--sql")
+    assert [path.name for path in multidb.folder.glob("*.sql")] == ["auth.sql"]
+    multidb.alembic("upgrade", "head", "--sql")
+    assert sorted(path.name for path in multidb.folder.glob("*.sql")) == ["auth.sql", "default.sql"]
+    assert not list(multidb.folder.glob(".*.sql"))
+
+
+def test_no_offline_file_is_written_when_one_fails(multidb: Project) -> None:
+    revision = next(multidb.versions.glob("*.py"))
+    text = revision.read_text(encoding="utf-8")
+    revision.write_text(
+        text.replace(
+            'op.create_table(\n        "posts"', '1 / 0\n    op.create_table(\n        "posts"'
+        ),
+        encoding="utf-8",
+    )
+    multidb.alembic("upgrade", "head", "--sql", status=None)
+    assert not list(multidb.folder.glob("*.sql"))
+
+
+def test_log_names_each_database(multidb: Project) -> None:
+    logged = multidb.alembic("upgrade", "head").stderr
+    assert "Migrating database default" in logged
+    assert "Migrating database auth" in logged
+
+
+def test_models_of_one_database_that_nobody_imports_are_refused(multidb: Project) -> None:
+    multidb.alembic("upgrade", "head")
+    multidb.edit("models.py", "class User(AuthModel)", "class User(Model)")
+    assert "'auth'" in multidb.fails("check")

@@ -1,0 +1,167 @@
+"""What the kit writes: the right files, whole, and such that no linter finds anything."""
+
+import re
+import stat
+import sys
+from pathlib import Path
+
+import pytest
+from kit import COMBINATIONS, QUESTIONS, Project, read_toml, render, run
+
+FILES = """
+.env
+.env.example
+.flaskenv
+.gitattributes
+.github/workflows/ci.yml
+.gitignore
+PACKAGE/__init__.py
+PACKAGE/config.py
+PACKAGE/db.py
+PACKAGE/migrations/__init__.py
+PACKAGE/migrations/autogenerate.py
+PACKAGE/migrations/env.py
+PACKAGE/migrations/script.py.mako
+PACKAGE/migrations/versions/2026_01_01_000000-5b1f0c3a9d27_users_and_posts.py
+PACKAGE/models.py
+PACKAGE/views.py
+README.md
+alembic.ini
+pyproject.toml
+tests/conftest.py
+tests/test_app.py
+tests/test_migrations.py
+"""
+
+
+def contents(project: Project) -> dict[str, str]:
+    return {
+        path.relative_to(project.folder).as_posix(): path.read_bytes().decode()
+        for path in project.folder.rglob("*")
+        if path.is_file()
+    }
+
+
+def test_every_choice_has_a_label() -> None:
+    prompts = QUESTIONS["__prompts__"]
+    for question, choices in QUESTIONS.items():
+        if question.startswith("_"):
+            continue
+        if isinstance(choices, list):
+            assert set(prompts[question]) == {"__prompt__", *choices}
+        else:
+            assert prompts[question]
+
+
+def test_there_are_combinations() -> None:
+    assert len(COMBINATIONS) >= 2
+
+
+def test_exactly_these_files_are_written(project: Project) -> None:
+    assert sorted(contents(project)) == sorted(FILES.replace("PACKAGE", project.package).split())
+
+
+def test_no_marker_is_left_and_every_file_ends_in_one_newline(project: Project) -> None:
+    for name, text in contents(project).items():
+        for marker in ("{{", "{%", "{#", "cookiecutter"):
+            assert marker not in name
+            assert marker not in text, f"{name} has {marker}"
+        assert text.endswith("\n") and not text.endswith("\n\n"), name
+        assert "\r" not in text, name
+        if name.endswith(".py"):
+            compile(text, name, "exec", dont_inherit=True)
+
+
+def test_linters_and_type_checker_find_nothing(project: Project) -> None:
+    project.python("-m", "ruff", "check", "--no-cache")
+    project.python("-m", "ruff", "format", "--check", "--no-cache")
+    project.python("-m", "mypy")
+
+
+def test_linters_find_nothing_with_the_longest_names(tmp_path: Path) -> None:
+    for number, combination in enumerate(COMBINATIONS):
+        project = render(tmp_path / str(number), {"project": "p" * 50, **combination})
+        project.python("-m", "ruff", "check", "--no-cache")
+        project.python("-m", "ruff", "format", "--check", "--no-cache")
+
+
+def test_own_tests_pass(project: Project) -> None:
+    project.python("-m", "pytest", "-q")
+
+
+def test_same_files_with_hooks_off(
+    project: Project, combination: dict[str, str], tmp_path: Path
+) -> None:
+    without = contents(render(tmp_path / "without", combination, accept_hooks=False))
+    with_hooks = contents(project)
+    del with_hooks[".env"]
+    assert without == with_hooks
+
+
+def test_works_without_hooks(combination: dict[str, str], tmp_path: Path) -> None:
+    project = render(tmp_path / "without", combination, accept_hooks=False)
+    project.alembic("upgrade", "head")
+    project.python("-m", "pytest", "-q")
+
+
+def test_env_file_has_a_key_of_its_own_and_is_private(generic: Project, multidb: Project) -> None:
+    keys = set()
+    for project in (generic, multidb):
+        file = project.folder / ".env"
+        key = re.search(
+            "^SECRET_KEY=([0-9a-f]{64})$", file.read_text(encoding="utf-8"), re.MULTILINE
+        )
+        assert key
+        keys.add(key[1])
+        if sys.platform != "win32":
+            assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert len(keys) == 2
+
+
+def test_env_file_that_is_there_is_kept(tmp_path: Path) -> None:
+    for folder in ("flask-app", "other"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "flask-app" / ".env").write_text("SECRET_KEY=mine\n", encoding="utf-8")
+    run(
+        *(sys.executable, "-m", "cookiecutter", Path(__file__).parents[1], "--no-input"),
+        *("--overwrite-if-exists", "--default-config", "--output-dir", tmp_path),
+        cwd=tmp_path,
+        env={"PATH": "", "HOME": str(tmp_path), "USERPROFILE": str(tmp_path)},
+    )
+    env = tmp_path / "flask-app" / ".env"
+    assert env.read_text(encoding="utf-8") == "SECRET_KEY=mine\n"
+    assert (tmp_path / "flask-app" / "alembic.ini").exists()
+
+
+def test_git_ignores_what_is_secret_or_local(generic: Project) -> None:
+    run("git", "init", "--quiet", cwd=generic.folder)
+    generic.alembic("upgrade", "head")
+    ignored = run("git", "check-ignore", ".env", "instance/default.db", cwd=generic.folder).stdout
+    assert ignored.split() == [".env", "instance/default.db"]
+    kept = run("git", "check-ignore", ".env.example", "alembic.ini", cwd=generic.folder, status=1)
+    assert kept.stdout == ""
+
+
+def test_alembic_ini_has_no_url(project: Project) -> None:
+    assert "://" not in re.sub("^#.*$", "", contents(project)["alembic.ini"], flags=re.MULTILINE)
+
+
+def test_same_dependencies_here_as_in_what_is_tested(generic: Project) -> None:
+    """The kit's own environment runs the rendered projects, so it must have all they need."""
+    ours = read_toml(Path(__file__).parents[1] / "pyproject.toml")["dependency-groups"]["dev"]
+    theirs = read_toml(generic.folder / "pyproject.toml")
+    names = {re.match(r"[\w-]+", requirement)[0] for requirement in ours}  # type: ignore[index]
+    for requirement in theirs["project"]["dependencies"] + theirs["dependency-groups"]["dev"]:
+        assert re.match(r"[\w-]+", requirement)[0] in names  # type: ignore[index]
+
+
+@pytest.mark.parametrize("path", ["hooks", "templates", "{{cookiecutter.project}}"])
+def test_kit_has_few_conditionals(path: str) -> None:
+    lines = [
+        line
+        for file in (Path(__file__).parents[1] / path).rglob("*")
+        if file.is_file() and "__pycache__" not in file.parts
+        for line in file.read_text(encoding="utf-8").splitlines()
+        if re.search(r"\{%-? *(if|elif) ", line)
+    ]
+    assert len(lines) < 10
