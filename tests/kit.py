@@ -38,6 +38,9 @@ ENVIRONMENT = {
     if not name.startswith(STEERING)
     and name not in {"DATABASE_URL", "AUTH_DATABASE_URL", "SECRET_KEY"}
 }
+# One cache of the type checker a worker, for all projects: it has the libraries.
+WORKER = os.environ.get("PYTEST_XDIST_WORKER", "")
+ENVIRONMENT["MYPY_CACHE_DIR"] = str(ROOT / ".mypy_cache" / f"rendered{WORKER}")
 
 
 def combination_id(combination: dict[str, str]) -> str:

@@ -11,6 +11,7 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+import servers
 from kit import ENVIRONMENT, Project, run
 
 TABLES = {
@@ -338,3 +339,19 @@ def test_views_write_and_read_the_database(project: Project) -> None:
         server.communicate()
     assert re.findall('"title":"(.*?)"', listed) == ["first", "second"]
     assert listed.count('"author":"Ada"') == 2
+
+
+def test_password_reaches_the_server_unchanged(project: Project) -> None:
+    with (
+        servers.database("mysql") as url,
+        servers.account(url, "100%@home:a/b?c#d&e=%40+'\"\\") as login,
+    ):
+        environment = {"DATABASE_URL": login.render_as_string(hide_password=False)}
+        project.alembic("upgrade", "head", env=environment)
+        assert "(head)" in project.alembic("current", env=environment).stdout
+        with (project.folder / ".env").open("a", encoding="utf-8") as env:
+            env.write(f"DATABASE_URL={environment['DATABASE_URL']}\n")
+        assert "(head)" in project.alembic("current").stdout
+        project.alembic("upgrade", "head", "--sql")
+        wrong = login.set(password="wrong").render_as_string(hide_password=False)
+        project.alembic("current", env={"DATABASE_URL": wrong}, status=None)

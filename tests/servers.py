@@ -1,0 +1,80 @@
+"""Databases on real servers, made for one test and dropped after it."""
+
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from sqlalchemy import URL, Connection, create_engine, make_url, text
+from sqlalchemy.exc import SQLAlchemyError
+
+# By dialect: the variable that says where the server is, and where it is without that.
+SERVERS = {
+    "postgresql": ("TEST_POSTGRESQL_URL", "postgresql+psycopg://postgres@127.0.0.1:5432/postgres"),
+    "mysql": ("TEST_MYSQL_URL", "mysql+pymysql://root@127.0.0.1:3306/"),
+}
+
+
+@contextmanager
+def connect(url: URL) -> Iterator[Connection]:
+    """Yield a connection in autocommit mode that is not pooled."""
+    engine = create_engine(url, isolation_level="AUTOCOMMIT")
+    try:
+        with engine.connect() as connection:
+            yield connection
+    finally:
+        engine.dispose()
+
+
+def server(dialect: str) -> URL:
+    """Return the URL of a server.
+
+    Without it the test is skipped, but fails where ``CI`` is set, unless the variable is set to
+    nothing: that says there is none on purpose.
+    """
+    variable, default = SERVERS[dialect]
+    value = os.environ.get(variable, default)
+    if not value:
+        pytest.skip(f"{variable} is empty")
+    url = make_url(value)
+    try:
+        with connect(url):
+            pass
+    except (SQLAlchemyError, ImportError) as error:
+        message = f"no {dialect} server at {url!r}, which {variable} can change: {error}"
+        if "CI" in os.environ:
+            pytest.fail(message)
+        pytest.skip(message)
+    return url
+
+
+@contextmanager
+def database(dialect: str) -> Iterator[URL]:
+    """Make a database with a random name, yield its URL, and drop it."""
+    url = server(dialect)
+    name = f"kit_{secrets.token_hex(6)}"
+    with connect(url) as connection:
+        connection.execute(text(f"CREATE DATABASE {name}"))
+    try:
+        yield url.set(database=name)
+    finally:
+        force = " WITH (FORCE)" if dialect == "postgresql" else ""
+        with connect(url) as connection:
+            connection.execute(text(f"DROP DATABASE {name}{force}"))
+
+
+@contextmanager
+def account(url: URL, password: str) -> Iterator[URL]:
+    """Make an account of MySQL with a password that may use a database; yield the URL with it."""
+    name = f"kit_{secrets.token_hex(6)}"
+    with connect(url) as connection:
+        connection.execute(
+            text(f"CREATE USER {name}@'%' IDENTIFIED BY :password"), {"password": password}
+        )
+        connection.execute(text(f"GRANT ALL ON {url.database}.* TO {name}@'%'"))
+    try:
+        yield url.set(username=name, password=password)
+    finally:
+        with connect(url) as connection:
+            connection.execute(text(f"DROP USER {name}@'%'"))
