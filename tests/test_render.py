@@ -21,6 +21,8 @@ PACKAGE/db.py
 PACKAGE/migrations/__init__.py
 PACKAGE/migrations/autogenerate.py
 PACKAGE/migrations/env.py
+PACKAGE/migrations/errors.py
+PACKAGE/migrations/guard.py
 PACKAGE/migrations/script.py.mako
 PACKAGE/migrations/versions/2026_01_01_000000-5b1f0c3a9d27_users_and_posts.py
 PACKAGE/models.py

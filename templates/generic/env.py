@@ -13,6 +13,8 @@ from flask import current_app, has_app_context
 from {{ cookiecutter.package }} import create_app
 from {{ cookiecutter.package }}.db import db
 from {{ cookiecutter.package }}.migrations import autogenerate
+from {{ cookiecutter.package }}.migrations.errors import url_errors
+from {{ cookiecutter.package }}.migrations.guard import guarded
 
 config = context.config
 
@@ -36,6 +38,7 @@ def options(dialect: str) -> dict[str, Any]:
         "process_revision_directives": autogenerate.process_revision_directives,
         "compare_server_default": True,
         "render_as_batch": dialect == "sqlite",  # its ALTER TABLE can do little
+        "transactional_ddl": dialect == "sqlite" or None,  # thanks to guard.py; None: its own
         **current_app.config.get("ALEMBIC_CONTEXT", {}),
     }
 
@@ -54,7 +57,7 @@ def run_migrations_offline() -> None:
 
 def run_migrations_online() -> None:
     """Migrate through the app's own engine."""
-    with db.engine.connect() as connection:
+    with guarded(db.engine) as connection:
         context.configure(connection=connection, **options(connection.dialect.name))
         with context.begin_transaction():
             context.run_migrations()
@@ -67,5 +70,5 @@ if has_app_context():  # `flask db`, a test or a script migrates its own app
 else:
     if config.cmd_opts and config.config_file_name:  # the `alembic` command
         fileConfig(config.config_file_name, disable_existing_loggers=False)
-    with create_app().app_context():
+    with url_errors(), create_app().app_context():
         run_migrations()

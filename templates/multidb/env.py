@@ -19,6 +19,8 @@ from sqlalchemy import Engine
 from {{ cookiecutter.package }} import create_app
 from {{ cookiecutter.package }}.db import db
 from {{ cookiecutter.package }}.migrations import autogenerate
+from {{ cookiecutter.package }}.migrations.errors import url_errors
+from {{ cookiecutter.package }}.migrations.guard import guarded, prepare
 
 config = context.config
 logger = logging.getLogger("alembic.env")
@@ -26,13 +28,17 @@ logger = logging.getLogger("alembic.env")
 # Databases that the app only reads: they are not migrated.
 READ_ONLY: set[str] = set()
 
+# Commit all databases or none even if a server fails meanwhile: PostgreSQL, with
+# max_prepared_transactions > 0.
+TWO_PHASE = False
+
 # Tables that belong to somebody else: autogenerate leaves them alone.
 IGNORED_TABLES = {"spatial_ref_sys"}
 
 
 def databases() -> dict[str, Engine]:
     """Return the app's engines by name: all, or those that ``-x database=NAME`` names."""
-    engines = {name or "default": engine for name, engine in db.engines.items()}
+    engines = {"default": db.engine} | {name or "default": db.engines[name] for name in db.engines}
     arguments = [argument.partition("=") for argument in context.get_x_argument()]
     chosen = {name for key, _, name in arguments if key == "database"} or {*engines} - READ_ONLY
     if unknown := chosen - {*engines}:
@@ -58,6 +64,7 @@ def options(name: str, dialect: str) -> dict[str, Any]:
         "process_revision_directives": autogenerate.process_revision_directives,
         "compare_server_default": True,
         "render_as_batch": dialect == "sqlite",  # its ALTER TABLE can do little
+        "transactional_ddl": dialect == "sqlite" or None,  # thanks to guard.py; None: its own
         **current_app.config.get("ALEMBIC_CONTEXT", {}),
     }
 
@@ -84,13 +91,17 @@ def run_migrations_online() -> None:
     """Migrate through the app's own engines; commit only when all databases are done."""
     with ExitStack() as stack:
         connections = {
-            name: stack.enter_context(engine.connect()) for name, engine in databases().items()
+            name: stack.enter_context(guarded(engine, name)) for name, engine in databases().items()
         }
         for name, connection in connections.items():
             logger.info("Migrating database %s", name)
             context.configure(connection=connection, **options(name, connection.dialect.name))
+            if TWO_PHASE:
+                connection.begin_twophase()
             stack.enter_context(context.begin_transaction())
             context.run_migrations(engine_name=name)
+        for connection in connections.values():
+            prepare(connection)
 
 
 run_migrations = run_migrations_offline if context.is_offline_mode() else run_migrations_online
@@ -100,5 +111,5 @@ if has_app_context():  # `flask db`, a test or a script migrates its own app
 else:
     if config.cmd_opts and config.config_file_name:  # the `alembic` command
         fileConfig(config.config_file_name, disable_existing_loggers=False)
-    with create_app().app_context():
+    with url_errors(), create_app().app_context():
         run_migrations()

@@ -1,0 +1,108 @@
+"""Turns errors into what their reader needs: one line, or the name of the revision that failed."""
+
+import logging
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+from alembic import context
+from alembic.util import CommandError
+from sqlalchemy import Connection, Engine, event
+from sqlalchemy.exc import DBAPIError, NoSuchModuleError
+
+logger = logging.getLogger("alembic.errors")
+
+
+@contextmanager
+def url_errors() -> Iterator[None]:
+    """Say what is wrong with the URL of a database, without showing it: it has a password.
+
+    :raises CommandError: if a URL cannot be parsed, or its driver is not installed
+    """
+    try:
+        yield
+    except Exception as error:
+        frame, _ = list(traceback.walk_tb(error.__traceback__))[-1]
+        advice = "see DATABASE_URL; in a password, '@' is %40, '/' is %2F and '%' is %25"
+        if frame.f_globals["__name__"] == "sqlalchemy.engine.url":
+            raise CommandError(f"The URL of a database cannot be parsed: {advice}.") from error
+        if isinstance(error, NoSuchModuleError):
+            raise CommandError(f"The URL of a database is of no known kind: {error}.") from error
+        if isinstance(error, ImportError) and frame.f_code.co_name == "import_dbapi":
+            problem = f"The driver of a database is not installed: {error}"
+            raise CommandError(f"{problem}: install it, or name another in its URL.") from error
+        raise
+
+
+@contextmanager
+def explained(connection: Connection, name: str) -> Iterator[None]:
+    """Say which revision of which database failed, and what became of what it had done.
+
+    :raises CommandError: for what is no fault of a revision, instead of its traceback
+    """
+    commits: list[Connection] = []
+    event.listen(connection, "commit", commits.append)
+    try:
+        yield
+    except CommandError:
+        raise
+    except Exception as error:
+        if running_database(name) != name:
+            raise  # another of several databases: it has been explained, or will be
+        revision = failed_revision(error)
+        what = f"Revision {revision} of database {name!r}" if revision else f"Database {name!r}"
+        if isinstance(error, DBAPIError):
+            if is_lock_timeout(error):
+                what += " waited for a lock of others for longer than MIGRATION_LOCK_TIMEOUT."
+                raise CommandError(f"{what} {fate(commits)} Run it again later.") from error
+            if not revision:
+                raise CommandError(f"{what}: {in_one_line(error)}. {fate(commits)}") from error
+        if revision:
+            logger.error("%s failed. %s", what, fate(commits))
+        raise
+
+
+def unreachable(engine: Engine, name: str, error: DBAPIError) -> CommandError:
+    """Return the one line for a database that does not let itself be connected to."""
+    url = engine.url.set(query={})  # may have a password too
+    problem = f"Database {name!r} cannot be reached at {url!r}: {in_one_line(error)}"
+    return CommandError(f"{problem}. Check its URL, and that it is there.")
+
+
+def in_one_line(error: DBAPIError) -> str:
+    """Return what the driver says."""
+    return " ".join(str(error.orig).split()).rstrip(".")
+
+
+def is_lock_timeout(error: DBAPIError) -> bool:
+    """Say whether PostgreSQL (psycopg, psycopg2), MySQL or SQLite gave up waiting for a lock."""
+    driver_error = error.orig
+    return (
+        getattr(driver_error, "sqlstate", getattr(driver_error, "pgcode", None)) == "55P03"
+        or getattr(driver_error, "args", ())[:1] == (1205,)
+        or str(driver_error) == "database is locked"
+    )
+
+
+def failed_revision(error: BaseException) -> str | None:
+    """Return the id of the revision whose code raised an error, if that is where it came from."""
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        if "down_revision" in frame.f_globals:
+            return str(frame.f_globals["revision"])
+    return None
+
+
+def running_database(default: str) -> str:
+    """Return the name of the database that env.py configured last."""
+    with suppress(Exception):  # Alembic's own, if there is none yet
+        default = context.get_context().opts.get("database", default)
+    return default
+
+
+def fate(commits: list[Connection]) -> str:
+    """Say what became of a run that failed."""
+    if not context.is_transactional_ddl():
+        return "What it has done may remain: this kind of database does not roll back its schema."
+    if commits:
+        return "It is rolled back; what was committed before it is kept."
+    return "Nothing of this run is kept."
