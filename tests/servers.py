@@ -4,9 +4,10 @@ import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
-from sqlalchemy import URL, Connection, create_engine, make_url, text
+from sqlalchemy import URL, Connection, create_engine, inspect, make_url, text
 from sqlalchemy.exc import SQLAlchemyError
 
 # By dialect: the variable that says where the server is, and where it is without that.
@@ -62,6 +63,24 @@ def database(dialect: str) -> Iterator[URL]:
         force = " WITH (FORCE)" if dialect == "postgresql" else ""
         with connect(url) as connection:
             connection.execute(text(f"DROP DATABASE {name}{force}"))
+
+
+def at(url: URL, variable: str = "DATABASE_URL") -> dict[str, str]:
+    """Return the environment in which an app uses a database."""
+    return {variable: url.render_as_string(hide_password=False)}
+
+
+def query(url: URL, sql: str, **parameters: Any) -> list[Any]:
+    """Return the first column of the rows of a statement, if it has any."""
+    with connect(url) as connection:
+        result = connection.execute(text(sql), parameters)
+        return [row[0] for row in result] if result.returns_rows else []
+
+
+def tables(url: URL) -> set[str]:
+    """Return the names of the tables of a database."""
+    with connect(url) as connection:
+        return set(inspect(connection).get_table_names())
 
 
 @contextmanager

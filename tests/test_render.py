@@ -24,7 +24,9 @@ PACKAGE/migrations/env.py
 PACKAGE/migrations/errors.py
 PACKAGE/migrations/guard.py
 PACKAGE/migrations/script.py.mako
+PACKAGE/migrations/sqlite.py
 PACKAGE/migrations/versions/2026_01_01_000000-5b1f0c3a9d27_users_and_posts.py
+PACKAGE/migrations/wait.py
 PACKAGE/models.py
 PACKAGE/views.py
 README.md

@@ -37,8 +37,9 @@ def options(dialect: str) -> dict[str, Any]:
         "include_object": include_object,
         "process_revision_directives": autogenerate.process_revision_directives,
         "compare_server_default": True,
-        "render_as_batch": dialect == "sqlite",  # its ALTER TABLE can do little
-        "transactional_ddl": dialect == "sqlite" or None,  # thanks to guard.py; None: its own
+        # The ALTER TABLE of SQLite can do little, and guard.py begins its transactions.
+        "render_as_batch": dialect == "sqlite",
+        "transactional_ddl": dialect == "sqlite" or None,
         **current_app.config.get("ALEMBIC_CONTEXT", {}),
     }
 

@@ -51,9 +51,10 @@ def include_object(item: object, name: str | None, kind: str, *_: object) -> boo
     return not (kind == "table" and name in IGNORED_TABLES)
 
 
-def options(name: str, dialect: str) -> dict[str, Any]:
+def options(name: str, engine: Engine) -> dict[str, Any]:
     """Return what is passed to ``context.configure()``, under the app's ``ALEMBIC_CONTEXT``."""
     metadatas = {key or "default": metadata for key, metadata in db.metadatas.items()}
+    is_guest = name != "default" and engine.url == db.engine.url  # two names for one database
     return {
         "database": name,
         "target_metadata": metadatas[name],  # one MetaData or a list of several
@@ -63,8 +64,10 @@ def options(name: str, dialect: str) -> dict[str, Any]:
         "include_object": include_object,
         "process_revision_directives": autogenerate.process_revision_directives,
         "compare_server_default": True,
-        "render_as_batch": dialect == "sqlite",  # its ALTER TABLE can do little
-        "transactional_ddl": dialect == "sqlite" or None,  # thanks to guard.py; None: its own
+        "version_table": f"alembic_version_{name}" if is_guest else "alembic_version",
+        # The ALTER TABLE of SQLite can do little, and guard.py begins its transactions.
+        "render_as_batch": engine.dialect.name == "sqlite",
+        "transactional_ddl": engine.dialect.name == "sqlite" or None,
         **current_app.config.get("ALEMBIC_CONTEXT", {}),
     }
 
@@ -78,7 +81,7 @@ def run_migrations_offline() -> None:
             literal_binds=True,
             dialect_opts={"paramstyle": "named"},
             output_buffer=scripts.setdefault(name, StringIO()),
-            **options(name, engine.dialect.name),
+            **options(name, engine),
         )
         with context.begin_transaction():
             context.run_migrations(engine_name=name)
@@ -95,13 +98,13 @@ def run_migrations_online() -> None:
         }
         for name, connection in connections.items():
             logger.info("Migrating database %s", name)
-            context.configure(connection=connection, **options(name, connection.dialect.name))
+            context.configure(connection=connection, **options(name, connection.engine))
             if TWO_PHASE:
                 connection.begin_twophase()
             stack.enter_context(context.begin_transaction())
             context.run_migrations(engine_name=name)
-        for connection in connections.values():
-            prepare(connection)
+        for name, connection in connections.items():
+            prepare(connection, name)
 
 
 run_migrations = run_migrations_offline if context.is_offline_mode() else run_migrations_online

@@ -55,7 +55,7 @@ def explained(connection: Connection, name: str) -> Iterator[None]:
             if is_lock_timeout(error):
                 what += " waited for a lock of others for longer than MIGRATION_LOCK_TIMEOUT."
                 raise CommandError(f"{what} {fate(commits)} Run it again later.") from error
-            if not revision:
+            if not revision or is_read_only(error):
                 raise CommandError(f"{what}: {in_one_line(error)}. {fate(commits)}") from error
         if revision:
             logger.error("%s failed. %s", what, fate(commits))
@@ -75,13 +75,28 @@ def in_one_line(error: DBAPIError) -> str:
 
 
 def is_lock_timeout(error: DBAPIError) -> bool:
-    """Say whether PostgreSQL (psycopg, psycopg2), MySQL or SQLite gave up waiting for a lock."""
+    """Say whether SQLite, PostgreSQL or MySQL gave up waiting for a lock."""
     driver_error = error.orig
     return (
-        getattr(driver_error, "sqlstate", getattr(driver_error, "pgcode", None)) == "55P03"
+        str(driver_error) == "database is locked"
+        or sqlstate(driver_error) == "55P03"
         or getattr(driver_error, "args", ())[:1] == (1205,)
-        or str(driver_error) == "database is locked"
     )
+
+
+def is_read_only(error: DBAPIError) -> bool:
+    """Say whether SQLite, PostgreSQL or MySQL lets nobody write, as on a replica."""
+    driver_error = error.orig
+    return (
+        str(driver_error) == "attempt to write a readonly database"
+        or sqlstate(driver_error) == "25006"
+        or getattr(driver_error, "args", ())[:1] == (1290,)
+    )
+
+
+def sqlstate(driver_error: BaseException | None) -> str | None:
+    """Return the code of PostgreSQL's error, from psycopg or psycopg2."""
+    return getattr(driver_error, "sqlstate", getattr(driver_error, "pgcode", None))
 
 
 def failed_revision(error: BaseException) -> str | None:

@@ -1,0 +1,124 @@
+"""A plain mistake is one clear line, without a password and without a traceback."""
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+import servers
+from kit import Project
+from servers import at, query, tables
+from sqlalchemy import make_url
+
+PASSWORD = "s3cr3t%2F%40"
+
+MISTAKES = {
+    "server down": ("postgresql://ada:{}@127.0.0.1:1/shop", "refused"),
+    "server down, mysql": ("mysql+pymysql://ada:{}@127.0.0.1:1/shop", "refused"),
+    "no such host": ("postgresql://ada:{}@nosuch.invalid/shop", "nosuch.invalid"),
+    "password in the query": ("postgresql://ada@127.0.0.1:1/shop?password={}", "refused"),
+    "unparsable": ("postgres//ada:{}@127.0.0.1/shop", "cannot be parsed"),
+    "unparsable port": ("postgresql://ada:{}@127.0.0.1:port/shop", "cannot be parsed"),
+    "empty of sense": ("x", "cannot be parsed"),
+    "unknown dialect": ("nosuch://ada:{}@127.0.0.1/shop", "nosuch"),
+    "unknown driver": ("postgresql+nosuch://ada:{}@127.0.0.1/shop", "nosuch"),
+    "missing driver": ("oracle+oracledb://ada:{}@127.0.0.1/shop", "oracledb"),
+    "missing folder": ("sqlite:////nosuch/folder/shop.db", "unable to open database file"),
+}
+
+
+def one_line(project: Project, *arguments: str, env: dict[str, str]) -> str:
+    """Return the line with which alembic fails; Alembic's --raiseerr adds the traceback."""
+    line = project.fails(*arguments, env=env)
+    done = project.alembic("--raiseerr", *arguments, env=env, status=None)
+    assert "Traceback" in done.stderr
+    assert "s3cr3t" not in line
+    return line
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_mistake_in_the_url(generic: Project, mistake: str) -> None:
+    url, expected = MISTAKES[mistake]
+    line = one_line(generic, "upgrade", "head", env={"DATABASE_URL": url.format(PASSWORD)})
+    assert expected in line
+    assert "atabase" in line
+
+
+@pytest.mark.parametrize("command", ["current", "check", "upgrade head"])
+def test_mistake_in_the_url_of_another_database(multidb: Project, command: str) -> None:
+    url = f"postgresql://ada:{PASSWORD}@127.0.0.1:1/shop"
+    line = one_line(multidb, *command.split(), env={"AUTH_DATABASE_URL": url})
+    assert "Database 'auth' cannot be reached at postgresql://ada:***@127.0.0.1:1/shop" in line
+
+
+@pytest.mark.parametrize("dialect", ["postgresql", "mysql"])
+def test_unknown_database(generic: Project, dialect: str) -> None:
+    url = servers.server(dialect).set(database="kit_nosuch")
+    assert "kit_nosuch" in one_line(generic, "upgrade", "head", env=at(url))
+
+
+def test_wrong_password(generic: Project) -> None:
+    with servers.database("mysql") as url, servers.account(url, "right") as login:
+        wrong = login.set(password="s3cr3t")
+        line = one_line(generic, "upgrade", "head", env=at(wrong))
+        assert "Access denied" in line and "***" in line
+
+
+def test_sqlite_file_that_is_read_only(generic: Project, tmp_path: Path) -> None:
+    url = make_url(f"sqlite:///{tmp_path / 'shop.db'}")
+    generic.alembic("upgrade", "head", env=at(url))
+    generic.add_revision('op.create_table("t", sa.Column("a", sa.Integer))')
+    read_only = {"DATABASE_URL": f"sqlite:///file:{tmp_path / 'shop.db'}?mode=ro&uri=true"}
+    assert "readonly" in one_line(generic, "upgrade", "head", env=read_only)
+
+
+def test_relative_folder_is_made_as_the_app_makes_it(generic: Project) -> None:
+    shutil.rmtree(generic.folder / "instance", ignore_errors=True)
+    generic.alembic("upgrade", "head", env={"DATABASE_URL": "sqlite:///shop.db"})
+    assert (generic.folder / "instance" / "shop.db").exists()
+
+
+@pytest.mark.parametrize("setting", ["MIGRATION_WAIT", "MIGRATION_LOCK_TIMEOUT"])
+def test_setting_that_is_no_number(generic: Project, setting: str) -> None:
+    assert f"{setting}='soon'" in one_line(generic, "upgrade", "head", env={setting: "soon"})
+
+
+def test_unknown_revision(project: Project) -> None:
+    assert "nosuch" in one_line(project, "upgrade", "nosuch", env={})
+
+
+def test_mistake_in_the_app_keeps_its_traceback(generic: Project) -> None:
+    generic.edit("__init__.py", "    return app\n", "    import nosuch_module\n    return app\n")
+    done = generic.alembic("upgrade", "head", status=1)
+    assert "nosuch_module" in done.stderr
+    assert "Traceback" in done.stderr
+
+
+def test_full_disk_names_the_revision_and_leaves_nothing(generic: Project, tmp_path: Path) -> None:
+    if sys.platform == "win32":
+        pytest.skip("no limit on the size of a file there")
+    url = make_url(f"sqlite:///{tmp_path / 'shop.db'}")
+    generic.alembic("upgrade", "head", env=at(url))
+    revision = generic.add_revision(
+        """
+        op.create_table("t", sa.Column("a", sa.String))
+        for _ in range(100):
+            op.execute("INSERT INTO t VALUES (hex(randomblob(50000)))")
+        """
+    )
+    code = """
+import resource, runpy, signal, sys
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000000, 1000000))
+sys.argv = ["alembic", "upgrade", "head"]
+runpy.run_module("alembic", run_name="__main__")
+"""
+    done = generic.python("-c", code, env=at(url), status=1)
+    explanation = done.stderr.partition("Traceback")[0]
+    assert f"Revision {revision} of database 'default' failed. Nothing of this run is kept." in (
+        explanation
+    )
+    assert "t" not in tables(url)
+    assert query(url, "SELECT count(*) FROM alembic_version") == [1]
+    assert os.path.getsize(tmp_path / "shop.db") < 1000000

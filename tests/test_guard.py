@@ -1,0 +1,538 @@
+"""Nothing lost, nothing half-applied, any number of replicas: on real databases."""
+
+import os
+import random
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import servers
+from kit import ANY, ENVIRONMENT, FIRST_REVISION, Project
+from servers import at, query, tables
+from sqlalchemy import URL, make_url
+
+WAITING = "Waiting for another migration of database 'default', up to 600 s"
+
+
+@contextmanager
+def database(dialect: str, folder: Path) -> Iterator[URL]:
+    """Yield the URL of an empty database."""
+    if dialect == "sqlite":
+        yield make_url(f"sqlite:///{folder / 'database.db'}")
+    else:
+        with servers.database(dialect) as url:
+            yield url
+
+
+@pytest.fixture(params=["sqlite", "postgresql", "mysql"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[URL]:
+    """An empty database of each kind in turn."""
+    with database(request.param, tmp_path) as url:
+        yield url
+
+
+@pytest.fixture
+def postgresql() -> Iterator[URL]:
+    with servers.database("postgresql") as url:
+        yield url
+
+
+@pytest.fixture
+def sqlite(tmp_path: Path) -> URL:
+    return make_url(f"sqlite:///{tmp_path / 'database.db'}")
+
+
+def start(project: Project, *arguments: str, env: dict[str, str]) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "alembic", *arguments],
+        cwd=project.folder,
+        env={**ENVIRONMENT, **env},
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+
+
+def finished(process: subprocess.Popen[str]) -> int:
+    """Wait for a process, and return its exit status."""
+    process.communicate(timeout=60)
+    return process.returncode
+
+
+def together(project: Project, count: int, url: URL) -> list[str]:
+    """Upgrade from several processes at once, all of which must succeed; return their logs."""
+    processes = [start(project, "upgrade", "head", env=at(url)) for _ in range(count)]
+    logs = [process.communicate(timeout=120)[1] for process in processes]
+    failed = [log for process, log in zip(processes, logs, strict=True) if process.returncode]
+    assert not failed, f"{len(failed)} of {count} failed, the first with\n{failed[0]}"
+    return logs
+
+
+def add_revisions_that_count_themselves(project: Project, url: URL) -> list[str]:
+    concurrently = """
+        with op.get_context().autocommit_block():
+            op.execute("CREATE INDEX CONCURRENTLY by_name ON log (name)")
+    """
+    return [
+        project.add_revision(
+            """
+            op.create_table("log", sa.Column("name", sa.String(20)))
+            op.execute("INSERT INTO log VALUES ('first')")
+            time.sleep(1)
+            """
+        ),
+        project.add_revision(
+            concurrently if url.get_backend_name() == "postgresql" else "time.sleep(0.2)"
+        ),
+        project.add_revision("op.execute(\"INSERT INTO log VALUES ('third')\")"),
+        project.add_revision("op.execute(\"INSERT INTO log VALUES ('fourth')\")"),
+    ]
+
+
+@pytest.mark.parametrize("per_migration", [False, True], ids=["one-transaction", "each-its-own"])
+def test_replicas_that_start_at_once_all_succeed(
+    generic: Project, url: URL, per_migration: bool
+) -> None:
+    generic.set_config("ALEMBIC_CONTEXT", f'{{"transaction_per_migration": {per_migration}}}')
+    revisions = add_revisions_that_count_themselves(generic, url)
+    logs = together(generic, 8, url)
+    assert query(url, "SELECT name FROM log ORDER BY name") == ["first", "fourth", "third"]
+    assert query(url, "SELECT version_num FROM alembic_version") == [revisions[-1]]
+    assert sum(f"-> {revisions[0]}" in log for log in logs) == 1
+    waited = [log for log in logs if "Waiting" in log]
+    assert len(waited) >= 4
+    assert all(log.count(WAITING) == 1 for log in waited)
+
+
+def test_thirty_replicas_succeed(generic: Project, postgresql: URL) -> None:
+    add_revisions_that_count_themselves(generic, postgresql)
+    together(generic, 30, postgresql)
+    assert query(postgresql, "SELECT count(*) FROM log") == [3]
+
+
+def test_autocommit_block_works_on_sqlite_among_replicas(generic: Project, sqlite: URL) -> None:
+    generic.add_revision('op.create_table("log", sa.Column("name", sa.String(20)))')
+    generic.add_revision(
+        """
+        op.execute("INSERT INTO log VALUES ('one')")
+        with op.get_context().autocommit_block():
+            op.execute("VACUUM")
+            time.sleep(0.5)
+        op.execute("INSERT INTO log VALUES ('two')")
+        """
+    )
+    together(generic, 4, sqlite)
+    assert query(sqlite, "SELECT name FROM log ORDER BY name") == ["one", "two"]
+
+
+UNTIL_TOLD = """
+    import pathlib
+    while not pathlib.Path("go").exists():
+        time.sleep(0.05)
+"""
+
+
+def tell(project: Project) -> None:
+    """Let a revision end that waits until it is told."""
+    (project.folder / "go").touch()
+
+
+def test_who_waits_too_long_gives_up_in_one_line(generic: Project, url: URL) -> None:
+    revision = generic.add_revision(UNTIL_TOLD)
+    first = start(generic, "upgrade", "head", env=at(url))
+    wait_for_line(first, f"-> {revision}")
+    line = generic.fails("upgrade", "head", env={**at(url), "MIGRATION_WAIT": "0.5"})
+    tell(generic)
+    assert "'default'" in line and "0.5 s (MIGRATION_WAIT)" in line
+    assert finished(first) == 0
+
+
+def wait_for_line(process: subprocess.Popen[str], text: str) -> None:
+    assert process.stderr
+    for line in process.stderr:
+        if text in line:
+            return
+    raise AssertionError(f"no line has {text!r}")
+
+
+def test_failed_revision_leaves_nothing_or_says_what_is_left(generic: Project, url: URL) -> None:
+    before = generic.add_revision('op.create_table("before", sa.Column("id", sa.Integer))')
+    body = """
+        op.create_table("half", sa.Column("id", sa.Integer))
+        op.execute("INSERT INTO half VALUES (1)")
+        {}
+    """
+    failing = generic.add_revision(body.format("1 / 0"))
+    done = generic.alembic("upgrade", "head", env=at(url), status=1)
+    explanation, _, rest = done.stderr.partition("Traceback")
+    assert f"Revision {failing} of database 'default' failed." in explanation
+    assert "ZeroDivisionError" in rest
+    if url.get_backend_name() == "mysql":
+        assert "may remain" in explanation
+        assert query(url, "SELECT version_num FROM alembic_version") == [before]
+        query(url, "DROP TABLE half")
+    else:
+        assert "Nothing of this run is kept." in explanation
+        assert tables(url) == set()
+    path = next(generic.versions.glob(f"*{failing}*"))
+    path.write_text(path.read_text(encoding="utf-8").replace("1 / 0", ""), encoding="utf-8")
+    generic.alembic("upgrade", "head", env=at(url))
+    assert query(url, "SELECT id FROM half") == [1]
+
+
+def test_failure_after_a_commit_keeps_what_was_committed(generic: Project, sqlite: URL) -> None:
+    generic.set_config("ALEMBIC_CONTEXT", '{"transaction_per_migration": True}')
+    failing = generic.add_revision('op.create_table("half", sa.Column("id", sa.Integer))\n1 / 0')
+    done = generic.alembic("upgrade", "head", env=at(sqlite), status=1)
+    assert f"Revision {failing} of database 'default' failed. It is rolled back" in done.stderr
+    assert tables(sqlite) == {"alembic_version", "users", "posts"}
+    assert query(sqlite, "SELECT version_num FROM alembic_version") == [FIRST_REVISION]
+
+
+ENFORCE_FOREIGN_KEYS = """
+from sqlalchemy import Engine, event
+
+
+@event.listens_for(Engine, "connect")
+def enforce_foreign_keys(connection, record):
+    connection.execute("PRAGMA foreign_keys=ON")
+"""
+
+
+def enforce_foreign_keys(project: Project) -> None:
+    path = project.folder / project.package / "db.py"
+    path.write_text(path.read_text(encoding="utf-8") + ENFORCE_FOREIGN_KEYS, encoding="utf-8")
+
+
+@pytest.fixture
+def family(generic: Project, sqlite: URL) -> Project:
+    """A project that enforces foreign keys on SQLite, with rows that depend on others."""
+    enforce_foreign_keys(generic)
+    generic.add_revision(
+        """
+        op.create_table(
+            "parents",
+            sa.Column("id", sa.Integer, primary_key=True),
+            sa.Column("name", sa.String(20)),
+        )
+        for action in ("cascade", "set null", "restrict"):
+            op.create_table(
+                action.replace(" ", "_"),
+                sa.Column("id", sa.Integer, primary_key=True),
+                sa.Column("parent_id", sa.Integer, sa.ForeignKey("parents.id", ondelete=action)),
+            )
+        op.execute("INSERT INTO parents VALUES (1, 'a'), (2, 'b')")
+        for table in ("cascade", "set_null", "restrict"):
+            op.execute(f'INSERT INTO "{table}" VALUES (1, 1), (2, 2)')
+        """
+    )
+    generic.alembic("upgrade", "head", env=at(sqlite))
+    return generic
+
+
+def children(url: URL) -> dict[str, list[int]]:
+    return {
+        table: query(url, f'SELECT parent_id FROM "{table}" ORDER BY id')
+        for table in ("cascade", "set_null", "restrict")
+    }
+
+
+def test_batch_operation_on_a_parent_changes_no_child(family: Project, sqlite: URL) -> None:
+    family.add_revision(
+        """
+        with op.batch_alter_table("parents", recreate="always") as batch_op:
+            batch_op.alter_column("name", type_=sa.String(40), nullable=False)
+        """,
+        """
+        with op.batch_alter_table("parents", recreate="always") as batch_op:
+            batch_op.alter_column("name", type_=sa.String(20), nullable=True)
+        """,
+    )
+    for command in (["upgrade", "head"], ["downgrade", "-1"], ["upgrade", "head"]):
+        family.alembic(*command, env=at(sqlite))
+        assert query(sqlite, "SELECT name FROM parents ORDER BY id") == ["a", "b"]
+        assert children(sqlite) == {"cascade": [1, 2], "set_null": [1, 2], "restrict": [1, 2]}
+
+
+def test_orphan_fails_the_migration_and_is_rolled_back(family: Project, sqlite: URL) -> None:
+    family.add_revision(
+        """
+        op.create_table("more", sa.Column("id", sa.Integer))
+        op.execute("DELETE FROM parents WHERE id = 2")
+        """
+    )
+    line = family.fails("upgrade", "head", env=at(sqlite))
+    assert "'default'" in line and "restrict 2 -> parents" in line and "cascade 2" in line
+    assert "rolled back" in line
+    assert query(sqlite, "SELECT id FROM parents") == [1, 2]
+    assert "more" not in tables(sqlite)
+
+
+def break_a_key(url: URL) -> None:
+    """Add a child without a parent, as an app can that does not enforce foreign keys."""
+    query(url, 'INSERT INTO "restrict" VALUES (3, 99)')
+
+
+def test_violation_from_before_does_not_fail_a_migration(family: Project, sqlite: URL) -> None:
+    break_a_key(sqlite)
+    family.add_revision('op.add_column("restrict", sa.Column("more", sa.Integer))')
+    family.add_revision(
+        """
+        with op.batch_alter_table("restrict", recreate="always") as batch_op:
+            batch_op.alter_column("more", type_=sa.String(5))
+        """
+    )
+    family.alembic("upgrade", "head", env=at(sqlite))
+    family.add_revision("op.execute('INSERT INTO \"restrict\" VALUES (4, 98, NULL)')")
+    line = family.fails("upgrade", "head", env=at(sqlite))
+    assert "restrict 4 -> parents" in line
+    assert "restrict 3" not in line
+
+
+KILLED_REVISIONS = 30
+
+
+def add_slow_revisions(project: Project) -> None:
+    """Rows with children, and then revisions that change both tables by turns."""
+    project.add_revision(
+        """
+        op.create_table(
+            "people",
+            sa.Column("id", sa.Integer, primary_key=True),
+            sa.Column("name", sa.String(20), nullable=False),
+        )
+        op.create_table(
+            "pets",
+            sa.Column("id", sa.Integer, primary_key=True),
+            sa.Column("owner", sa.Integer, sa.ForeignKey("people.id", name="fk_owner", ondelete="CASCADE")),
+        )
+        for number in range(1, 201):
+            op.execute(f"INSERT INTO people VALUES ({number}, 'n{number}')")
+            op.execute(f"INSERT INTO pets VALUES ({number}, {number})")
+        """
+    )
+    for number in range(KILLED_REVISIONS):
+        table = ("people", "pets")[number % 2]
+        project.add_revision(
+            f"""
+            time.sleep(0.01)
+            with op.batch_alter_table("{table}") as batch_op:
+                batch_op.add_column(sa.Column("c{number}", sa.Integer, server_default="{number}"))
+            op.execute("UPDATE {table} SET c{number} = {number} + 1")
+            time.sleep(0.01)
+            """
+        )
+
+
+def is_whole(url: URL) -> None:
+    last = KILLED_REVISIONS - 1
+    assert query(url, "SELECT version_num FROM alembic_version") == [f"r{KILLED_REVISIONS + 1:03}"]
+    for table, column in (("people", f"c{last - 1}"), ("pets", f"c{last}")):
+        assert query(url, f"SELECT count(*) FROM {table}") == [200]
+        expected = 200 * (int(column[1:]) + 1)
+        assert int(query(url, f"SELECT sum({column}) FROM {table}")[0]) == expected
+    assert query(url, "SELECT sum(id - owner) FROM pets") == [0]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL is not known there")
+@pytest.mark.parametrize("dialect", ["sqlite", "postgresql", "mysql"])
+@pytest.mark.parametrize("number", range(int(os.environ.get("TEST_KILLS", "5"))))
+def test_killed_migration_is_finished_by_the_next(
+    generic: Project, tmp_path: Path, dialect: str, number: int
+) -> None:
+    if dialect == "sqlite":
+        enforce_foreign_keys(generic)
+    add_slow_revisions(generic)
+    moment = random.uniform(0, 1.2)
+    print(f"killed {moment:.3f} s after the first revision began")
+    with database(dialect, tmp_path) as url:
+        generic.alembic("upgrade", "r001", env=at(url))
+        process = start(generic, "upgrade", "head", env=at(url))
+        wait_for_line(process, "Running upgrade")
+        time.sleep(moment)
+        process.kill()
+        process.communicate()
+        reached = query(url, "SELECT version_num FROM alembic_version")
+        again = generic.alembic("upgrade", "head", env=at(url), status=ANY)
+        if dialect == "mysql" and again.returncode:
+            following = f"r{int(reached[0][1:]) + 1:03}"
+            explanation = again.stderr.partition("Traceback")[0]
+            assert f"Revision {following} of database 'default' failed." in explanation
+            assert "may remain" in explanation
+            assert query(url, "SELECT version_num FROM alembic_version") == reached
+        else:
+            assert again.returncode == 0, again.stderr
+            is_whole(url)
+        if dialect == "postgresql":
+            assert query(url, ADVISORY_LOCKS) == [0]
+
+
+def hold(project: Project, url: URL, sql: str) -> subprocess.Popen[str]:
+    """Start a process that keeps a transaction open in which it has run a statement."""
+    code = f"""
+import sys
+from sqlalchemy import create_engine, text
+with create_engine({url.render_as_string(hide_password=False)!r}).connect() as connection:
+    connection.execute(text({sql!r}))
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout
+    assert process.stdout.readline() == "held\n"
+    return process
+
+
+def test_busy_table_fails_the_migration_in_one_line(generic: Project, url: URL) -> None:
+    generic.alembic("upgrade", "head", env=at(url))
+    generic.add_revision('op.create_table("before", sa.Column("id", sa.Integer))')
+    busy = generic.add_revision('op.add_column("users", sa.Column("email", sa.String(80)))')
+    holder = hold(generic, url, "INSERT INTO users (name) VALUES ('Ada')")
+    with holder:
+        line = generic.fails("upgrade", "head", env={**at(url), "MIGRATION_LOCK_TIMEOUT": "1"})
+        # Who queued up behind the migration goes on, although the holder still holds.
+        assert query(url, "SELECT count(*) FROM users") == [0]
+        holder.communicate("")
+    assert "'default'" in line and "MIGRATION_LOCK_TIMEOUT" in line
+    if url.get_backend_name() == "mysql":
+        assert f"Revision {busy}" in line and "may remain" in line
+    else:
+        assert "Nothing of this run is kept." in line
+        assert "before" not in tables(url)
+    generic.alembic("upgrade", "head", env=at(url))
+
+
+def test_without_a_lock_timeout_the_migration_waits(generic: Project, url: URL) -> None:
+    generic.alembic("upgrade", "head", env=at(url))
+    generic.add_revision('op.add_column("users", sa.Column("email", sa.String(80)))')
+    with hold(generic, url, "INSERT INTO users (name) VALUES ('Ada')") as holder:
+        waiting = start(generic, "upgrade", "head", env={**at(url), "MIGRATION_LOCK_TIMEOUT": "0"})
+        wait_for_line(waiting, "Running upgrade" if url.get_backend_name() != "sqlite" else "Will")
+        time.sleep(1.5)
+        assert waiting.poll() is None
+        holder.communicate("")
+    assert finished(waiting) == 0
+
+
+def test_readers_of_sqlite_go_on_while_it_is_migrated(generic: Project, sqlite: URL) -> None:
+    generic.alembic("upgrade", "head", env=at(sqlite))
+    generic.add_revision('op.add_column("users", sa.Column("email", sa.String))')
+    waits = generic.add_revision(UNTIL_TOLD)
+    process = start(generic, "upgrade", "head", env=at(sqlite))
+    wait_for_line(process, f"-> {waits}")
+    assert query(sqlite, "SELECT count(*) FROM users") == [0]
+    assert process.poll() is None
+    tell(generic)
+    assert finished(process) == 0
+
+
+ADVISORY_LOCKS = """
+    SELECT count(*) FROM pg_locks JOIN pg_database ON pg_database.oid = pg_locks.database
+    WHERE locktype = 'advisory' AND datname = current_database()
+"""
+
+
+@pytest.mark.parametrize("command", ["current", "check", "heads", "history", "revision"])
+def test_reading_neither_takes_nor_waits_for_the_lock(
+    generic: Project, url: URL, command: str
+) -> None:
+    generic.alembic("upgrade", "head", env=at(url))
+    waits = generic.add_revision(UNTIL_TOLD)
+    migrating = start(generic, "upgrade", "head", env=at(url))
+    wait_for_line(migrating, f"-> {waits}")
+    arguments = ["revision", "--autogenerate", "-m", "x"] if command == "revision" else [command]
+    done = generic.alembic(*arguments, env={**at(url), "MIGRATION_WAIT": "0.1"}, status=ANY)
+    assert "MIGRATION_WAIT" not in done.stdout and "Traceback" not in done.stderr, done.stderr
+    assert migrating.poll() is None
+    tell(generic)
+    assert finished(migrating) == 0
+
+
+STATE = {
+    "sqlite": ["PRAGMA foreign_keys", "PRAGMA busy_timeout"],
+    "postgresql": ["SHOW lock_timeout", ADVISORY_LOCKS],
+    "mysql": ["SELECT @@SESSION.lock_wait_timeout", "SELECT IS_USED_LOCK(SHA2(:lock, 256))"],
+}
+
+
+@pytest.mark.parametrize("fails", [False, True], ids=["done", "failed"])
+def test_connection_is_given_back_as_it_was(generic: Project, url: URL, fails: bool) -> None:
+    if url.get_backend_name() == "sqlite":
+        enforce_foreign_keys(generic)
+    generic.add_revision("1 / 0" if fails else "pass")
+    lock = f"{url.database} default"
+    code = f"""
+from alembic import command
+from sqlalchemy import text
+from {generic.package} import create_app
+from {generic.package}.db import db
+from {generic.package}.migrations import alembic_config
+
+app = create_app({{"SQLALCHEMY_ENGINE_OPTIONS": {{"pool_size": 1, "max_overflow": 0}}}})
+
+def state():
+    with db.engine.connect() as connection:
+        driver = connection.connection.dbapi_connection
+        values = [connection.scalar(text(sql), {{"lock": {lock!r}}} if ":lock" in sql else {{}})
+                  for sql in {STATE[url.get_backend_name()]!r}]
+        connection.rollback()
+        in_transaction = getattr(driver, "in_transaction", None)
+        return id(driver), values, in_transaction
+
+with app.app_context():
+    before = state()
+    try:
+        command.upgrade(alembic_config(), "head")
+    except ZeroDivisionError:
+        assert {fails}
+    else:
+        assert not {fails}
+    assert state() == before, (state(), before)
+    assert db.engine.pool.checkedout() == 0
+"""
+    generic.python("-c", code, env=at(url))
+
+
+@pytest.mark.parametrize("autocommit", [True, False])
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="sqlite3 has no autocommit before 3.12")
+def test_engine_that_sets_autocommit_of_sqlite3(
+    generic: Project, sqlite: URL, autocommit: bool
+) -> None:
+    generic.set_config(
+        "SQLALCHEMY_ENGINE_OPTIONS", f'{{"connect_args": {{"autocommit": {autocommit}}}}}'
+    )
+    failing_revisions_leave_nothing(generic, sqlite)
+
+
+def test_engine_that_begins_by_itself(generic: Project, sqlite: URL) -> None:
+    """As SQLAlchemy's documentation advises for SQLite."""
+    path = generic.folder / generic.package / "db.py"
+    recipe = """
+from sqlalchemy import Engine, event
+
+
+@event.listens_for(Engine, "connect")
+def leave_transactions_to_us(connection, record):
+    connection.isolation_level = None
+
+
+@event.listens_for(Engine, "begin")
+def begin(connection):
+    connection.exec_driver_sql("BEGIN")
+"""
+    path.write_text(path.read_text(encoding="utf-8") + recipe, encoding="utf-8")
+    failing_revisions_leave_nothing(generic, sqlite)
+
+
+def failing_revisions_leave_nothing(project: Project, url: URL) -> None:
+    project.add_revision('op.create_table("half", sa.Column("id", sa.Integer))\n1 / 0')
+    project.alembic("upgrade", "head", env=at(url), status=1)
+    assert tables(url) == set()
+    project.alembic("upgrade", FIRST_REVISION, env=at(url))
+    assert tables(url) == {"alembic_version", "users", "posts"}

@@ -1,0 +1,228 @@
+"""Several databases: all migrate, or none does."""
+
+import glob
+import os
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+import servers
+from kit import Project, run
+from servers import at, connect, query, tables
+from sqlalchemy import URL, make_url
+from sqlalchemy.exc import OperationalError
+
+
+@pytest.fixture(params=["sqlite-sqlite", "postgresql-postgresql", "sqlite-postgresql"])
+def urls(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[URL, URL]]:
+    """Two empty databases: for ``default`` and for ``auth``."""
+    with ExitStack() as stack:
+        default, auth = (
+            make_url(f"sqlite:///{tmp_path / f'{number}.db'}")
+            if dialect == "sqlite"
+            else stack.enter_context(servers.database(dialect))
+            for number, dialect in enumerate(request.param.split("-"))
+        )
+        yield default, auth
+
+
+def environment(default: URL, auth: URL) -> dict[str, str]:
+    return at(default) | at(auth, "AUTH_DATABASE_URL")
+
+
+@pytest.mark.parametrize("failing", ["default", "auth"])
+def test_failure_in_one_database_rolls_every_one_back(
+    multidb: Project, urls: tuple[URL, URL], failing: str
+) -> None:
+    bodies = dict.fromkeys(("default", "auth"), 'op.create_table("t", sa.Column("a", sa.Integer))')
+    bodies[failing] += "\n1 / 0"
+    revision = multidb.add_revision(bodies["default"], upgrade_auth=bodies["auth"])
+    done = multidb.alembic("upgrade", "head", env=environment(*urls), status=1)
+    assert done.stderr.count(f"Revision {revision} of database {failing!r} failed.") == 1
+    assert done.stderr.count("failed.") == 1
+    for url in urls:
+        assert tables(url) == set()
+
+
+def test_broken_key_in_one_database_rolls_every_one_back(multidb: Project, tmp_path: Path) -> None:
+    """The check of foreign keys comes before the first of them commits."""
+    path = multidb.folder / multidb.package / "db.py"
+    listener = """
+from sqlalchemy import Engine, event
+
+
+@event.listens_for(Engine, "connect")
+def enforce_foreign_keys(connection, record):
+    connection.execute("PRAGMA foreign_keys=ON")
+"""
+    path.write_text(path.read_text(encoding="utf-8") + listener, encoding="utf-8")
+    orphan = """
+        op.execute("CREATE TABLE parents (id INTEGER PRIMARY KEY)")
+        op.execute("CREATE TABLE children (id INTEGER REFERENCES parents)")
+        op.execute("INSERT INTO children VALUES (1)")
+    """
+    for name, bodies in {
+        "default": (orphan, "pass"),
+        "auth": ("pass", orphan),
+    }.items():
+        urls = [make_url(f"sqlite:///{tmp_path / name}{number}.db") for number in (1, 2)]
+        revision = multidb.add_revision(bodies[0], upgrade_auth=bodies[1])
+        line = multidb.fails("upgrade", "head", env=environment(urls[0], urls[1]))
+        assert f"Database {name!r}: 1 rows would refer to rows that are not there" in line
+        for url in urls:
+            assert tables(url) == set()
+        next(multidb.versions.glob(f"*{revision}*")).unlink()
+
+
+def test_database_that_cannot_be_reached_leaves_the_others_alone(
+    multidb: Project, tmp_path: Path
+) -> None:
+    there = make_url(f"sqlite:///{tmp_path / 'there.db'}")
+    gone = make_url("postgresql://postgres@127.0.0.1:1/gone")
+    for name, urls in {"auth": (there, gone), "default": (gone, there)}.items():
+        assert f"Database {name!r} cannot be reached" in multidb.fails(
+            "upgrade", "head", env=environment(*urls)
+        )
+        assert tables(there) == set()
+
+
+@pytest.mark.parametrize("dialect", ["postgresql", "mysql"])
+def test_two_names_for_one_database_do_not_wait_for_each_other(
+    multidb: Project, dialect: str
+) -> None:
+    with servers.database(dialect) as url:
+        for command in (
+            ["upgrade", "head"],
+            ["current"],
+            ["downgrade", "base"],
+            ["upgrade", "head"],
+        ):
+            multidb.alembic(
+                *command, env={**environment(url, url), "MIGRATION_WAIT": "2"}, timeout=60
+            )
+        assert tables(url) == {"users", "posts", "alembic_version", "alembic_version_auth"}
+
+
+def test_two_schemas_of_one_database_do_not_wait_for_each_other(multidb: Project) -> None:
+    with servers.database("postgresql") as url:
+        query(url, "CREATE SCHEMA auth")
+        auth = url.update_query_dict({"options": "-csearch_path=auth"})
+        multidb.alembic("upgrade", "head", env=environment(url, auth), timeout=60)
+        assert tables(url) == {"posts", "alembic_version"}
+        assert tables(auth) == {"users", "alembic_version"}
+
+
+def test_named_database_is_all_that_is_touched(multidb: Project, urls: tuple[URL, URL]) -> None:
+    default, auth = urls
+    lost = make_url("postgresql://postgres@127.0.0.1:1/gone")
+    multidb.alembic("-x", "database=auth", "upgrade", "head", env=environment(lost, auth))
+    assert tables(auth) == {"users", "alembic_version"}
+    assert tables(default) == set()
+
+
+@pytest.fixture(scope="module")
+def two_phase_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[URL]:
+    """A PostgreSQL of our own in which transactions can be prepared."""
+    found = shutil.which("initdb") or next(
+        iter(glob.glob("/usr/lib/postgresql/*/bin/initdb")), None
+    )
+    if not found or not os.environ.get("TEST_POSTGRESQL_URL", "default"):
+        reason = "PostgreSQL's initdb is not installed"
+        if "CI" in os.environ and os.environ.get("TEST_POSTGRESQL_URL", "default"):
+            pytest.fail(reason)
+        pytest.skip(reason)
+    folder = tmp_path_factory.mktemp("postgresql")
+    as_user: list[str] = []
+    if hasattr(os, "geteuid") and os.geteuid() == 0:  # which PostgreSQL refuses to run as
+        as_user = ["runuser", "-u", "postgres", "--"]
+        shutil.chown(folder, "postgres")
+        for parent in folder.parents:
+            if parent.stat().st_uid == 0 and parent.is_relative_to("/tmp/pytest-of-root"):
+                parent.chmod(parent.stat().st_mode | 0o111)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    data = str(folder / "data")
+    run(*as_user, found, "-D", data, "-U", "postgres", "-A", "trust", cwd=folder)
+    server = subprocess.Popen(
+        [
+            *(*as_user, str(Path(found).with_name("postgres")), "-D", data, "-p", str(port)),
+            *("-k", str(folder), "-c", "max_prepared_transactions=10", "-c", "fsync=off"),
+        ],
+        stderr=subprocess.DEVNULL,
+        cwd=folder,
+    )
+    url = make_url(f"postgresql+psycopg://postgres@127.0.0.1:{port}/postgres")
+    try:
+        for _ in range(100):
+            try:
+                query(url, "CREATE DATABASE auth")
+                break
+            except OperationalError:
+                time.sleep(0.1)
+        yield url
+    finally:
+        server.terminate()
+        server.wait()
+
+
+@pytest.fixture
+def two_phase(multidb: Project, two_phase_server: URL) -> Iterator[tuple[Project, URL, URL]]:
+    """A project that commits in two phases, and its two empty databases."""
+    multidb.edit("migrations/env.py", "TWO_PHASE = False", "TWO_PHASE = True")
+    urls = [two_phase_server.set(database=name) for name in ("postgres", "auth")]
+    yield multidb, urls[0], urls[1]
+    for url in urls:
+        with connect(url) as connection:
+            find = "SELECT gid FROM pg_prepared_xacts WHERE database = current_database()"
+            for gid in connection.exec_driver_sql(find).scalars().all():
+                connection.exec_driver_sql(f"ROLLBACK PREPARED '{gid}'")
+            connection.exec_driver_sql("DROP SCHEMA public CASCADE")
+            connection.exec_driver_sql("CREATE SCHEMA public")
+
+
+PREPARED = "SELECT gid FROM pg_prepared_xacts WHERE database = current_database()"
+
+
+def test_two_phases_commit_every_database(two_phase: tuple[Project, URL, URL]) -> None:
+    project, default, auth = two_phase
+    project.alembic("upgrade", "head", env=environment(default, auth))
+    project.alembic("check", env=environment(default, auth))
+    assert tables(default) == {"posts", "alembic_version"}
+    assert tables(auth) == {"users", "alembic_version"}
+    assert query(default, PREPARED) == query(auth, PREPARED) == []
+
+
+@pytest.mark.parametrize("lost", ["default", "auth"])
+def test_failure_between_the_phases_names_what_is_undecided(
+    two_phase: tuple[Project, URL, URL], lost: str
+) -> None:
+    project, default, auth = two_phase
+    urls = {"default": default, "auth": auth}
+    project.edit(
+        "migrations/env.py",
+        "            prepare(connection, name)\n",
+        "            prepare(connection, name)\n"
+        f"        driver = connections[{lost!r}].connection.dbapi_connection\n"
+        "        with __import__('contextlib').suppress(Exception):\n"
+        "            driver.execute('SELECT pg_terminate_backend(pg_backend_pid())')\n",
+    )
+    line = project.fails("upgrade", "head", env=environment(default, auth))
+    (undecided,) = query(urls.pop(lost), PREPARED)
+    assert undecided in line and f"Database {lost!r}" in line
+    ((_, other),) = urls.items()
+    assert query(other, PREPARED) == []
+
+
+def test_two_phases_that_a_server_does_not_allow_leave_nothing(multidb: Project) -> None:
+    multidb.edit("migrations/env.py", "TWO_PHASE = False", "TWO_PHASE = True")
+    with servers.database("postgresql") as default, servers.database("postgresql") as auth:
+        assert query(default, "SHOW max_prepared_transactions") == ["0"]
+        line = multidb.fails("upgrade", "head", env=environment(default, auth))
+        assert "prepared transactions are disabled" in line
+        assert tables(default) == tables(auth) == set()

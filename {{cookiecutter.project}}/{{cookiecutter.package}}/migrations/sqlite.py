@@ -1,0 +1,121 @@
+"""How SQLite is migrated safely; used by guard.py.
+
+Python's driver begins no transaction before DDL, so that a revision that fails half-way stays half
+applied; and SQLite changes a table by dropping it, which takes with it what refers to it.
+"""
+
+import math
+import sqlite3
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from alembic.util import CommandError
+from sqlalchemy import Connection, event
+
+from .wait import seconds, wait
+
+
+@contextmanager
+def sqlite(connection: Connection, name: str) -> Iterator[None]:
+    """Hold a lock beside the file, begin each transaction, and check the foreign keys."""
+    driver: Any = connection.connection.dbapi_connection
+    autocommit = getattr(driver, "autocommit", None)  # since Python 3.12
+    if autocommit is not None:
+        driver.autocommit = -1  # sqlite3.LEGACY_TRANSACTION_CONTROL: begin() below begins
+        driver.rollback()
+    file = driver.execute("PRAGMA database_list").fetchone()[2]
+    limit = driver.execute("PRAGMA busy_timeout").fetchone()[0]
+    enforced = driver.execute("PRAGMA foreign_keys").fetchone()[0]
+    checked = 0
+
+    def is_autocommit() -> bool:
+        return connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT"
+
+    def begin(_: Connection) -> None:
+        nonlocal checked
+        if not is_autocommit():
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+            checked = driver.total_changes
+
+    def begin_once(*arguments: Any) -> tuple[str, Any]:
+        # An app that follows SQLAlchemy's advice for SQLite has a listener that begins too.
+        statement, parameters = arguments[2:4]
+        is_second = statement.startswith("BEGIN") and (driver.in_transaction or is_autocommit())
+        return "SELECT 1" if is_second else statement, parameters
+
+    def check(_: Connection) -> None:
+        nonlocal checked
+        if enforced and checked != driver.total_changes:
+            checked = driver.total_changes
+            check_foreign_keys(driver, file, name)
+
+    # The lock of the database would not do: transaction_per_migration and autocommit_block()
+    # give it up between two revisions.
+    with closing(lock_beside(file)) as lock:
+        wait(lambda: begin_exclusive(lock), name)
+        event.listen(connection, "begin", begin)
+        event.listen(connection, "before_cursor_execute", begin_once, retval=True)
+        event.listen(connection, "commit", check)
+        connection.info["check"] = check
+        try:
+            longest = math.ceil(seconds("MIGRATION_LOCK_TIMEOUT", 10) * 1000) or 2**31 - 1
+            driver.execute(f"PRAGMA busy_timeout={longest}")
+            # Batch mode drops a table to change it, and would take with it what refers to it.
+            driver.execute("PRAGMA foreign_keys=OFF")
+            yield
+        finally:
+            del connection.info["check"]
+            driver.rollback()
+            driver.execute(f"PRAGMA foreign_keys={enforced}")
+            driver.execute(f"PRAGMA busy_timeout={limit}")
+            if autocommit is not None:
+                driver.autocommit = autocommit
+
+
+def lock_beside(file: str) -> sqlite3.Connection:
+    """Return a connection to a file whose lock the system takes back from a process that ends.
+
+    :raises CommandError: if there can be no such file
+    """
+    try:
+        return sqlite3.connect(f"{file}-migrating" if file else ":memory:", timeout=0)
+    except sqlite3.OperationalError as error:
+        raise CommandError(f"{file}-migrating cannot be written: {error}.") from error
+
+
+def begin_exclusive(lock: sqlite3.Connection) -> bool:
+    """Say whether the lock is ours now."""
+    try:
+        lock.execute("BEGIN EXCLUSIVE")
+    except sqlite3.OperationalError as error:
+        if "locked" not in str(error):
+            raise
+        return False
+    return True
+
+
+def check_foreign_keys(driver: Any, file: str, name: str) -> None:
+    """Refuse rows that refer to none, unless as many did before.
+
+    :raises CommandError: naming some of the rows
+    """
+    check = "PRAGMA foreign_key_check"
+    broken = driver.execute(check).fetchall()
+    before: list[Any] = []
+    if broken and file:  # another connection still sees what was there before
+        read_only = f"{Path(file).as_uri()}?mode=ro"
+        with suppress(sqlite3.Error), closing(sqlite3.connect(read_only, uri=True)) as other:
+            before = other.execute(check).fetchall()
+    # Not row by row: batch mode may number the rows of a table anew.
+    more = Counter((row[0], row[2]) for row in broken)
+    more -= Counter((row[0], row[2]) for row in before)
+    if more:
+        rows = sorted({row for row in broken if (row[0], row[2]) in more} - {*before}, key=str)
+        shown = ", ".join(f"{table} {row} -> {parent}" for table, row, parent, _ in rows[:5])
+        raise CommandError(
+            f"Database {name!r}: {more.total()} rows would refer to rows that are not there, so it "
+            f"is rolled back: {shown}."
+        )
