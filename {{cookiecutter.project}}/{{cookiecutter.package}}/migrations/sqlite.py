@@ -8,7 +8,7 @@ import math
 import sqlite3
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,10 @@ from alembic.util import CommandError
 from sqlalchemy import Connection, event
 
 from .wait import seconds, wait
+
+# Bytes of changes kept in memory. With more, SQLite writes to the file before the commit, and from
+# then on nobody can read it, neither the app nor the check of what was there before.
+MEMORY = 2**27
 
 
 @contextmanager
@@ -27,8 +31,10 @@ def sqlite(connection: Connection, name: str) -> Iterator[None]:
         driver.autocommit = -1  # sqlite3.LEGACY_TRANSACTION_CONTROL: begin() below begins
         driver.rollback()
     file = driver.execute("PRAGMA database_list").fetchone()[2]
-    limit = driver.execute("PRAGMA busy_timeout").fetchone()[0]
-    enforced = driver.execute("PRAGMA foreign_keys").fetchone()[0]
+    found = {
+        pragma: driver.execute(f"PRAGMA {pragma}").fetchone()[0]
+        for pragma in ("busy_timeout", "cache_spill", "foreign_keys")
+    }
     checked = 0
 
     def is_autocommit() -> bool:
@@ -48,7 +54,7 @@ def sqlite(connection: Connection, name: str) -> Iterator[None]:
 
     def check(_: Connection) -> None:
         nonlocal checked
-        if enforced and checked != driver.total_changes:
+        if found["foreign_keys"] and checked != driver.total_changes:
             checked = driver.total_changes
             check_foreign_keys(driver, file, name)
 
@@ -62,15 +68,17 @@ def sqlite(connection: Connection, name: str) -> Iterator[None]:
         connection.info["check"] = check
         try:
             longest = math.ceil(seconds("MIGRATION_LOCK_TIMEOUT", 10) * 1000) or 2**31 - 1
+            page = driver.execute("PRAGMA page_size").fetchone()[0]
             driver.execute(f"PRAGMA busy_timeout={longest}")
+            driver.execute(f"PRAGMA cache_spill={MEMORY // page}")
             # Batch mode drops a table to change it, and would take with it what refers to it.
             driver.execute("PRAGMA foreign_keys=OFF")
             yield
         finally:
             del connection.info["check"]
             driver.rollback()
-            driver.execute(f"PRAGMA foreign_keys={enforced}")
-            driver.execute(f"PRAGMA busy_timeout={limit}")
+            for pragma, value in found.items():
+                driver.execute(f"PRAGMA {pragma}={value}")
             if autocommit is not None:
                 driver.autocommit = autocommit
 
@@ -105,10 +113,14 @@ def check_foreign_keys(driver: Any, file: str, name: str) -> None:
     check = "PRAGMA foreign_key_check"
     broken = driver.execute(check).fetchall()
     before: list[Any] = []
+    unknown = ""
     if broken and file:  # another connection still sees what was there before
         read_only = f"{Path(file).as_uri()}?mode=ro"
-        with suppress(sqlite3.Error), closing(sqlite3.connect(read_only, uri=True)) as other:
-            before = other.execute(check).fetchall()
+        try:
+            with closing(sqlite3.connect(read_only, timeout=1, uri=True)) as other:
+                before = other.execute(check).fetchall()
+        except sqlite3.Error as error:
+            unknown = f" (or do already: {error})"
     # Not row by row: batch mode may number the rows of a table anew.
     more = Counter((row[0], row[2]) for row in broken)
     more -= Counter((row[0], row[2]) for row in before)
@@ -116,6 +128,6 @@ def check_foreign_keys(driver: Any, file: str, name: str) -> None:
         rows = sorted({row for row in broken if (row[0], row[2]) in more} - {*before}, key=str)
         shown = ", ".join(f"{table} {row} -> {parent}" for table, row, parent, _ in rows[:5])
         raise CommandError(
-            f"Database {name!r}: {more.total()} rows would refer to rows that are not there, so it "
-            f"is rolled back: {shown}."
+            f"Database {name!r} is rolled back: {more.total()} rows would refer to rows that are "
+            f"not there{unknown}: {shown}."
         )
