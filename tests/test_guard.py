@@ -555,3 +555,30 @@ def failing_revisions_leave_nothing(project: Project, url: URL) -> None:
     assert tables(url) == set()
     project.alembic("upgrade", FIRST_REVISION, env=at(url))
     assert tables(url) == {"alembic_version", "users", "posts"}
+
+
+def test_unknown_kind_of_database_is_left_to_alembic(generic: Project, sqlite: URL) -> None:
+    path = generic.folder / generic.package / "db.py"
+    dialect = """
+from alembic.ddl.sqlite import SQLiteImpl
+from sqlalchemy.dialects import registry
+from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
+
+
+class OtherDialect(SQLiteDialect_pysqlite):
+    name = "other"
+    supports_statement_cache = True
+
+
+class OtherImpl(SQLiteImpl):
+    __dialect__ = "other"
+
+
+registry.register("other", __name__, "OtherDialect")
+"""
+    path.write_text(path.read_text(encoding="utf-8") + dialect, encoding="utf-8")
+    assert sqlite.database
+    environment = {"DATABASE_URL": f"other:///{sqlite.database}"}
+    generic.alembic("upgrade", "head", env=environment)
+    assert tables(sqlite) == {"alembic_version", "users", "posts"}
+    assert list(Path(sqlite.database).parent.glob("*-migrating")) == []
