@@ -574,7 +574,7 @@ class OtherImpl(SQLiteImpl):
     __dialect__ = "other"
 
 
-registry.register("other", __name__, "OtherDialect")
+registry.impls["other"] = lambda: OtherDialect
 """
     path.write_text(path.read_text(encoding="utf-8") + dialect, encoding="utf-8")
     assert sqlite.database
