@@ -192,7 +192,8 @@ def test_sql_loads_into_the_sqlite_shell_and_gives_the_same_schema(project: Proj
         assert "CREATE TABLE posts" in dump or "CREATE TABLE users" in dump
 
 
-def test_percent_signs_survive_offline(project: Project) -> None:
+@pytest.mark.parametrize("url", ["sqlite:///x.db", "postgresql://nobody@nowhere.invalid/x"])
+def test_percent_signs_survive_offline(project: Project, url: str) -> None:
     revision = next(project.versions.glob("*.py"))
     revision.write_text(
         revision.read_text(encoding="utf-8").replace(
@@ -202,7 +203,7 @@ def test_percent_signs_survive_offline(project: Project) -> None:
         ),
         encoding="utf-8",
     )
-    sql = project.alembic("upgrade", "head", "--sql").stdout
+    sql = project.alembic("upgrade", "head", "--sql", env={"DATABASE_URL": url}).stdout
     if project.variant == "multidb":
         sql = (project.folder / "default.sql").read_text(encoding="utf-8")
     assert "LIKE '100%';" in sql

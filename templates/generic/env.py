@@ -20,21 +20,15 @@ config = context.config
 
 # What autogenerate compares the database with: one MetaData or a list of several.
 target_metadata = db.metadata
-
 # Tables that belong to somebody else: autogenerate leaves them alone.
 IGNORED_TABLES = {"spatial_ref_sys"}
-
-
-def include_object(item: object, name: str | None, kind: str, *_: object) -> bool:
-    """Say whether autogenerate looks at a table, column, index or constraint."""
-    return not (kind == "table" and name in IGNORED_TABLES)
 
 
 def options(dialect: str) -> dict[str, Any]:
     """Return what is passed to ``context.configure()``, under the app's ``ALEMBIC_CONTEXT``."""
     return {
         "target_metadata": target_metadata,
-        "include_object": include_object,
+        "include_object": autogenerate.all_but(IGNORED_TABLES),
         "process_revision_directives": autogenerate.process_revision_directives,
         "compare_server_default": True,
         # The ALTER TABLE of SQLite can do little, and guard.py begins its transactions.

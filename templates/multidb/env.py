@@ -27,11 +27,8 @@ logger = logging.getLogger("alembic.env")
 
 # Databases that the app only reads: they are not migrated.
 READ_ONLY: set[str] = set()
-
-# Commit all databases or none even if a server fails meanwhile: PostgreSQL, with
-# max_prepared_transactions > 0.
+# Whether all commit or none even if a server fails then: PostgreSQL, max_prepared_transactions > 0.
 TWO_PHASE = False
-
 # Tables that belong to somebody else: autogenerate leaves them alone.
 IGNORED_TABLES = {"spatial_ref_sys"}
 
@@ -39,29 +36,24 @@ IGNORED_TABLES = {"spatial_ref_sys"}
 def databases() -> dict[str, Engine]:
     """Return the app's engines by name: all, or those that ``-x database=NAME`` names."""
     engines = {"default": db.engine} | {name or "default": db.engines[name] for name in db.engines}
-    arguments = [argument.partition("=") for argument in context.get_x_argument()]
-    chosen = {name for key, _, name in arguments if key == "database"} or {*engines} - READ_ONLY
+    named = {x.partition("=")[2] for x in context.get_x_argument() if x.startswith("database=")}
+    chosen = named or {*engines} - READ_ONLY
     if unknown := chosen - {*engines}:
         raise CommandError(f"No database {', '.join(unknown)}: there is {', '.join(engines)}.")
     return {name: engine for name, engine in engines.items() if name in chosen}
 
 
-def include_object(item: object, name: str | None, kind: str, *_: object) -> bool:
-    """Say whether autogenerate looks at a table, column, index or constraint."""
-    return not (kind == "table" and name in IGNORED_TABLES)
-
-
 def options(name: str, engine: Engine) -> dict[str, Any]:
     """Return what is passed to ``context.configure()``, under the app's ``ALEMBIC_CONTEXT``."""
-    metadatas = {key or "default": metadata for key, metadata in db.metadatas.items()}
     is_guest = name != "default" and engine.url == db.engine.url  # two names for one database
     return {
         "database": name,
-        "target_metadata": metadatas[name],  # one MetaData or a list of several
+        # What autogenerate compares the database with: one MetaData or a list of several.
+        "target_metadata": {**db.metadatas, "default": db.metadata}[name],
         "upgrade_token": f"{name}_upgrades",
         "downgrade_token": f"{name}_downgrades",
         "template_args": {"databases": [*databases()]},
-        "include_object": include_object,
+        "include_object": autogenerate.all_but(IGNORED_TABLES),
         "process_revision_directives": autogenerate.process_revision_directives,
         "compare_server_default": True,
         "version_table": f"alembic_version_{name}" if is_guest else "alembic_version",
@@ -93,15 +85,14 @@ def run_migrations_offline() -> None:
 def run_migrations_online() -> None:
     """Migrate through the app's own engines; commit only when all databases are done."""
     with ExitStack() as stack:
-        connections = {
-            name: stack.enter_context(guarded(engine, name)) for name, engine in databases().items()
-        }
+        enter = stack.enter_context
+        connections = {name: enter(guarded(engine, name)) for name, engine in databases().items()}
         for name, connection in connections.items():
             logger.info("Migrating database %s", name)
             context.configure(connection=connection, **options(name, connection.engine))
             if TWO_PHASE:
                 connection.begin_twophase()
-            stack.enter_context(context.begin_transaction())
+            enter(context.begin_transaction())
             context.run_migrations(engine_name=name)
         for name, connection in connections.items():
             prepare(connection, name)

@@ -1,6 +1,7 @@
 """What ``alembic check`` and ``alembic revision`` do here beyond Alembic's own; used by env.py."""
 
 import logging
+from collections.abc import Callable, Collection
 from typing import Any
 
 from alembic.operations.ops import MigrationScript
@@ -8,6 +9,15 @@ from alembic.runtime.migration import MigrationContext
 from alembic.util import CommandError, to_list
 
 logger = logging.getLogger("alembic.env")
+
+
+def all_but(ignored: Collection[str]) -> Callable[..., bool]:
+    """Return an ``include_object`` that leaves tables alone by name."""
+
+    def include_object(item: object, name: str | None, kind: str, *_: object) -> bool:
+        return not (kind == "table" and name in ignored)
+
+    return include_object
 
 
 def process_revision_directives(
