@@ -160,10 +160,10 @@ class Project:
         old = f'__tablename__ = "{table}"\n'
         self.edit("models.py", old, f"{old}\n    {column}")
 
-    def new_revision(self, *arguments: str) -> str:
+    def new_revision(self, *arguments: str, **options: Any) -> str:
         """Run ``alembic revision`` and return the text of the file that it wrote."""
         before = set(self.versions.glob("*.py"))
-        self.alembic("revision", *arguments)
+        self.alembic("revision", *arguments, **options)
         (path,) = set(self.versions.glob("*.py")) - before
         return path.read_text(encoding="utf-8")
 

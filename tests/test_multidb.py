@@ -38,6 +38,16 @@ def test_new_revision_has_a_function_for_each_database_of_the_app(multidb: Proje
         assert f"\ndef downgrade_{name}() -> None:" in revision
 
 
+def test_revision_by_hand_needs_no_database(multidb: Project) -> None:
+    gone = "postgresql://nobody@nowhere.invalid/x"
+    environment = {"DATABASE_URL": gone, "AUTH_DATABASE_URL": gone}
+    assert "upgrade_auth" in multidb.new_revision("-m", "by hand", env=environment)
+
+
+def test_history_is_told_once(multidb: Project) -> None:
+    assert multidb.alembic("history").stdout.count("Users and posts") == 1
+
+
 def test_revision_for_one_database_leaves_the_others_alone(multidb: Project) -> None:
     multidb.alembic("upgrade", "head")
     multidb.add_column("User", "email: Mapped[str | None]")

@@ -1,3 +1,13 @@
+<%!
+from flask import current_app, has_app_context
+
+from {{ cookiecutter.package }} import create_app
+
+
+def all_databases():
+    app = current_app if has_app_context() else create_app()
+    return ["default", *app.config["SQLALCHEMY_BINDS"]]
+%>\
 """${message}
 
 Revision ID: ${up_revision}
@@ -26,7 +36,7 @@ def upgrade(engine_name: str) -> None:
 def downgrade(engine_name: str) -> None:
     """Downgrade one database: leave it alone if no function below is named for it."""
     globals().get(f"downgrade_{engine_name}", lambda: None)()
-% for name in databases:
+% for name in context.get("databases") or all_databases():
 
 
 def upgrade_${name}() -> None:

@@ -28,12 +28,8 @@ def process_revision_directives(
     Alembic calls this once a database:
     https://alembic.sqlalchemy.org/en/latest/cookbook.html#don-t-generate-empty-migrations-with-autogenerate
 
-    :raises CommandError: if the metadata has no table, which would drop every table there is
+    :raises CommandError: if the metadata has no table: every table there is would be dropped
     """
-    command = migration.config.cmd_opts if migration.config else None
-    if not getattr(command, "autogenerate", True):
-        return  # a revision that somebody writes by hand
-
     if not any(metadata.tables for metadata in to_list(migration.opts["target_metadata"])):
         name = migration.opts.get("database", "default")
         where = "{{ cookiecutter.package }}/__init__.py"
@@ -42,6 +38,7 @@ def process_revision_directives(
     databases = migration.opts["template_args"].get("databases", ["default"])
     changes = directives[0].upgrade_ops_list
     is_last = len(changes) == len(databases)
-    if hasattr(command, "autogenerate") and is_last and all(ops.is_empty() for ops in changes):
+    is_check = not getattr(migration.config and migration.config.cmd_opts, "autogenerate", False)
+    if is_last and not is_check and all(ops.is_empty() for ops in changes):
         directives.clear()
         logger.info("No changes in schema detected.")
