@@ -1,0 +1,48 @@
+"""What the README says of the kit beside other tools is so: the kit does it, and they do not.
+
+When a test of another tool fails, the tool has learned what the README says that it cannot do.
+"""
+
+import logging
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+import pytest
+from peers import CASES, TOOLS, Peer, build, replicas
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Peer]:
+    """Return the app with a tool; not to be changed."""
+    return cache(lambda tool: build(tool, tmp_path_factory.mktemp(tool)))
+
+
+@pytest.fixture
+def peer(
+    tool: str, built: Callable[[str], Peer], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> Peer:
+    """The app with the tool of the test; what its processes said is shown when that fails."""
+    caplog.set_level(logging.INFO, "peers")
+    return built(tool).copy(tmp_path)
+
+
+@pytest.mark.parametrize("tool", TOOLS)
+@pytest.mark.parametrize("name", CASES)
+def test_only_the_kit(name: str, tool: str, peer: Peer) -> None:
+    """Save for what some other tool does as well."""
+    case = CASES[name]
+    measured = case.measure(peer)
+    if tool in ("kit", *case.others):
+        assert measured == case.wanted
+    elif name.startswith("replicas"):
+        assert measured < case.wanted
+    else:
+        assert measured != case.wanted
+
+
+@pytest.mark.parametrize("tool", [tool for tool in TOOLS if tool != "kit"])
+@pytest.mark.parametrize("dialect", ["postgresql", "mysql", "sqlite"])
+def test_one_process_alone_works(dialect: str, tool: str, peer: Peer) -> None:
+    """So nothing but their number makes the replicas fail."""
+    assert replicas(peer, dialect, number=1) == 1
