@@ -37,6 +37,17 @@ def project(
 
 
 @pytest.fixture
+def migrated(
+    combination: dict[str, str], rendered: Callable[..., Project], tmp_path: Path
+) -> Project:
+    """A project of every combination in turn, its databases at the first revision."""
+    project = rendered(**combination)
+    if not (project.folder / "instance").exists():
+        project.alembic("upgrade", "head")
+    return project.copy(tmp_path, databases=True)
+
+
+@pytest.fixture
 def generic(rendered: Callable[..., Project], tmp_path: Path) -> Project:
     """A project with one database."""
     return rendered(variant="generic").copy(tmp_path / "generic")

@@ -208,8 +208,9 @@ class Project:
         """Return the names of the tables of a database."""
         return {name for name, sql in self.schema(database).items() if "CREATE TABLE" in sql}
 
-    def copy(self, folder: Path) -> "Project":
-        """Return a copy of the project in another folder."""
+    def copy(self, folder: Path, *, databases: bool = False) -> "Project":
+        """Return a copy of the project in another folder, with or without its databases."""
         target = folder / self.folder.name
-        shutil.copytree(self.folder, target)
+        ignored = () if databases else ("instance",)
+        shutil.copytree(self.folder, target, ignore=shutil.ignore_patterns(*ignored))
         return Project(target, self.package, self.variant)

@@ -29,8 +29,8 @@ from sqlalchemy import URL
 logger = logging.getLogger("peers")
 
 REPLICAS = 8
-# Longer than any run takes that ends by itself: what is still there then hangs.
-HANGS = 90
+# In seconds; far longer than any run takes that ends by itself.
+TIMEOUT = 90
 
 
 @dataclass(frozen=True)
@@ -145,7 +145,7 @@ class Peer:
             **ENVIRONMENT,
             "DATABASE_URL": (url or self.url).render_as_string(hide_password=False),
         }
-        options = {"cwd": self.folder, "timeout": HANGS, **options}
+        options = {"cwd": self.folder, "timeout": TIMEOUT, **options}
         return run(sys.executable, *arguments, env=environment, **options)
 
     def upgrade(self, **options: Any) -> CompletedProcess[str]:

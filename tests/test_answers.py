@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
+from cookiecutter.cli import main
 from cookiecutter.exceptions import CookiecutterException
 from cookiecutter.main import cookiecutter
 from kit import ENVIRONMENT, ROOT, cookiecutter_config, read_toml, render, run
@@ -169,9 +171,15 @@ def refusal(sandbox: Path, config: Path, *answers: str, **options: Any) -> str:
     [("project", answer) for answer in PROJECTS] + [("package", answer) for answer in PACKAGES],
 )
 def test_hostile_answer_is_refused_in_one_line(
-    sandbox: Path, config: Path, question: str, answer: str
+    sandbox: Path, config: Path, monkeypatch: pytest.MonkeyPatch, question: str, answer: str
 ) -> None:
-    (line,) = refusal(sandbox, config, "--no-input", f"{question}={answer}").splitlines()
+    monkeypatch.chdir(sandbox)
+    before = tree(sandbox)
+    command = [str(ROOT), f"{question}={answer}", "--no-input", "--config-file", str(config)]
+    done = CliRunner().invoke(main, [*command, "--output-dir", str(sandbox / "out")])
+    assert tree(sandbox) == before
+    assert isinstance(done.exception, SystemExit) and done.exit_code == 1, done.exception
+    (line,) = done.output.splitlines()
     assert re.match(rf"({question}|answer|package)=['\"].*my.shop would do\.", line), line
     assert len(line) < 250
 
@@ -196,6 +204,12 @@ def test_what_a_command_line_cannot_carry_is_refused_too(
 def test_existing_folder_is_left_alone(sandbox: Path, config: Path) -> None:
     (line,) = refusal(sandbox, config, "--no-input", "project=taken").splitlines()
     assert line.endswith('taken" directory already exists')
+
+
+@pytest.mark.parametrize("answer", ["../x", "/abs", "a/../../x", "new\nline", RUN_ME])
+def test_process_exits_with_one_line(sandbox: Path, config: Path, answer: str) -> None:
+    (line,) = refusal(sandbox, config, "--no-input", f"project={answer}").splitlines()
+    assert line.endswith("my-shop would do.")
 
 
 @pytest.mark.parametrize("answer", ["../x", RUN_ME])

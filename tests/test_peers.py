@@ -28,21 +28,29 @@ def peer(
 
 
 @pytest.mark.parametrize("tool", TOOLS)
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", [name for name in CASES if not name.startswith("replicas")])
 def test_only_the_kit(name: str, tool: str, peer: Peer) -> None:
     """Save for what some other tool does as well."""
     case = CASES[name]
     measured = case.measure(peer)
     if tool in ("kit", *case.others):
         assert measured == case.wanted
-    elif name.startswith("replicas"):
-        assert measured < case.wanted
     else:
         assert measured != case.wanted
 
 
-@pytest.mark.parametrize("tool", [tool for tool in TOOLS if tool != "kit"])
+@pytest.mark.parametrize("tool", TOOLS)
 @pytest.mark.parametrize("dialect", ["postgresql", "mysql", "sqlite"])
-def test_one_process_alone_works(dialect: str, tool: str, peer: Peer) -> None:
+def test_only_the_kit_has_replicas(dialect: str, tool: str, peer: Peer) -> None:
+    """With fewer than in the table, for time's sake; the kit's own tests have eight and thirty."""
+    succeeded = replicas(peer, dialect, number=3)
+    if tool == "kit":
+        assert succeeded == 3
+    else:
+        assert succeeded < 3
+
+
+@pytest.mark.parametrize("tool", [tool for tool in TOOLS if tool != "kit"])
+def test_one_process_alone_works(tool: str, peer: Peer) -> None:
     """So nothing but their number makes the replicas fail."""
-    assert replicas(peer, dialect, number=1) == 1
+    assert replicas(peer, "sqlite", number=1) == 1

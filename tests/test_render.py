@@ -102,12 +102,6 @@ def test_same_files_with_hooks_off(
     assert without == with_hooks
 
 
-def test_works_without_hooks(combination: dict[str, str], tmp_path: Path) -> None:
-    project = render(tmp_path / "without", combination, accept_hooks=False)
-    project.alembic("upgrade", "head")
-    project.python("-m", "pytest", "-q")
-
-
 def test_env_file_has_a_key_of_its_own_and_is_private(generic: Project, multidb: Project) -> None:
     keys = set()
     for project in (generic, multidb):

@@ -40,8 +40,8 @@ def explained(connection: Connection, name: str) -> Iterator[None]:
 
     :raises CommandError: for what is no fault of a revision, instead of its traceback
     """
-    commits: list[Connection] = []
-    event.listen(connection, "commit", commits.append)
+    transactions: list[Connection] = []
+    event.listen(connection, "begin", transactions.append)
     try:
         yield
     except CommandError:
@@ -54,11 +54,11 @@ def explained(connection: Connection, name: str) -> Iterator[None]:
         if isinstance(error, DBAPIError):
             if is_lock_timeout(error):
                 what += " waited for a lock of others for longer than MIGRATION_LOCK_TIMEOUT."
-                raise CommandError(f"{what} {fate(commits)} Run it again later.") from error
+                raise CommandError(f"{what} {fate(transactions)} Run it again later.") from error
             if not revision or is_read_only(error):
-                raise CommandError(f"{what}: {in_one_line(error)}. {fate(commits)}") from error
+                raise CommandError(f"{what}: {in_one_line(error)}. {fate(transactions)}") from error
         if revision:
-            logger.error("%s failed. %s", what, fate(commits))
+            logger.error("%s failed. %s", what, fate(transactions))
         raise
 
 
@@ -114,10 +114,10 @@ def running_database(default: str) -> str:
     return default
 
 
-def fate(commits: list[Connection]) -> str:
+def fate(transactions: list[Connection]) -> str:
     """Say what became of a run that failed."""
     if not context.is_transactional_ddl():
         return "What it has done may remain: this kind of database does not roll back its schema."
-    if commits:
+    if len(transactions) > 1:
         return "It is rolled back; what was committed before it is kept."
     return "Nothing of this run is kept."
