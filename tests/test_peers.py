@@ -8,6 +8,7 @@ from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
+import peers
 import pytest
 from peers import CASES, TOOLS, Peer, build, replicas
 
@@ -25,6 +26,16 @@ def peer(
     """The app with the tool of the test; what its processes said is shown when that fails."""
     caplog.set_level(logging.INFO, "peers")
     return built(tool).copy(tmp_path)
+
+
+def test_table_is_printed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With its cheapest row only."""
+    row = CASES["without-flask"]
+    monkeypatch.setattr(peers, "CASES", {"without-flask": row})
+    peers.main()
+    assert f"| {row.title} | yes | no | no | yes |" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("tool", TOOLS)
