@@ -300,7 +300,7 @@ def test_violation_from_before_does_not_fail_a_large_migration(
     family.add_revision(
         """
         op.execute(
-            "WITH RECURSIVE n(i) AS (SELECT 10 UNION ALL SELECT i + 1 FROM n WHERE i < 100000) "
+            "WITH RECURSIVE n(i) AS (SELECT 100 UNION ALL SELECT i + 1 FROM n WHERE i < 100000) "
             "INSERT INTO parents SELECT i, hex(randomblob(50)) FROM n"
         )
         with op.batch_alter_table("parents", recreate="always") as batch_op:
