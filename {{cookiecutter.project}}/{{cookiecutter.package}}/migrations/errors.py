@@ -117,7 +117,7 @@ def running_database(default: str) -> str:
 def fate(transactions: list[Connection]) -> str:
     """Say what became of a run that failed."""
     if not context.is_transactional_ddl():
-        return "What it has done may remain: this kind of database does not roll back its schema."
+        return "Revisions before it are kept; what it did to the schema may remain, half done."
     if len(transactions) > 1:
         return "It is rolled back; what was committed before it is kept."
     return "Nothing of this run is kept."
