@@ -41,6 +41,7 @@ ENVIRONMENT = {
     for name, value in os.environ.items()
     if not name.startswith(STEERING)
     and name not in {"DATABASE_URL", "AUTH_DATABASE_URL", "SECRET_KEY"}
+    and name != "PYTHONDONTWRITEBYTECODE"  # to compile the libraries in every process is slow
 }
 # One cache of the type checker a worker, for all projects: it has the libraries.
 WORKER = os.environ.get("PYTEST_XDIST_WORKER", "")
@@ -211,6 +212,6 @@ class Project:
     def copy(self, folder: Path, *, databases: bool = False) -> "Project":
         """Return a copy of the project in another folder, with or without its databases."""
         target = folder / self.folder.name
-        ignored = () if databases else ("instance",)
+        ignored = ["__pycache__"] if databases else ["__pycache__", "instance"]
         shutil.copytree(self.folder, target, ignore=shutil.ignore_patterns(*ignored))
         return Project(target, self.package, self.variant)
