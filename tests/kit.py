@@ -41,8 +41,9 @@ ENVIRONMENT = {
     for name, value in os.environ.items()
     if not name.startswith(STEERING)
     and name not in {"DATABASE_URL", "AUTH_DATABASE_URL", "SECRET_KEY"}
-    and name != "PYTHONDONTWRITEBYTECODE"  # to compile the libraries in every process is slow
 }
+# The tests change modules faster than Python can tell a compiled one to be out of date.
+ENVIRONMENT["PYTHONDONTWRITEBYTECODE"] = "1"
 # One cache of the type checker a worker, for all projects: it has the libraries.
 WORKER = os.environ.get("PYTEST_XDIST_WORKER", "")
 ENVIRONMENT["MYPY_CACHE_DIR"] = str(ROOT / ".mypy_cache" / f"rendered{WORKER}")
@@ -212,6 +213,6 @@ class Project:
     def copy(self, folder: Path, *, databases: bool = False) -> "Project":
         """Return a copy of the project in another folder, with or without its databases."""
         target = folder / self.folder.name
-        ignored = ["__pycache__"] if databases else ["__pycache__", "instance"]
+        ignored = () if databases else ("instance",)
         shutil.copytree(self.folder, target, ignore=shutil.ignore_patterns(*ignored))
         return Project(target, self.package, self.variant)

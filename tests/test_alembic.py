@@ -102,6 +102,7 @@ def test_revision_written_by_hand_is_empty_and_runs(project: Project) -> None:
 def test_generated_revisions_sort_by_date(migrated: Project) -> None:
     migrated.add_column()
     migrated.new_revision("--autogenerate", "-m", "add body")
+    time.sleep(1)  # that is how exact the names are
     migrated.new_revision("-m", "by hand")
     names = [path.name for path in sorted(migrated.versions.glob("*.py"))]
     assert [name.split("_")[-1] for name in names] == ["posts.py", "body.py", "hand.py"]
