@@ -529,6 +529,34 @@ def test_engine_that_sets_autocommit_of_sqlite3(
     failing_revisions_leave_nothing(generic, sqlite)
 
 
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="sqlite3 has no autocommit before 3.12")
+def test_connection_is_given_back_by_who_waited_in_vain(generic: Project, sqlite: URL) -> None:
+    assert sqlite.database
+    code = f"""
+import sqlite3
+from alembic import command
+from alembic.util import CommandError
+from {generic.package} import create_app
+from {generic.package}.db import db
+from {generic.package}.migrations import alembic_config
+
+options = {{"connect_args": {{"autocommit": False}}, "pool_size": 1, "max_overflow": 0}}
+app = create_app({{"SQLALCHEMY_ENGINE_OPTIONS": options, "MIGRATION_WAIT": 0}})
+lock = sqlite3.connect({sqlite.database + "-migrating"!r})
+lock.execute("BEGIN EXCLUSIVE")
+with app.app_context():
+    try:
+        command.upgrade(alembic_config(), "head")
+    except CommandError as error:
+        assert "MIGRATION_WAIT" in str(error)
+    else:
+        raise AssertionError("it did not wait")
+    with db.engine.connect() as connection:
+        assert connection.connection.dbapi_connection.autocommit is False
+"""
+    generic.python("-c", code, env=at(sqlite))
+
+
 def test_engine_that_begins_by_itself(generic: Project, sqlite: URL) -> None:
     """As SQLAlchemy's documentation advises for SQLite."""
     path = generic.folder / generic.package / "db.py"

@@ -51,7 +51,7 @@ def test_history_is_told_once(multidb: Project) -> None:
 def test_revision_for_one_database_leaves_the_others_alone(multidb: Project) -> None:
     multidb.alembic("upgrade", "head")
     multidb.add_column("User", "email: Mapped[str | None]")
-    revision = multidb.new_revision(*("--autogenerate", "-m", "email"), *())
+    revision = multidb.new_revision("--autogenerate", "-m", "email")
     assert "batch_op.add_column(sa.Column('email'" in revision
     before = multidb.schema("default")
     multidb.alembic("upgrade", "head")

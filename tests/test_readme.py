@@ -76,17 +76,9 @@ def test_kit_readme_from_the_first_command_on(uv: str, tmp_path: Path) -> None:
         if line.startswith("cd "):
             folder = folder / line.removeprefix("cd ")
         elif not line.startswith(SERVES):
-            run(uv, *shlex.split(line)[1:], cwd=folder, env=environment, input="\n" * 9) if (
-                line.startswith("uv ")
-            ) else run(
-                uv,
-                "tool",
-                "run",
-                *shlex.split(line)[1:],
-                cwd=folder,
-                env=environment,
-                input="\n" * 9,
-            )
+            words = shlex.split(line)
+            subcommand = ["tool", "run"] if words[0] == "uvx" else []
+            run(uv, *subcommand, *words[1:], cwd=folder, env=environment, input="\n" * 9)
             typed += 1
     assert typed == 4
     assert (tmp_path / "flask-app" / "instance" / "default.db").exists()
@@ -110,6 +102,6 @@ def test_commands_in_the_clone(tmp_path: Path) -> None:
     run(sys.executable, "-m", "alembic", "upgrade", "head", cwd=tmp_path / "flask-app")
 
 
-def test_no_file_names_a_package_registry_or_a_lock() -> None:
+def test_neither_lock_nor_environment_is_tracked() -> None:
     listed = run("git", "ls-files", cwd=ROOT).stdout.split("\n")
     assert not [name for name in listed if name.endswith("uv.lock") or "/.venv" in name]

@@ -27,9 +27,6 @@ def sqlite(connection: Connection, name: str) -> Iterator[None]:
     """Hold a lock beside the file, begin each transaction, and check the foreign keys."""
     driver: Any = connection.connection.dbapi_connection
     autocommit = getattr(driver, "autocommit", None)  # since Python 3.12
-    if autocommit is not None:
-        driver.autocommit = -1  # sqlite3.LEGACY_TRANSACTION_CONTROL: begin() below begins
-        driver.rollback()
     file = driver.execute("PRAGMA database_list").fetchone()[2]
     found = {
         pragma: driver.execute(f"PRAGMA {pragma}").fetchone()[0]
@@ -67,6 +64,9 @@ def sqlite(connection: Connection, name: str) -> Iterator[None]:
         event.listen(connection, "commit", check)
         connection.info["check"] = check
         try:
+            if autocommit is not None:
+                driver.autocommit = -1  # sqlite3.LEGACY_TRANSACTION_CONTROL: begin() begins
+                driver.rollback()
             longest = math.ceil(seconds("MIGRATION_LOCK_TIMEOUT", 10) * 1000) or 2**31 - 1
             page = driver.execute("PRAGMA page_size").fetchone()[0]
             driver.execute(f"PRAGMA busy_timeout={longest}")
