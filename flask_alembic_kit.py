@@ -20,11 +20,11 @@ from jinja2.ext import Extension
 
 # A generated project installs these (each as distribution and as module), directly or not.
 DEPENDENCIES = """
-    alembic ast_serialize blinker click colorama dotenv exceptiongroup flask
-    flask_sqlalchemy greenlet iniconfig itsdangerous jinja2 librt mako markupsafe mypy
-    mypy_extensions mypyc packaging pathspec pluggy py pygments pytest python_dotenv
-    ruff sqlalchemy tomli typing_extensions tzdata werkzeug distutils hatchling pip
-    pkg_resources setuptools uv wheel
+    alembic asgiref ast_serialize blinker click colorama distutils dotenv exceptiongroup
+    flask flask_sqlalchemy flask_sqlalchemy_lite greenlet hatchling iniconfig itsdangerous
+    jinja2 librt mako markupsafe mypy mypy_extensions mypyc packaging pathspec pip
+    pkg_resources pluggy psycopg psycopg_binary py pygments pymysql pytest python_dotenv
+    ruff setuptools sqlalchemy tomli typing_extensions tzdata uv werkzeug wheel
 """
 # A generated project has, or gets, these at its top level or on its import path.
 TAKEN = """
@@ -36,7 +36,7 @@ LONGEST_PROJECT = 100
 LONGEST_PACKAGE = 50  # longer ones would need other line breaks in what is generated
 
 COOKIECUTTER_JSON = Path(__file__).with_name("cookiecutter.json").read_text(encoding="utf-8")
-TEMPLATED_NAME = re.compile(r"\{\{cookiecutter\.(project|package)\}\}")
+TEMPLATED_NAME = re.compile(r"\{\{cookiecutter\.(project|package|__compose)\}\}")
 
 
 def refusal(question: str, answer: object, reason: str, example: str) -> FailedHookException:

@@ -14,12 +14,13 @@ else:
     with open(descriptor, "w", encoding="utf-8", newline="\n") as file:
         file.write(example.replace("SECRET_KEY=\n", f"SECRET_KEY={secrets.token_hex(32)}\n"))
 
+server = "    docker compose up --detach --wait\n" if Path("compose.yaml").exists() else ""
 print(
     f"""
 Your project is in {Path.cwd()}. Next:
 
     cd {Path.cwd().name}
-    uv run alembic upgrade head
+{server}    uv run alembic upgrade head
     uv run flask run
 
 Without uv, see README.md there."""

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from kit import COMBINATIONS, Project, combination_id, render
+from kit import CHOICES, COMBINATIONS, Project, combination_id, render
 
 
 @pytest.fixture(scope="session")
@@ -29,19 +29,29 @@ def combination(request: pytest.FixtureRequest) -> dict[str, str]:
 
 
 @pytest.fixture
-def project(
+def combined(
     combination: dict[str, str], rendered: Callable[..., Project], tmp_path: Path
 ) -> Project:
     """A project of every combination in turn."""
     return rendered(**combination).copy(tmp_path)
 
 
+@pytest.fixture(params=CHOICES["variant"])
+def variant(request: pytest.FixtureRequest) -> str:
+    """Every variant in turn, with the layer and the database that are asked first."""
+    return str(request.param)
+
+
 @pytest.fixture
-def migrated(
-    combination: dict[str, str], rendered: Callable[..., Project], tmp_path: Path
-) -> Project:
-    """A project of every combination in turn, its databases at the first revision."""
-    project = rendered(**combination)
+def project(variant: str, rendered: Callable[..., Project], tmp_path: Path) -> Project:
+    """A project of every variant in turn."""
+    return rendered(variant=variant).copy(tmp_path)
+
+
+@pytest.fixture
+def migrated(variant: str, rendered: Callable[..., Project], tmp_path: Path) -> Project:
+    """A project of every variant in turn, its databases at the first revision."""
+    project = rendered(variant=variant)
     if not (project.folder / "instance").exists():
         project.alembic("upgrade", "head")
     return project.copy(tmp_path, databases=True)

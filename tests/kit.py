@@ -9,7 +9,7 @@ import subprocess
 import sys
 import textwrap
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +40,7 @@ ENVIRONMENT = {
     name: value
     for name, value in os.environ.items()
     if not name.startswith(STEERING)
-    and name not in {"DATABASE_URL", "AUTH_DATABASE_URL", "SECRET_KEY"}
+    and name not in {"DATABASE_URL", "AUTH_DATABASE_URL", "TEST_DATABASE_URL", "SECRET_KEY"}
 }
 # The tests change modules faster than Python can tell a compiled one to be out of date.
 ENVIRONMENT["PYTHONDONTWRITEBYTECODE"] = "1"
@@ -83,7 +83,8 @@ def render(folder: Path, answers: dict[str, str], *, accept_hooks: bool = True) 
     )
     name = Path(made).name
     package = answers.get("package") or name.lower().replace("-", "_").replace(".", "_")
-    return Project(Path(made), package, answers.get("variant") or CHOICES["variant"][0])
+    chosen = [answers.get(question) or choices[0] for question, choices in CHOICES.items()]
+    return Project(Path(made), package, *chosen)
 
 
 def run(
@@ -116,6 +117,8 @@ class Project:
     folder: Path
     package: str
     variant: str
+    layer: str
+    database: str
 
     @property
     def databases(self) -> dict[str, Path]:
@@ -215,4 +218,4 @@ class Project:
         target = folder / self.folder.name
         ignored = () if databases else ("instance",)
         shutil.copytree(self.folder, target, ignore=shutil.ignore_patterns(*ignored))
-        return Project(target, self.package, self.variant)
+        return replace(self, folder=target)

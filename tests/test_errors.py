@@ -45,9 +45,9 @@ def test_mistake_in_the_url(generic: Project, mistake: str) -> None:
 
 @pytest.mark.parametrize("command", ["current", "check", "upgrade head"])
 def test_mistake_in_the_url_of_another_database(multidb: Project, command: str) -> None:
-    url = f"postgresql://ada:{PASSWORD}@127.0.0.1:1/shop"
+    url = f"postgresql+psycopg://ada:{PASSWORD}@127.0.0.1:1/shop"
     line = one_line(multidb, *command.split(), env={"AUTH_DATABASE_URL": url})
-    assert "Database 'auth' cannot be reached at postgresql://ada:***@127.0.0.1:1/shop" in line
+    assert f"Database 'auth' cannot be reached at {url.replace(PASSWORD, '***')}" in line
 
 
 @pytest.mark.parametrize("dialect", ["postgresql", "mysql"])

@@ -3,10 +3,11 @@
 import re
 import stat
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from kit import COMBINATIONS, QUESTIONS, Project, read_toml, render, run
+from kit import CHOICES, COMBINATIONS, QUESTIONS, Project, read_toml, render, run
 
 FILES = """
 .env
@@ -58,48 +59,86 @@ def test_every_choice_has_a_label() -> None:
 
 
 def test_there_are_combinations() -> None:
-    assert len(COMBINATIONS) >= 2
+    assert len(COMBINATIONS) == 18
 
 
-def test_exactly_these_files_are_written(project: Project) -> None:
-    assert sorted(contents(project)) == sorted(FILES.replace("PACKAGE", project.package).split())
+def files(project: Project) -> list[str]:
+    """Return the files that a project should have."""
+    server = [] if project.database == "sqlite" else ["compose.yaml"]
+    return sorted([*FILES.replace("PACKAGE", project.package).split(), *server])
 
 
-def test_no_marker_is_left_and_every_file_ends_in_one_newline(project: Project) -> None:
-    for name, text in contents(project).items():
+def test_exactly_these_files_are_written(combined: Project) -> None:
+    assert sorted(contents(combined)) == files(combined)
+
+
+def test_no_marker_is_left_and_every_file_ends_in_one_newline(combined: Project) -> None:
+    for name, text in contents(combined).items():
         for marker in ("{{", "{%", "{#", "cookiecutter"):
             assert marker not in name
             assert marker not in text, f"{name} has {marker}"
         assert text.endswith("\n") and not text.endswith("\n\n"), name
+        assert "\n\n\n\n" not in text, name
         assert "\r" not in text, name
         if name.endswith(".py"):
             compile(text, name, "exec", dont_inherit=True)
 
 
-def test_linters_and_type_checker_find_nothing(project: Project) -> None:
+def test_linters_and_type_checker_find_nothing(combined: Project) -> None:
+    combined.python("-m", "ruff", "check", "--no-cache")
+    combined.python("-m", "ruff", "format", "--check", "--no-cache")
+    combined.python("-m", "mypy")
+
+
+def test_linters_find_nothing_with_the_longest_names(
+    combination: dict[str, str], tmp_path: Path
+) -> None:
+    project = render(tmp_path / "longest", {"project": "p" * 50, **combination})
     project.python("-m", "ruff", "check", "--no-cache")
     project.python("-m", "ruff", "format", "--check", "--no-cache")
-    project.python("-m", "mypy")
 
 
-def test_linters_find_nothing_with_the_longest_names(tmp_path: Path) -> None:
-    for number, combination in enumerate(COMBINATIONS):
-        project = render(tmp_path / str(number), {"project": "p" * 50, **combination})
-        project.python("-m", "ruff", "check", "--no-cache")
-        project.python("-m", "ruff", "format", "--check", "--no-cache")
-
-
-def test_own_tests_pass(project: Project) -> None:
-    project.python("-m", "pytest", "-q")
+def test_compose_file_is_valid_and_makes_the_databases(combined: Project) -> None:
+    if combined.database == "sqlite":
+        pytest.skip("SQLite has no server")
+    validate = ("-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec")
+    combined.python(*validate, "compose.yaml")
+    made = re.findall("CREATE DATABASE ([a-z_]+)", contents(combined)["compose.yaml"])
+    urls = re.findall("(?m)^[A-Z_]*DATABASE_URL=(.*)$", contents(combined)[".env"])
+    assert made == [url.rpartition("/")[2] for url in urls]
 
 
 def test_same_files_with_hooks_off(
-    project: Project, combination: dict[str, str], tmp_path: Path
+    combined: Project, combination: dict[str, str], tmp_path: Path
 ) -> None:
     without = contents(render(tmp_path / "without", combination, accept_hooks=False))
-    with_hooks = contents(project)
+    with_hooks = contents(combined)
     del with_hooks[".env"]
     assert without == with_hooks
+
+
+def test_only_db_py_and_the_dependencies_differ_by_layer(
+    variant: str, rendered: Callable[..., Project]
+) -> None:
+    for database in CHOICES["database"]:
+        first, *others = (
+            contents(rendered(variant=variant, database=database, layer=layer))
+            for layer in CHOICES["layer"]
+        )
+        for other in others:
+            differing = {name for name in first if first[name] != other[name]}
+            assert differing == {".env", "flask_app/db.py", "pyproject.toml"}
+
+
+def test_no_python_but_the_default_urls_differs_by_database(
+    variant: str, rendered: Callable[..., Project]
+) -> None:
+    first, *others = (
+        contents(rendered(variant=variant, database=database)) for database in CHOICES["database"]
+    )
+    for other in others:
+        differing = {name for name in first if name.endswith(".py") and first[name] != other[name]}
+        assert differing == {"flask_app/config.py"}
 
 
 def test_env_file_has_a_key_of_its_own_and_is_private(generic: Project, multidb: Project) -> None:
@@ -144,10 +183,10 @@ def test_alembic_ini_has_no_url(project: Project) -> None:
     assert "://" not in re.sub("^#.*$", "", contents(project)["alembic.ini"], flags=re.MULTILINE)
 
 
-def test_same_dependencies_here_as_in_what_is_tested(generic: Project) -> None:
+def test_same_dependencies_here_as_in_what_is_tested(combined: Project) -> None:
     """The kit's own environment runs the rendered projects, so it must have all they need."""
     ours = read_toml(Path(__file__).parents[1] / "pyproject.toml")["dependency-groups"]["dev"]
-    theirs = read_toml(generic.folder / "pyproject.toml")
+    theirs = read_toml(combined.folder / "pyproject.toml")
     names = {re.match(r"[\w-]+", requirement)[0] for requirement in ours}  # type: ignore[index]
     for requirement in theirs["project"]["dependencies"] + theirs["dependency-groups"]["dev"]:
         assert re.match(r"[\w-]+", requirement)[0] in names  # type: ignore[index]

@@ -1,3 +1,4 @@
+{% import cookiecutter.database ~ '/urls.jinja' as urls with context -%}
 """The settings: from the environment, and from the file .env beside pyproject.toml."""
 
 import os
@@ -6,15 +7,35 @@ from typing import Any
 
 from dotenv import load_dotenv
 
+# Where the databases are if the environment does not say. SQLite: in the instance folder.
+DEFAULTS = {
+    "DATABASE_URL": "{{ urls.default }}",
+{%- if cookiecutter.variant == "multidb" %}
+    "AUTH_DATABASE_URL": "{{ urls.auth }}",
+{%- endif %}
+}
+# The drivers for URLs that name none, such as those that many hosts hand out.
+DRIVERS = {
+    "mariadb": "mariadb+pymysql",
+    "mysql": "mysql+pymysql",
+    "postgres": "postgresql+psycopg",
+    "postgresql": "postgresql+psycopg",
+}
+
 
 def from_environment() -> dict[str, Any]:
     """Return the settings; a variable of the environment wins over the same in .env."""
     load_dotenv(Path(__file__).parents[1] / ".env")
     return {
         "SECRET_KEY": os.environ.get("SECRET_KEY") or None,
-        # A relative path of SQLite is relative to the instance folder.
-        "SQLALCHEMY_DATABASE_URI": os.environ.get("DATABASE_URL") or "sqlite:///default.db",
+        "SQLALCHEMY_DATABASE_URI": database_url("DATABASE_URL"),
 {%- if cookiecutter.variant == "multidb" %}
-        "SQLALCHEMY_BINDS": {"auth": os.environ.get("AUTH_DATABASE_URL") or "sqlite:///auth.db"},
+        "SQLALCHEMY_BINDS": {"auth": database_url("AUTH_DATABASE_URL")},
 {%- endif %}
     }
+
+
+def database_url(variable: str) -> str:
+    """Return the URL that a variable of the environment has, with its driver."""
+    kind, separator, rest = (os.environ.get(variable) or DEFAULTS[variable]).partition("://")
+    return DRIVERS.get(kind, kind) + separator + rest

@@ -1,1 +1,1 @@
-{% include 'flask-sqlalchemy/' ~ cookiecutter.variant ~ '/db.py' -%}
+{% include cookiecutter.layer ~ '/' ~ cookiecutter.variant ~ '/db.py' -%}

@@ -1,0 +1,66 @@
+"""Every combination of the choices, from rendering to downgrading, on its own kind of database."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+import servers
+from kit import Project
+from servers import at
+from sqlalchemy import make_url
+
+
+@pytest.fixture
+def environment(combined: Project) -> Iterator[dict[str, str]]:
+    """The environment in which a project uses empty databases of its own kind."""
+    variables = {"default": "DATABASE_URL", "auth": "AUTH_DATABASE_URL"}
+    with ExitStack() as stack:
+        environment: dict[str, str] = {}
+        for name, file in combined.databases.items():
+            if combined.database == "sqlite":
+                url = make_url(f"sqlite:///{combined.folder / file.name}")
+            else:
+                url = stack.enter_context(servers.database(combined.database))
+            environment |= at(url, variables[name])
+        yield environment
+
+
+def test_own_tests_pass_on_its_kind_of_database(combined: Project) -> None:
+    environment = {}
+    if combined.database != "sqlite":
+        environment = at(servers.server(combined.database), "TEST_DATABASE_URL")
+    combined.python("-m", "pytest", "-q", env=environment)
+
+
+@pytest.mark.parametrize("database", ["postgresql", "mysql"])
+def test_project_for_a_server_works_without_one(
+    rendered: Callable[..., Project], variant: str, database: str, tmp_path: Path
+) -> None:
+    project = rendered(variant=variant, database=database).copy(tmp_path)
+    project.python("-m", "pytest", "-q")
+    variables = {"default": "DATABASE_URL", "auth": "AUTH_DATABASE_URL"}
+    files = {variable: f"sqlite:///{name}.db" for name, variable in variables.items()}
+    for command in ("upgrade head", "check", "downgrade base"):
+        project.alembic(*command.split(), env=files)
+    for name in project.databases:
+        assert project.tables(name) == {"alembic_version"}
+
+
+def test_own_tests_use_the_server_that_is_named(generic: Project) -> None:
+    gone = {"TEST_DATABASE_URL": "postgresql+psycopg://postgres@127.0.0.1:1/postgres"}
+    assert "refused" in generic.python("-m", "pytest", env=gone, status=None).stdout
+
+
+def test_model_that_changes_is_migrated_up_and_down(
+    combined: Project, environment: dict[str, str]
+) -> None:
+    combined.alembic("upgrade", "head", env=environment)
+    combined.add_column(column="body: Mapped[str | None] = mapped_column(String(500))")
+    revision = combined.new_revision("--autogenerate", "-m", "body", env=environment)
+    assert revision.count("sa.Column('body', sa.String(length=500)") == 1
+    combined.alembic("upgrade", "head", env=environment)
+    combined.alembic("check", env=environment)
+    combined.alembic("downgrade", "base", env=environment)
+    for url in environment.values():
+        assert servers.tables(make_url(url)) == {"alembic_version"}
