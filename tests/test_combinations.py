@@ -64,3 +64,11 @@ def test_model_that_changes_is_migrated_up_and_down(
     combined.alembic("downgrade", "base", env=environment)
     for url in environment.values():
         assert servers.tables(make_url(url)) == {"alembic_version"}
+
+
+@pytest.mark.parametrize("scheme", ["mysql", "mariadb", "mysql+pymysql"])
+def test_url_of_mysql_in_every_spelling(generic: Project, scheme: str) -> None:
+    with servers.database("mysql") as url:
+        spelled = at(url)["DATABASE_URL"].replace(url.drivername, scheme)
+        generic.alembic("upgrade", "head", env={"DATABASE_URL": spelled})
+        assert "posts" in servers.tables(url)

@@ -4,9 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import servers
 from kit import CHOICES, Project
-from servers import at, tables
 
 
 @pytest.fixture(params=CHOICES["layer"])
@@ -227,19 +225,3 @@ def test_engine_that_the_app_made_itself(generic: Project) -> None:
     generic.alembic("upgrade", "head")
     assert (generic.folder / "mine.db").exists()
     assert not generic.databases["default"].exists()
-
-
-@pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg"])
-def test_url_of_postgresql_in_every_spelling(generic: Project, scheme: str) -> None:
-    with servers.database("postgresql") as url:
-        spelled = at(url)["DATABASE_URL"].replace(url.drivername, scheme)
-        generic.alembic("upgrade", "head", env={"DATABASE_URL": spelled})
-        assert "posts" in tables(url)
-
-
-@pytest.mark.parametrize("scheme", ["mysql", "mariadb", "mysql+pymysql"])
-def test_url_of_mysql_in_every_spelling(generic: Project, scheme: str) -> None:
-    with servers.database("mysql") as url:
-        spelled = at(url)["DATABASE_URL"].replace(url.drivername, scheme)
-        generic.alembic("upgrade", "head", env={"DATABASE_URL": spelled})
-        assert "posts" in tables(url)

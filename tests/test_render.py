@@ -1,13 +1,24 @@
 """What the kit writes: the right files, whole, and such that no linter finds anything."""
 
 import re
+import shutil
 import stat
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from kit import CHOICES, COMBINATIONS, QUESTIONS, Project, read_toml, render, run
+from kit import (
+    CHOICES,
+    ENVIRONMENT,
+    QUESTIONS,
+    ROOT,
+    Project,
+    cookiecutter_config,
+    read_toml,
+    render,
+    run,
+)
 
 FILES = """
 .env
@@ -56,10 +67,6 @@ def test_every_choice_has_a_label() -> None:
             assert set(prompts[question]) == {"__prompt__", *choices}
         else:
             assert prompts[question]
-
-
-def test_there_are_combinations() -> None:
-    assert len(COMBINATIONS) == 18
 
 
 def files(project: Project) -> list[str]:
@@ -202,3 +209,22 @@ def test_kit_has_few_conditionals(path: str) -> None:
         if re.search(r"\{%-? *(if|elif) ", line)
     ]
     assert len(lines) < 10
+
+
+def test_choice_is_added_by_a_folder_and_the_json(tmp_path: Path) -> None:
+    """As CONTRIBUTING.md says."""
+    kit = tmp_path / "kit"
+    shutil.copytree(ROOT, kit, ignore=shutil.ignore_patterns(".git", ".venv*", "*_cache"))
+    for like in ("sqlalchemy", "sqlite"):
+        shutil.copytree(kit / "templates" / like, kit / "templates" / f"my-{like}")
+    questions = kit / "cookiecutter.json"
+    text = questions.read_text(encoding="utf-8")
+    text = text.replace('"sqlalchemy"],', '"sqlalchemy", "my-sqlalchemy"],')
+    text = text.replace('"database": ["sqlite",', '"database": ["sqlite", "my-sqlite",')
+    text = text.replace("== 'sqlite'", "in ('sqlite', 'my-sqlite')")
+    questions.write_text(text, encoding="utf-8")
+    answers = ("layer=my-sqlalchemy", "database=my-sqlite")
+    config = str(cookiecutter_config(tmp_path / "config"))
+    command = (sys.executable, "-m", "cookiecutter", kit, "--no-input", *answers)
+    run(*command, cwd=tmp_path, env={**ENVIRONMENT, "COOKIECUTTER_CONFIG": config})
+    run(sys.executable, "-m", "pytest", "-q", cwd=tmp_path / "flask-app", env=ENVIRONMENT)

@@ -1,0 +1,97 @@
+"""Every Python that a project says it runs on, with the newest and with the lowest dependencies."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import servers
+from kit import CHOICES, ENVIRONMENT, Project, read_toml, run
+from servers import at
+
+# Python's version, and which version of each dependency is installed.
+ENVIRONMENTS = [
+    ("3.10", "lowest-direct"),
+    ("3.10", "highest"),
+    ("3.11", "highest"),
+    ("3.12", "highest"),
+    ("3.13", "highest"),
+]
+
+
+def python(version: str) -> Path:
+    """Return an interpreter: this one, pyenv's or one on the path; else the test is skipped."""
+    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
+    found: list[Path | str | None] = [
+        *pyenv.glob(f"versions/{version}.*/bin/python"),
+        shutil.which(f"python{version}"),
+    ]
+    if version == f"{sys.version_info[0]}.{sys.version_info[1]}":
+        found.insert(0, sys.executable)
+    for path in found:
+        # pyenv's shims are there for versions that they cannot start.
+        if path and not subprocess.call([path, "--version"], stdout=subprocess.DEVNULL):
+            return Path(path)
+    pytest.skip(f"no Python {version}")
+
+
+@pytest.fixture(scope="module", params=ENVIRONMENTS, ids=["-".join(each) for each in ENVIRONMENTS])
+def interpreter(
+    request: pytest.FixtureRequest,
+    rendered: Callable[..., Project],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Path:
+    """Python in an environment with what a project needs, whatever was chosen."""
+    version, resolution = request.param
+    folder = tmp_path_factory.mktemp("environment")
+    requirements = set()
+    for layer in CHOICES["layer"]:
+        for database in CHOICES["database"]:
+            toml = read_toml(rendered(layer=layer, database=database).folder / "pyproject.toml")
+            requirements |= {*toml["project"]["dependencies"], *toml["dependency-groups"]["dev"]}
+    (folder / "requirements.txt").write_text("\n".join(requirements), encoding="utf-8")
+    uv = shutil.which("uv")
+    if not uv:
+        assert "CI" not in os.environ, "uv is not installed"
+        pytest.skip("uv is not installed")
+    run(uv, "venv", "--quiet", "--python", python(version), "venv", cwd=folder)
+    run(
+        *(uv, "pip", "install", "--compile-bytecode", "--resolution", resolution),
+        *("--requirement", "requirements.txt"),
+        cwd=folder,
+        env={**ENVIRONMENT, "VIRTUAL_ENV": str(folder / "venv")},
+    )
+    return folder / "venv" / ("Scripts" if sys.platform == "win32" else "bin") / "python"
+
+
+@pytest.mark.parametrize("layer", CHOICES["layer"])
+def test_own_tests(
+    rendered: Callable[..., Project], variant: str, layer: str, interpreter: Path, tmp_path: Path
+) -> None:
+    project = rendered(variant=variant, layer=layer).copy(tmp_path)
+    run(interpreter, "-m", "pytest", "-q", cwd=project.folder, env=ENVIRONMENT)
+
+
+@pytest.mark.parametrize("database", ["postgresql", "mysql"])
+def test_own_tests_on_a_server(
+    rendered: Callable[..., Project], variant: str, database: str, interpreter: Path, tmp_path: Path
+) -> None:
+    project = rendered(variant=variant, database=database).copy(tmp_path)
+    server = at(servers.server(database), "TEST_DATABASE_URL")
+    run(interpreter, "-m", "pytest", "-q", cwd=project.folder, env={**ENVIRONMENT, **server})
+
+
+def test_url_of_postgresql_in_every_spelling(generic: Project, interpreter: Path) -> None:
+    with servers.database("postgresql") as url:
+        for scheme, command in {
+            "postgres": "upgrade head",
+            "postgresql": "check",
+            "postgresql+psycopg": "downgrade base",
+        }.items():
+            spelled = {"DATABASE_URL": at(url)["DATABASE_URL"].replace(url.drivername, scheme)}
+            environment = {**ENVIRONMENT, **spelled}
+            run(interpreter, "-m", "alembic", *command.split(), cwd=generic.folder, env=environment)
+        assert servers.tables(url) == {"alembic_version"}
