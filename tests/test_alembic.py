@@ -20,6 +20,11 @@ TABLES = {
 }
 
 
+# The exit statuses of `alembic check`.
+NOT_AT_HEAD = 3
+MODELS_DIFFER = 4
+
+
 def operations(revision: str, function: str) -> list[str]:
     """Return the names of the operations that a function of a revision calls."""
     body = re.search(rf"^def {function}\(.*?(?=^def |\Z)", revision, re.MULTILINE | re.DOTALL)
@@ -54,7 +59,21 @@ def test_changed_model_gives_exactly_that_operation(migrated: Project) -> None:
 def test_check_fails_when_models_and_database_differ(migrated: Project) -> None:
     migrated.alembic("check")
     migrated.add_column()
-    assert "add_column" in migrated.fails("check")
+    done = migrated.alembic("check", status=MODELS_DIFFER)
+    assert "Database default differs from its models:\n  ('add_column'" in done.stdout
+    assert "auth" not in done.stdout
+
+
+def test_check_has_a_status_of_its_own_for_databases_that_are_behind(project: Project) -> None:
+    last = [*project.databases][-1]
+    for name in project.databases:
+        if name != last:
+            project.alembic("-x", f"database={name}", "upgrade", "head")
+    done = project.alembic("check", status=NOT_AT_HEAD)
+    assert done.stdout == f"FAILED: Database {last!r} is not at head: run alembic upgrade head.\n"
+    project.add_column()
+    project.alembic("revision", "--autogenerate", "-m", "x", status=NOT_AT_HEAD)
+    assert "Traceback" in project.alembic("--raiseerr", "check", status=1).stderr
 
 
 def test_changed_type_and_server_default_are_seen(migrated: Project) -> None:
@@ -125,7 +144,7 @@ def test_tables_of_others_are_left_alone(generic: Project) -> None:
     generic.python(
         "-c", "import sqlite3; sqlite3.connect('instance/default.db').execute('CREATE TABLE t (a)')"
     )
-    assert "'t'" in generic.fails("check")
+    assert "'t'" in generic.alembic("check", status=MODELS_DIFFER).stdout
     generic.edit("migrations/env.py", '{"spatial_ref_sys"}', '{"spatial_ref_sys", "t"}')
     generic.alembic("check")
 
@@ -343,3 +362,16 @@ def test_password_reaches_the_server_unchanged(project: Project) -> None:
         project.alembic("upgrade", "head", "--sql")
         wrong = login.set(password="wrong").render_as_string(hide_password=False)
         project.alembic("current", env={"DATABASE_URL": wrong}, status=None)
+
+
+def test_long_run_shows_progress(project: Project) -> None:
+    for number in range(2):
+        project.add_revision("pass", **({"upgrade_auth": "pass"} if number else {}))
+    logged = project.alembic("upgrade", "head").stderr
+    steps = re.findall(r"\[alembic.progress\] Done (\d)/(\d) in \d+\.\d s: (.*)", logged)
+    assert steps == [
+        ("1", "3", "Users and posts."),
+        ("2", "3", "upgrade 5b1f0c3a9d27 -> r001"),
+        ("3", "3", "upgrade r001 -> r002"),
+    ] * len(project.databases)
+    assert "progress" not in project.alembic("downgrade", "-1").stderr

@@ -30,11 +30,13 @@ FILES = """
 PACKAGE/__init__.py
 PACKAGE/config.py
 PACKAGE/db.py
+PACKAGE/health.py
 PACKAGE/migrations/__init__.py
 PACKAGE/migrations/autogenerate.py
 PACKAGE/migrations/env.py
 PACKAGE/migrations/errors.py
 PACKAGE/migrations/guard.py
+PACKAGE/migrations/progress.py
 PACKAGE/migrations/script.py.mako
 PACKAGE/migrations/sqlite.py
 PACKAGE/migrations/versions/2026_01_01_000000-5b1f0c3a9d27_users_and_posts.py

@@ -15,6 +15,7 @@ from {{ cookiecutter.package }}.db import db
 from {{ cookiecutter.package }}.migrations import autogenerate
 from {{ cookiecutter.package }}.migrations.errors import url_errors
 from {{ cookiecutter.package }}.migrations.guard import guarded
+from {{ cookiecutter.package }}.migrations.progress import show_progress
 
 config = context.config
 
@@ -54,6 +55,7 @@ def run_migrations_online() -> None:
     """Migrate through the app's own engine."""
     with guarded(db.engine) as connection:
         context.configure(connection=connection, **options(connection.dialect.name))
+        show_progress()
         with context.begin_transaction():
             context.run_migrations()
 

@@ -21,6 +21,7 @@ from {{ cookiecutter.package }}.db import db
 from {{ cookiecutter.package }}.migrations import autogenerate
 from {{ cookiecutter.package }}.migrations.errors import url_errors
 from {{ cookiecutter.package }}.migrations.guard import guarded, prepare
+from {{ cookiecutter.package }}.migrations.progress import show_progress
 
 config = context.config
 logger = logging.getLogger("alembic.env")
@@ -88,8 +89,9 @@ def run_migrations_online() -> None:
         enter = stack.enter_context
         connections = {name: enter(guarded(engine, name)) for name, engine in databases().items()}
         for name, connection in connections.items():
-            logger.info("Migrating database %s", name)
+            logger.info("Database %s", name)
             context.configure(connection=connection, **options(name, connection.engine))
+            show_progress(name)
             if TWO_PHASE:
                 connection.begin_twophase()
             enter(context.begin_transaction())

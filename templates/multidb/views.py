@@ -31,3 +31,12 @@ def create() -> tuple[dict[str, Any], int]:
     db.session.add(post)
     db.session.commit()
     return {"id": post.id, "title": title, "author": name}, 201
+
+
+@bp.get("/health")
+def health() -> tuple[dict[str, Any], int]:
+    """Say whether the databases can be reached, and are at the revision that this code needs."""
+    from .health import health  # only here is Alembic needed while the app runs
+
+    states = health()
+    return states, 200 if all(state["ok"] for state in states.values()) else 503

@@ -86,6 +86,7 @@ def app(migrated_app: Flask) -> Iterator[Flask]:
             # Sessions get this connection, and a savepoint in it where they begin a transaction.
             patch.setattr(engine, "connect", lambda connection=connection: connection)
             patch.setattr(connection, "in_transaction", lambda: False)
+            patch.setattr(connection, "get_transaction", lambda: None)
             patch.setattr(connection, "begin", connection.begin_nested)
             patch.setattr(connection, "close", lambda: None)
         yield migrated_app

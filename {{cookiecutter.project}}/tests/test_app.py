@@ -1,6 +1,9 @@
 """The views, on a migrated database."""
 
+import json
+
 import pytest
+from flask import Flask
 from flask.testing import FlaskClient
 
 
@@ -12,3 +15,18 @@ def test_a_post_is_stored_and_rolled_back_after_the_test(client: FlaskClient, ti
 
     assert response.status_code == 201
     assert client.get("/").json == [response.json]
+
+
+def test_health_says_whether_the_databases_are_migrated(client: FlaskClient) -> None:
+    response = client.get("/health")
+
+    assert response.status_code == 200
+    for state in json.loads(response.text).values():
+        assert state["current"] == state["heads"]
+
+
+def test_health_of_databases_that_nobody_has_migrated(empty_app: Flask) -> None:
+    response = empty_app.test_client().get("/health")
+
+    assert response.status_code == 503
+    assert all(state["reachable"] for state in json.loads(response.text).values())

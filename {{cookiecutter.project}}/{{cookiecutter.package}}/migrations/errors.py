@@ -4,13 +4,30 @@ import logging
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from typing import NoReturn
 
 from alembic import context
-from alembic.util import CommandError
+from alembic.util import CommandError, msg
 from sqlalchemy import Connection, Engine, event
 from sqlalchemy.exc import DBAPIError, NoSuchModuleError
 
 logger = logging.getLogger("alembic.errors")
+
+# The exit statuses of `check`; all other failures are Alembic's 255.
+NOT_AT_HEAD = 3
+MODELS_DIFFER = 4
+
+
+def fail(message: str, status: int) -> NoReturn:
+    """End a command with an exit status of its own, which Alembic knows no way to.
+
+    :raises CommandError: where there is no command, but Python that calls Alembic
+    """
+    command = context.config.cmd_opts
+    if command is None or command.raiseerr:
+        raise CommandError(message)
+    msg(f"FAILED: {message}", **context.config.messaging_opts)
+    raise SystemExit(status)
 
 
 @contextmanager
@@ -44,7 +61,9 @@ def explained(connection: Connection, name: str) -> Iterator[None]:
     event.listen(connection, "begin", transactions.append)
     try:
         yield
-    except CommandError:
+    except CommandError as error:
+        if str(error) == "Target database is not up to date.":
+            fail(f"Database {name!r} is not at head: run alembic upgrade head.", NOT_AT_HEAD)
         raise
     except Exception as error:
         if running_database(name) != name:

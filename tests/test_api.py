@@ -1,0 +1,215 @@
+"""``PACKAGE.migrations`` in Python, and ``/health``: data, exceptions, nothing printed."""
+
+import json
+from pathlib import Path
+
+import pytest
+import servers
+from kit import FIRST_REVISION, Project
+from servers import at, query
+from sqlalchemy import make_url
+
+START = """
+from alembic import command
+from alembic.util import CommandError
+from flask_app import create_app
+from flask_app.db import db
+from flask_app.migrations import alembic_config, current, differences, heads, needs_upgrade
+
+app = create_app()
+"""
+
+
+def test_state_of_the_databases(project: Project) -> None:
+    names = [*project.databases]
+    project.add_revision("pass")
+    done = project.python(
+        "-c",
+        START
+        + f"""
+names = {names!r}
+with app.app_context():
+    assert heads() == ("r001",)
+    assert current() == dict.fromkeys(names, ())
+    assert needs_upgrade() == dict.fromkeys(names, True)
+    command.upgrade(alembic_config(), "{FIRST_REVISION}")
+    assert current() == dict.fromkeys(names, ("{FIRST_REVISION}",))
+    try:
+        differences()
+    except CommandError as error:
+        assert "is not at head" in str(error), error
+    else:
+        raise AssertionError("it compared")
+    command.upgrade(alembic_config(), "head")
+    assert needs_upgrade() == dict.fromkeys(names, False)
+    assert differences() == {{}}
+""",
+    )
+    assert done.stdout == done.stderr == ""
+
+
+def test_differences_are_those_of_autogenerate(migrated: Project) -> None:
+    migrated.add_column()
+    expected = {"default"}
+    if migrated.variant == "multidb":
+        migrated.add_column("User", "email: Mapped[str | None]")
+        expected.add("auth")
+    done = migrated.python(
+        "-c",
+        START
+        + f"""
+with app.app_context():
+    found = differences()
+assert found.keys() == {expected!r}
+(difference,) = found["default"]
+assert difference[0] == "add_column" and difference[3].name == "body"
+""",
+    )
+    assert done.stdout == done.stderr == ""
+
+
+def test_database_that_newer_code_has_migrated_needs_no_upgrade(migrated: Project) -> None:
+    code = "with app.app_context():\n    assert not any(needs_upgrade().values())"
+    for url in migrated.databases.values():
+        query(make_url(f"sqlite:///{url}"), "UPDATE alembic_version SET version_num = 'newer'")
+    migrated.python("-c", START + code)
+    assert "newer" in migrated.fails("upgrade", "head")
+
+
+def test_what_is_edited_in_env_py_holds_for_the_functions(generic: Project) -> None:
+    generic.edit(
+        "migrations/env.py",
+        '"compare_server_default": True,',
+        '"compare_server_default": True, "version_table": "mine",',
+    )
+    generic.alembic("upgrade", "head")
+    generic.python(
+        "-c",
+        START
+        + """
+with app.app_context():
+    assert current() == {"default": heads()}
+    assert app.test_client().get("/health").status_code == 200
+""",
+    )
+
+
+def test_apps_in_one_process_do_not_mix(generic: Project) -> None:
+    generic.python(
+        "-c",
+        START
+        + """
+other = create_app({"SQLALCHEMY_DATABASE_URI": "sqlite:///other.db"})
+with other.app_context():
+    command.upgrade(alembic_config(), "head")
+for one, status in ((app, 503), (other, 200), (app, 503)):
+    with one.app_context():
+        assert needs_upgrade() == {"default": one is app}
+    assert one.test_client().get("/health").status_code == status
+""",
+    )
+
+
+def test_errors_are_alembics_own(generic: Project) -> None:
+    gone = {"DATABASE_URL": "postgresql://ada:s3cr3t@127.0.0.1:1/shop"}
+    code = """
+with app.app_context():
+    for function in (current, needs_upgrade, differences):
+        try:
+            function()
+        except CommandError as error:
+            assert "cannot be reached" in str(error) and "s3cr3t" not in str(error)
+        else:
+            raise AssertionError(function)
+"""
+    generic.python("-c", START + code, env=gone)
+
+
+HEALTH = """
+response = app.test_client().get("/health")
+print(response.status_code, response.text)
+"""
+
+
+def health(project: Project, **environment: str) -> tuple[int, dict[str, dict[str, object]]]:
+    """Return the status and the JSON of the first answer of an app."""
+    printed = project.python("-c", START + HEALTH, env=environment).stdout
+    status, _, text = printed.partition(" ")
+    assert "s3cr3t" not in printed
+    return int(status), json.loads(text)
+
+
+def test_health_of_databases_that_are_behind_and_at_head(project: Project) -> None:
+    behind = {"ok": False, "reachable": True, "current": [], "heads": [FIRST_REVISION]}
+    assert health(project) == (503, dict.fromkeys(project.databases, behind))
+    project.alembic("upgrade", "head")
+    at_head = behind | {"ok": True, "current": [FIRST_REVISION]}
+    assert health(project) == (200, dict.fromkeys(project.databases, at_head))
+
+
+def test_health_stays_well_while_newer_code_is_deployed(migrated: Project) -> None:
+    """It migrates before it starts, and what runs until then must not be taken out of service."""
+    for url in migrated.databases.values():
+        query(make_url(f"sqlite:///{url}"), "UPDATE alembic_version SET version_num = 'newer'")
+    status, states = health(migrated)
+    assert status == 200
+    assert states["default"]["current"] == ["newer"]
+
+
+def test_health_of_a_database_that_cannot_be_reached(multidb: Project) -> None:
+    multidb.alembic("upgrade", "head")
+    gone = "postgresql://ada:s3cr3t@127.0.0.1:1/shop"
+    status, states = health(multidb, AUTH_DATABASE_URL=gone)
+    assert status == 503
+    assert states["default"]["ok"] and states["default"]["current"] == [FIRST_REVISION]
+    assert states["auth"]["reachable"] is states["auth"]["ok"] is False
+
+
+def test_health_of_a_database_that_the_app_only_reads(multidb: Project) -> None:
+    multidb.edit("migrations/env.py", "READ_ONLY: set[str] = set()", 'READ_ONLY = {"auth"}')
+    multidb.alembic("upgrade", "head")
+    status, states = health(multidb)
+    assert status == 200
+    assert states["auth"] == {"ok": True, "reachable": True, "current": [], "heads": []}
+
+
+@pytest.mark.parametrize("dialect", ["postgresql", "mysql"])
+def test_health_reads_no_files_and_takes_no_lock_but_at_first(
+    generic: Project, dialect: str
+) -> None:
+    with servers.database(dialect) as url:
+        generic.alembic("upgrade", "head", env=at(url))
+        code = f"""
+import shutil
+from pathlib import Path
+from sqlalchemy import event
+
+client = app.test_client()
+assert client.get("/health").status_code == 200
+shutil.rmtree({str(generic.versions)!r})
+statements = []
+with app.app_context():
+    event.listen(
+        db.engine, "before_cursor_execute", lambda *arguments: statements.append(arguments[2])
+    )
+answer = client.get("/health")
+assert answer.status_code == 200 and answer.json["default"]["current"] == ["{FIRST_REVISION}"]
+assert len(statements) == 2 and not any("lock" in sql.lower() for sql in statements), statements
+"""
+        generic.python("-c", START + code, env=at(url))
+
+
+def test_health_sees_what_happens_while_the_app_runs(generic: Project, tmp_path: Path) -> None:
+    generic.python(
+        "-c",
+        START
+        + """
+client = app.test_client()
+with app.app_context():
+    assert client.get("/health").status_code == 503
+    command.upgrade(alembic_config(), "head")
+    assert client.get("/health").status_code == 200
+    command.downgrade(alembic_config(), "base")
+    assert client.get("/health").status_code == 503
+""",
+    )
