@@ -144,6 +144,12 @@ class Project:
         """Run ``alembic``. A failure of its own exits with 255, which is -1 to Windows."""
         return self.python("-m", "alembic", *arguments, status=status, **options)
 
+    def flask(
+        self, *arguments: str, status: int | None = 0, **options: Any
+    ) -> subprocess.CompletedProcess[str]:
+        """Run ``flask``."""
+        return self.python("-m", "flask", *arguments, status=status, **options)
+
     def fails(self, *arguments: str, **options: Any) -> str:
         """Run ``alembic``, which must fail with one line for its user, and return that line."""
         done = self.alembic(*arguments, status=None, **options)

@@ -28,11 +28,13 @@ FILES = """
 .github/workflows/ci.yml
 .gitignore
 PACKAGE/__init__.py
+PACKAGE/cli.py
 PACKAGE/config.py
 PACKAGE/db.py
 PACKAGE/health.py
 PACKAGE/migrations/__init__.py
 PACKAGE/migrations/autogenerate.py
+PACKAGE/migrations/command_line.py
 PACKAGE/migrations/env.py
 PACKAGE/migrations/errors.py
 PACKAGE/migrations/guard.py

@@ -102,10 +102,12 @@ def run_migrations_online() -> None:
 
 run_migrations = run_migrations_offline if context.is_offline_mode() else run_migrations_online
 
+# A command sets up what is logged, unless the app has.
+if config.cmd_opts and config.config_file_name and not logging.root.handlers:
+    fileConfig(config.config_file_name, disable_existing_loggers=False)
+
 if has_app_context():  # `flask db`, a test or a script migrates its own app
     run_migrations()
 else:
-    if config.cmd_opts and config.config_file_name:  # the `alembic` command
-        fileConfig(config.config_file_name, disable_existing_loggers=False)
     with url_errors(), create_app().app_context():
         run_migrations()

@@ -5,8 +5,8 @@ from typing import Any
 
 from flask import Flask
 
+from . import cli, views
 from . import models as models  # so that db.metadata knows every table
-from . import views
 from .config import from_environment
 from .db import db
 
@@ -21,4 +21,5 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
     app.config.from_mapping(config)
     db.init_app(app)
     app.register_blueprint(views.bp)
+    app.cli.add_command(cli.db)
     return app

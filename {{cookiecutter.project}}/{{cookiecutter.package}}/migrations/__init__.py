@@ -4,6 +4,7 @@ The functions are for use in an app context, and are about the databases of that
 env.py, so that what is edited there holds for them, and print nothing.
 """
 
+import sys
 from collections.abc import Callable
 from io import StringIO
 from pathlib import Path
@@ -25,8 +26,13 @@ def alembic_config(**options: Any) -> Config:
 
     :param options: more that ``alembic.config.Config`` takes
     """
-    config = Config(FOLDER.parents[1] / "alembic.ini", **options)
-    config.set_main_option("script_location", str(FOLDER).replace("%", "%%"))
+    ini = FOLDER / "alembic.ini"  # of an installed wheel
+    if not ini.exists():
+        ini = FOLDER.parents[1] / "alembic.ini"
+    options = {"stdout": sys.stdout, "toml_file": ini.with_name("pyproject.toml"), **options}
+    config = Config(ini if ini.exists() else None, **options)
+    config.set_section_option("alembic", "script_location", str(FOLDER).replace("%", "%%"))
+    config.set_section_option("alembic", "prepend_sys_path", "")  # the package is imported already
     return config
 
 

@@ -1,0 +1,206 @@
+"""``flask db``: Alembic's command line, on the app that Flask has found."""
+
+import os
+import re
+import sys
+from pathlib import Path
+
+import pytest
+from kit import FIRST_REVISION, Project
+
+
+def sqlite(path: Path) -> str:
+    """Return a configuration for ``create_app()``, written as Python."""
+    return repr({"SQLALCHEMY_DATABASE_URI": f"sqlite:///{path.as_posix()}"})
+
+
+def test_upgrade_goes_to_the_head_and_logs_as_alembic_does(project: Project) -> None:
+    logged = project.flask("db", "upgrade").stderr
+    assert f"Running upgrade  -> {FIRST_REVISION}, Users and posts." in logged
+    for path in project.databases.values():
+        path.unlink()
+    assert logged == project.alembic("upgrade", "head").stderr
+
+
+def test_downgrade_goes_back_by_one(migrated: Project) -> None:
+    migrated.flask("db", "downgrade")
+    for database in migrated.databases:
+        assert migrated.tables(database) == {"alembic_version"}
+
+
+def test_migrate_writes_what_autogenerate_writes(migrated: Project) -> None:
+    migrated.add_column()
+    migrated.flask("db", "migrate", "-m", "add body", "--rev-id", "b1", "--branch-label", "blog")
+    (path,) = migrated.versions.glob("*-b1_add_body.py")
+    revision = path.read_text(encoding="utf-8")
+    assert "add_column(sa.Column('body'" in revision
+    assert "branch_labels: str | Sequence[str] | None = ('blog',)" in revision
+    migrated.flask("db", "upgrade")
+    assert "body" in migrated.schema()["posts"]
+    done = migrated.flask("db", "migrate", "-m", "nothing")
+    assert "No changes in schema detected." in done.stderr
+    assert len(list(migrated.versions.glob("*.py"))) == 2
+
+
+def test_log_is_history(project: Project) -> None:
+    listed = project.flask("db", "log", "-v").stdout
+    assert "Users and posts" in listed
+    assert listed == project.alembic("history", "-v").stdout
+
+
+def test_edit_opens_the_head(project: Project) -> None:
+    """With Python as the editor, which runs the file."""
+    (revision,) = project.versions.glob("*.py")
+    with revision.open("a", encoding="utf-8") as file:
+        file.write('\n\nif __name__ == "__main__":\n    print("opened")\n')
+    done = project.flask("db", "edit", env={"EDITOR": sys.executable}, timeout=30)
+    assert done.stdout == "opened\n"
+
+
+def test_two_heads_are_merged(migrated: Project) -> None:
+    for revision in ("a1", "a2"):
+        head = ("--head", FIRST_REVISION, "--splice")
+        migrated.flask("db", "revision", "-m", revision, "--rev-id", revision, *head)
+    assert "Multiple head revisions" in migrated.flask("db", "upgrade", status=None).stdout
+    migrated.flask("db", "merge", "-m", "both", "--rev-id", "a3")
+    assert "Merges: a1, a2" in migrated.flask("db", "show").stdout
+    migrated.flask("db", "upgrade")
+    assert "a3 (head)" in migrated.flask("db", "current").stdout
+
+
+def test_stamp_without_a_revision_is_to_the_head(project: Project) -> None:
+    project.flask("db", "stamp")
+    for database in project.databases:
+        assert project.tables(database) == {"alembic_version"}
+    assert project.flask("db", "current").stdout.count("(head)") == len(project.databases)
+
+
+def test_sql_is_the_same(project: Project) -> None:
+    written = []
+    for run, revision in (
+        (project.flask, ["db", "upgrade"]),
+        (project.alembic, ["upgrade", "head"]),
+    ):
+        sql = run(*revision, "--sql", "--tag", "t").stdout
+        for path in sorted(project.folder.glob("*.sql")):
+            sql += path.read_text(encoding="utf-8")
+            path.unlink()
+        assert "CREATE TABLE posts" in sql
+        written.append(sql)
+    assert written[0] == written[1]
+    assert not any(path.exists() for path in project.databases.values())
+
+
+def test_x_is_taken_before_and_after_the_command(multidb: Project) -> None:
+    multidb.flask("db", "-x", "database=auth", "upgrade", "-x", "other=1")
+    assert not multidb.databases["default"].exists()
+    multidb.flask("db", "--x-arg", "other=1", "upgrade", "-xdatabase=default")
+    assert "posts" in multidb.tables("default")
+    assert multidb.tables("auth") == {"users", "alembic_version"}
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["upgrade", "nosuch"],
+        ["-q", "upgrade", "nosuch"],
+        ["--raiseerr", "upgrade", "nosuch"],
+        ["nosuch"],
+        [],
+        ["check"],
+        ["-c", "nosuch.ini", "heads"],
+        ["-n", "nosuch", "heads"],
+    ],
+    ids=" ".join,
+)
+def test_mistakes_are_answered_as_alembic_does(generic: Project, arguments: list[str]) -> None:
+    theirs = generic.alembic(*arguments, status=None)
+    ours = generic.flask("db", *arguments, status=theirs.returncode)
+    assert ours.stdout == theirs.stdout
+    assert ("Traceback" in ours.stderr) == ("Traceback" in theirs.stderr)
+
+
+def test_another_ini_file_and_another_section_of_it(generic: Project, tmp_path: Path) -> None:
+    versions = (generic.folder / generic.package / "migrations").as_posix()
+    ini = tmp_path / "other.ini"
+    ini.write_text(
+        f"[other]\nscript_location = {versions}\npath_separator = os\nfile_template = %%(rev)s\n",
+        encoding="utf-8",
+    )
+    for number, environment in enumerate([{}, {"ALEMBIC_CONFIG": str(ini)}]):
+        config = ["-n", "other"] if environment else ["-c", str(ini), "--name=other"]
+        arguments = ["revision", "--rev-id", f"r{number}"]
+        generic.flask("db", *config, *arguments, env=environment)
+        assert (generic.versions / f"r{number}.py").exists()
+
+
+def test_help_is_alembics(generic: Project) -> None:
+    shown = generic.flask("db", "--help", env={"COLUMNS": "100"}).stdout
+    assert shown.startswith("usage: flask db ")
+    theirs = generic.alembic("--help", env={"COLUMNS": "100"}).stdout
+    commands = re.findall(r"^    (\w+) ", theirs, re.MULTILINE)
+    assert len(commands) > 12
+    for command in [*commands, "migrate", "log"]:
+        assert re.search(rf"^    {command} ", shown, re.MULTILINE), command
+    shown = generic.flask("db", "upgrade", "--help").stdout
+    assert shown.startswith("usage: flask db upgrade ") and "[revision]" in shown
+    assert re.search(r"^  db +Migrate the databases", generic.flask("--help").stdout, re.MULTILINE)
+
+
+def test_app_and_flask_app_decide_which_app_is_migrated(project: Project, tmp_path: Path) -> None:
+    for number in (1, 2):
+        path = tmp_path / f"{number}.db"
+        app = f"{project.package}:create_app({sqlite(path)})"
+        environment = {"FLASK_APP": "nosuch" if number == 1 else app}
+        option = ["--app", app] if number == 1 else []
+        project.flask(*option, "db", "upgrade", env=environment)
+        assert path.exists()
+        assert not project.databases["default"].exists()
+
+
+def test_several_apps_in_one_process_do_not_mix(project: Project, tmp_path: Path) -> None:
+    code = f"""
+from {project.package} import create_app
+one, two = [create_app(config) for config in ({sqlite(tmp_path / "1.db")}, {sqlite(tmp_path / "2.db")})]
+for app, command, expected in [
+    (one, "upgrade", ""), (two, "current", ""), (one, "current", "(head)"), (two, "upgrade", ""),
+    (one, "downgrade", ""), (two, "current", "(head)"), (one, "current", ""),
+]:
+    done = app.test_cli_runner().invoke(args=["db", "-x", "database=default", command])
+    assert done.exit_code == 0, done.output
+    assert expected in done.stdout, (command, done.output)
+    assert ("(head)" in done.stdout) == bool(expected), (command, done.output)
+"""
+    (project.folder / "apps.py").write_text(code, encoding="utf-8")
+    if project.variant == "generic":
+        project.edit("migrations/env.py", "config = ", "context.get_x_argument()\nconfig = ")
+    project.python("apps.py", env={"PYTHONPATH": os.curdir})
+
+
+def test_works_without_alembic_ini_from_another_folder(project: Project, tmp_path: Path) -> None:
+    (project.folder / "alembic.ini").unlink()
+    app = str(project.folder / project.package)
+    project.flask("--app", app, "db", "upgrade", cwd=tmp_path)
+    assert project.tables() >= {"posts", "alembic_version"}
+    done = project.flask("--app", app, "db", "current", "--check-heads", cwd=tmp_path)
+    assert done.stdout.count("(head)") == len(project.databases)
+
+
+def test_loggers_that_the_app_has_set_up_are_left_alone(project: Project) -> None:
+    project.edit(
+        "__init__.py",
+        "    app = Flask(__name__)\n",
+        '    logging.basicConfig(format="mine: %(message)s")\n    app = Flask(__name__)\n',
+    )
+    project.edit(
+        "__init__.py", "from typing import Any\n", "from typing import Any\nimport logging\n"
+    )
+    assert project.flask("db", "upgrade").stderr == ""
+    logged = project.flask("db", "upgrade", "nosuch", status=None).stderr
+    assert logged == "mine: Can't locate revision identified by 'nosuch'\n"
+
+
+def test_alembic_is_imported_for_migrating_only(project: Project) -> None:
+    imported = "print([name for name in sys.modules if name.startswith('alembic')])"
+    code = f"import sys, {project.package} as p; app = p.create_app(); {imported}"
+    assert project.python("-c", code).stdout == "[]\n"
