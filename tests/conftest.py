@@ -1,5 +1,7 @@
 """Fixtures: rendered projects, each test with a copy of its own."""
 
+import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -67,3 +69,13 @@ def generic(rendered: Callable[..., Project], tmp_path: Path) -> Project:
 def multidb(rendered: Callable[..., Project], tmp_path: Path) -> Project:
     """A project with several databases."""
     return rendered(variant="multidb").copy(tmp_path / "multidb")
+
+
+@pytest.fixture(scope="session")
+def uv() -> str:
+    """The path of uv; without it the test is skipped, but fails where ``CI`` is set."""
+    path = shutil.which("uv")
+    if not path:
+        assert "CI" not in os.environ, "uv is not installed"
+        pytest.skip("uv is not installed")
+    return path

@@ -43,6 +43,7 @@ def interpreter(
     request: pytest.FixtureRequest,
     rendered: Callable[..., Project],
     tmp_path_factory: pytest.TempPathFactory,
+    uv: str,
 ) -> Path:
     """Python in an environment with what a project needs, whatever was chosen."""
     version, resolution = request.param
@@ -53,10 +54,6 @@ def interpreter(
             toml = read_toml(rendered(layer=layer, database=database).folder / "pyproject.toml")
             requirements |= {*toml["project"]["dependencies"], *toml["dependency-groups"]["dev"]}
     (folder / "requirements.txt").write_text("\n".join(requirements), encoding="utf-8")
-    uv = shutil.which("uv")
-    if not uv:
-        assert "CI" not in os.environ, "uv is not installed"
-        pytest.skip("uv is not installed")
     run(uv, "venv", "--quiet", "--python", python(version), "venv", cwd=folder)
     run(
         *(uv, "pip", "install", "--compile-bytecode", "--resolution", resolution),

@@ -1,16 +1,14 @@
 """What the two READMEs tell people to type works when it is typed."""
 
-import os
 import re
 import shlex
-import shutil
+import sqlite3
 import sys
+from contextlib import closing
 from pathlib import Path
 
-import pytest
 from kit import ENVIRONMENT, ROOT, Project, cookiecutter_config, run
 
-UV = shutil.which("uv")
 # Does not end by itself, or needs one that does not: test_views_write_and_read_the_database.
 SERVES = ("flask run", "uv run flask run", "curl ")
 # What the commands below run in the environment of the tests, as they would in one of their own.
@@ -18,18 +16,20 @@ HERE = ("alembic", "flask", "pytest", "ruff", "mypy", "cookiecutter")
 
 
 def commands(readme: Path) -> list[str]:
-    """Return the lines of a README's shell blocks."""
-    blocks = re.findall(
-        r"^```sh\n(.*?)^```$", readme.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
+    """Return the lines of a README's shell blocks, and the commands that end lines of its tables."""
+    found = re.findall(
+        r"^```sh\n(.*?)^```$|^\| [^\n]* \| `((?:alembic|flask) [^\n|]*)` \|$",
+        readme.read_text(encoding="utf-8"),
+        re.MULTILINE | re.DOTALL,
     )
-    return [line for block in blocks for line in block.splitlines()]
+    return [line for block, command in found for line in (block or command).splitlines()]
 
 
-def tables(readme: Path) -> list[str]:
-    """Return the commands in the last column of a README's tables."""
-    return re.findall(
-        r"^\| .* \| `(alembic .*)` \|$", readme.read_text(encoding="utf-8"), re.MULTILINE
-    )
+def block(project: Project, language: str) -> list[str]:
+    """Return the lines of the only block of a language in the README of a project."""
+    readme = (project.folder / "README.md").read_text(encoding="utf-8")
+    (found,) = re.findall(rf"^```{language}\n(.*?)^```$", readme, re.MULTILINE | re.DOTALL)
+    return str(found).splitlines()
 
 
 def type_in(line: str, folder: Path) -> None:
@@ -40,26 +40,63 @@ def type_in(line: str, folder: Path) -> None:
 
 
 def test_generated_readme(project: Project) -> None:
+    """Every command in turn, and what the README says to do before or after it."""
     project.add_column()
     typed = 0
     for line in commands(project.folder / "README.md"):
         line = line.removeprefix("uv run ")
-        if not line.startswith((*SERVES, "uv sync", "python -m pip install")):
-            type_in(line, project.folder)
-            typed += 1
-    assert "body" in project.schema()["posts"]
-    for line in tables(project.folder / "README.md"):
+        if line.startswith((*SERVES, "uv sync", "python -m pip install")):
+            continue
+        if " merge " in line:
+            add_two_heads(project)
+        if "--branch-label" in line:
+            add_version_locations(project)
         type_in(line, project.folder)
         typed += 1
-    assert typed > 10
+        if "first user" in line:
+            change_data(project)
+    assert typed > 20
+    assert "body" in project.schema()["posts"]
 
 
-@pytest.fixture
-def uv(tmp_path: Path) -> str:
-    if not UV:
-        assert "CI" not in os.environ, "uv is not installed"
-        pytest.skip("uv is not installed")
-    return UV
+def add_two_heads(project: Project) -> None:
+    """Let two people add a revision to the same one."""
+    (head,) = project.alembic("heads").stdout.split()[:1]
+    for name in ("one", "other"):
+        arguments = ("--head", head, "--splice", "--rev-id", name)
+        project.alembic("revision", "-m", f"of {name}", *arguments)
+
+
+def change_data(project: Project) -> None:
+    """Fill in the revision that was just written, and see what it does."""
+    table, upgrade, downgrade = block(project, "python")
+    (path,) = project.versions.glob("*_first_user.py")
+    text = path.read_text(encoding="utf-8").replace("\n\n\n", f"\n\n{table}\n\n\n", 1)
+    suffix = "_auth" if project.variant == "multidb" else ""
+    for function, line in (("upgrade", upgrade), ("downgrade", downgrade)):
+        head, start, rest = text.partition(f"def {function}{suffix}(")
+        text = head + start + rest.replace("    pass\n", f"    {line}\n", 1)
+    path.write_text(text, encoding="utf-8")
+
+    def users() -> list[tuple[str]]:
+        database = project.databases["auth" if suffix else "default"]
+        with closing(sqlite3.connect(database)) as connection:
+            return connection.execute("SELECT name FROM users").fetchall()
+
+    project.alembic("upgrade", "head")
+    assert users() == [("Ada",)]
+    project.alembic("downgrade", "-1")
+    assert users() == []
+    project.alembic("upgrade", "head")
+
+
+def add_version_locations(project: Project) -> None:
+    """Add the folders of the README to alembic.ini, where it says."""
+    ini = project.folder / "alembic.ini"
+    lines = ini.read_text(encoding="utf-8").splitlines(keepends=True)
+    (at,) = [at for at, line in enumerate(lines) if line.startswith("script_location")]
+    lines[at + 1 : at + 1] = [f"{line}\n" for line in block(project, "ini")]
+    ini.write_text("".join(lines), encoding="utf-8")
 
 
 def test_kit_readme_from_the_first_command_on(uv: str, tmp_path: Path) -> None:

@@ -67,7 +67,7 @@ def migrated_app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
     """An app that is migrated once, for all tests."""
     with app_in(tmp_path_factory.mktemp("databases")) as app:
         with app.app_context():
-            command.upgrade(alembic_config(), "head")
+            command.upgrade(alembic_config(), "heads")
         yield app
 
 

@@ -1,0 +1,58 @@
+"""Named branches, with folders of their own."""
+
+from kit import FIRST_REVISION, Project
+
+
+def test_branch_has_a_folder_of_its_own(project: Project) -> None:
+    add_location(project)
+    begin_branch(project)
+    more = ("--head", "billing@head", "--depends-on", FIRST_REVISION, "--rev-id", "b2")
+    project.alembic("revision", "-m", "more", *more)
+    project.alembic("revision", "-m", "main", "--head", FIRST_REVISION, "--rev-id", "m2")
+    folder = project.versions.with_name("billing")
+    assert sorted(path.name[18:20] for path in folder.glob("*.py")) == ["b1", "b2"]
+    assert len(list(project.versions.glob("*-m2_*.py"))) == 1
+
+    def current(count: int = len(project.databases)) -> set[str]:
+        lines = project.alembic("current").stdout.split("\n")
+        revisions = [line.split()[0] for line in lines if line and not line.startswith("Database")]
+        assert all(revisions.count(revision) == count for revision in revisions)
+        return set(revisions)
+
+    project.alembic("upgrade", "billing@head")
+    assert current() == {"b2", FIRST_REVISION}  # on which it depends
+    assert "posts" in project.tables()
+    project.alembic("upgrade", "heads")
+    assert current() == {"b2", "m2"}
+    project.alembic("check")
+    project.alembic("downgrade", "billing@base")
+    assert current() == {"m2"}
+
+
+def test_own_tests_pass_with_a_branch_and_fail_with_a_second_head_in_it(project: Project) -> None:
+    add_location(project)
+    begin_branch(project)
+    project.python("-m", "pytest", "-q")
+    for revision in ("b2", "b3"):
+        head = ("--head", "b1", "--splice")
+        project.alembic("revision", "-m", revision, "--rev-id", revision, *head)
+    failed = project.python("-m", "pytest", "-q", status=1).stdout
+    assert "FAILED tests/test_migrations.py::test_no_branch_has_two_heads" in failed
+
+
+def add_location(project: Project) -> None:
+    """Do what the generated README says."""
+    ini = project.folder / "alembic.ini"
+    text = ini.read_text(encoding="utf-8")
+    locations = "".join(f"\n    %(script_location)s/{name}" for name in ("versions", "billing"))
+    ini.write_text(
+        text.replace("\nprepend_sys_path", f"\nversion_locations ={locations}\nprepend_sys_path"),
+        encoding="utf-8",
+    )
+
+
+def begin_branch(project: Project) -> None:
+    """Write the first revision of the branch, ``b1``."""
+    path = project.versions.with_name("billing")
+    label = ("--head", "base", "--branch-label", "billing", "--version-path", str(path))
+    project.alembic("revision", "-m", "invoices", "--rev-id", "b1", *label)

@@ -1,0 +1,74 @@
+"""The project as a wheel, in an environment of its own: nothing of its folder is there."""
+
+import re
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+from kit import ENVIRONMENT, FIRST_REVISION, Project, run
+from test_branches import add_location, begin_branch
+
+INSTALLED = {name: value for name, value in ENVIRONMENT.items() if name != "VIRTUAL_ENV"}
+
+
+def dockerfile(project: Project) -> str:
+    """Return the Dockerfile in the project's README."""
+    readme = (project.folder / "README.md").read_text(encoding="utf-8")
+    found = re.search(r"^```dockerfile\n(.*?)^```$", readme, re.MULTILINE | re.DOTALL)
+    assert found
+    return found[1]
+
+
+def test_installed_wheel_migrates_and_logs_from_any_folder(
+    project: Project, uv: str, tmp_path: Path
+) -> None:
+    """As the Dockerfile in the README does it, whose commands these are."""
+    image = dockerfile(project)
+    add_location(project)
+    begin_branch(project)
+    run(uv, "build", "--quiet", cwd=project.folder, env=INSTALLED)
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    wheels = [str(path) for path in (project.folder / "dist").glob("*.whl")]
+    assert len(wheels) == 1
+    run(uv, "venv", "--quiet", "--python", sys.executable, "venv", cwd=tmp_path, env=INSTALLED)
+    programs = tmp_path / "venv" / ("Scripts" if sys.platform == "win32" else "bin")
+    python = programs / "python"
+    assert "RUN pip install --no-cache-dir /tmp/*.whl gunicorn\n" in image
+    packages = (*wheels, "gunicorn")
+    run(uv, "pip", "install", "--quiet", "--python", python, *packages, cwd=tmp_path, env=INSTALLED)
+    shutil.rmtree(project.folder)
+
+    environment = {
+        **INSTALLED,
+        "DATABASE_URL": f"sqlite:///{(elsewhere / 'default.db').as_posix()}",
+        "AUTH_DATABASE_URL": f"sqlite:///{(elsewhere / 'auth.db').as_posix()}",
+    }
+    assert f"ENV FLASK_APP={project.package}\n" in image
+    environment["FLASK_APP"] = project.package
+    assert '"flask db upgrade && exec gunicorn ' in image
+    flask = (programs / "flask", "db")
+    done = run(*flask, "upgrade", f"{FIRST_REVISION}", cwd=elsewhere, env=environment)
+    assert f"Running upgrade  -> {FIRST_REVISION}, Users and posts." in done.stderr
+    done = run(*flask, "upgrade", "heads", cwd=elsewhere, env=environment)
+    assert "Running upgrade  -> b1, invoices" in done.stderr
+    names = {path.name for path in elsewhere.glob("*.db")}
+    assert names == {f"{name}.db" for name in project.databases}
+    run(*flask, "check", cwd=elsewhere, env=environment)
+
+    code = f"""
+import sys
+from alembic.script import ScriptDirectory
+from {project.package}.migrations import alembic_config
+config = alembic_config()
+assert ScriptDirectory.from_config(config).timezone == "UTC"
+assert not [path for path in sys.path if "migrations" in path], sys.path
+"""
+    run(python, "-c", code, cwd=elsewhere, env=environment)
+    if sys.platform == "win32":
+        pytest.skip("gunicorn does not run on Windows")
+    application = f"{project.package}:create_app()"
+    assert f"'{application}'\"]" in image
+    gunicorn = (programs / "gunicorn", "--check-config", application)
+    run(*gunicorn, cwd=elsewhere, env=environment)
