@@ -35,6 +35,7 @@ PACKAGE/health.py
 PACKAGE/migrations/__init__.py
 PACKAGE/migrations/autogenerate.py
 PACKAGE/migrations/command_line.py
+PACKAGE/migrations/compare.py
 PACKAGE/migrations/env.py
 PACKAGE/migrations/errors.py
 PACKAGE/migrations/guard.py

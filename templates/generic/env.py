@@ -23,13 +23,15 @@ config = context.config
 # What autogenerate compares the database with: one MetaData or a list of several.
 target_metadata = db.metadata
 # Tables that belong to somebody else: autogenerate leaves them alone.
-IGNORED_TABLES = {"spatial_ref_sys"}
+IGNORED_TABLES: set[str] = set()
 
 
 def options(dialect: str) -> dict[str, Any]:
     """Return what is passed to ``context.configure()``, under the app's ``ALEMBIC_CONTEXT``."""
     return {
         "target_metadata": target_metadata,
+        "include_schemas": True,
+        "include_name": autogenerate.schemas_of(target_metadata),
         "include_object": autogenerate.all_but(IGNORED_TABLES),
         "process_revision_directives": autogenerate.process_revision_directives,
         "compare_server_default": True,

@@ -20,7 +20,7 @@ from {{ cookiecutter.package }} import create_app
 from {{ cookiecutter.package }}.db import db
 from {{ cookiecutter.package }}.migrations import autogenerate
 from {{ cookiecutter.package }}.migrations.errors import url_errors
-from {{ cookiecutter.package }}.migrations.guard import guarded, prepare
+from {{ cookiecutter.package }}.migrations.guard import guarded, is_changing, prepare
 from {{ cookiecutter.package }}.migrations.progress import show_progress
 
 config = context.config
@@ -31,7 +31,7 @@ READ_ONLY: set[str] = set()
 # Whether all commit or none even if a server fails then: PostgreSQL, max_prepared_transactions > 0.
 TWO_PHASE = False
 # Tables that belong to somebody else: autogenerate leaves them alone.
-IGNORED_TABLES = {"spatial_ref_sys"}
+IGNORED_TABLES: set[str] = set()
 
 
 def databases() -> dict[str, Engine]:
@@ -46,14 +46,17 @@ def databases() -> dict[str, Engine]:
 
 def options(name: str, engine: Engine) -> dict[str, Any]:
     """Return what is passed to ``context.configure()``, under the app's ``ALEMBIC_CONTEXT``."""
+    # What autogenerate compares the database with: one MetaData or a list of several.
+    target_metadata = {**db.metadatas, "default": db.metadata}[name]
     is_guest = name != "default" and engine.url == db.engine.url  # two names for one database
     return {
         "database": name,
-        # What autogenerate compares the database with: one MetaData or a list of several.
-        "target_metadata": {**db.metadatas, "default": db.metadata}[name],
+        "target_metadata": target_metadata,
         "upgrade_token": f"{name}_upgrades",
         "downgrade_token": f"{name}_downgrades",
         "template_args": {"databases": [*databases()]},
+        "include_schemas": True,
+        "include_name": autogenerate.schemas_of(target_metadata),
         "include_object": autogenerate.all_but(IGNORED_TABLES),
         "process_revision_directives": autogenerate.process_revision_directives,
         "compare_server_default": True,
@@ -92,7 +95,7 @@ def run_migrations_online() -> None:
             logger.info("Database %s", name)
             context.configure(connection=connection, **options(name, connection.engine))
             show_progress(name)
-            if TWO_PHASE:
+            if TWO_PHASE and is_changing():
                 connection.begin_twophase()
             enter(context.begin_transaction())
             context.run_migrations(engine_name=name)

@@ -6,26 +6,55 @@ from typing import Any
 
 from alembic import context
 from alembic.command import check
-from alembic.operations.ops import MigrationScript
+from alembic.operations import ops
 from alembic.runtime.migration import MigrationContext
 from alembic.util import CommandError, to_list
+from sqlalchemy import Connection, MetaData, Table, inspect, text
+from sqlalchemy.schema import CreateSchema
 
+from . import compare  # noqa: F401 (Alembic compares with its classes from then on)
 from .errors import MODELS_DIFFER, fail
 
 logger = logging.getLogger("alembic.env")
 
 
 def all_but(ignored: Collection[str]) -> Callable[..., bool]:
-    """Return an ``include_object`` that leaves tables alone by name."""
+    """Return an ``include_object`` that leaves tables alone: by name, or of an extension."""
 
-    def include_object(item: object, name: str | None, kind: str, *_: object) -> bool:
-        return not (kind == "table" and name in ignored)
+    def include_object(
+        item: Any, name: str | None, kind: str, is_reflected: bool, model: object
+    ) -> bool:
+        if kind != "table":
+            return True
+        is_superfluous = is_reflected and model is None
+        return name not in ignored and not (is_superfluous and is_of_extension(item))
 
     return include_object
 
 
+def is_of_extension(table: Table) -> bool:
+    """Say whether an extension of PostgreSQL, such as PostGIS, made a table."""
+    connection = context.get_bind()
+    if connection.dialect.name != "postgresql":
+        return False
+    name = connection.dialect.identifier_preparer.format_table(table)
+    depends = "classid = 'pg_class'::regclass AND objid = to_regclass(:name) AND deptype = 'e'"
+    found = text(f"SELECT EXISTS (SELECT FROM pg_depend WHERE {depends})")
+    return bool(connection.scalar(found, {"name": name}))
+
+
+def schemas_of(target: MetaData | Collection[MetaData]) -> Callable[..., bool]:
+    """Return an ``include_name`` that looks at the default schema, and at those of the models."""
+    schemas = {table.schema for metadata in to_list(target) for table in metadata.tables.values()}
+
+    def include_name(name: str | None, kind: str, _: object) -> bool:
+        return kind != "schema" or name is None or name in schemas
+
+    return include_name
+
+
 def process_revision_directives(
-    migration: MigrationContext, revision: Any, directives: list[MigrationScript]
+    migration: MigrationContext, revision: Any, directives: list[ops.MigrationScript]
 ) -> None:
     """Refuse to compare with models that nobody imported, and write no empty revision.
 
@@ -45,15 +74,41 @@ def process_revision_directives(
     is_check = config.cmd_opts is not None and config.cmd_opts.cmd[0] is check
     databases = migration.opts["template_args"].get("databases", ["default"])
     changes = directives[0].upgrade_ops_list
+    put_in_order(changes[-1])
+    put_in_order(directives[0].downgrade_ops_list[-1])
+    if migration.connection and migration.dialect.name == "postgresql":
+        create_schemas(migration.connection, changes[-1])
     if is_check and not changes[-1].is_empty():
         config.print_stdout("Database %s differs from its models:", name)
         for difference in changes[-1].as_diffs():
             config.print_stdout("  %s", difference)
     if len(changes) < len(databases):
         return  # there are more to come
-    is_empty = all(ops.is_empty() for ops in changes)
+    is_empty = all(change.is_empty() for change in changes)
     if is_check and not is_empty:
         fail("Models and databases differ: run alembic revision --autogenerate.", MODELS_DIFFER)
     if getattr(config.cmd_opts, "autogenerate", False) and is_empty:
         directives.clear()
         logger.info("No changes in schema detected.")
+
+
+def put_in_order(changes: ops.OpContainer) -> None:
+    """Drop foreign keys before indexes, and tables with theirs: MySQL lets no key be without."""
+    dropped = {
+        (change.schema, change.table_name)
+        for change in changes.ops
+        if isinstance(change, ops.DropTableOp)
+    }
+    for change in changes.ops:
+        if isinstance(change, ops.ModifyTableOps):
+            if (change.schema, change.table_name) in dropped:
+                change.ops = [step for step in change.ops if not isinstance(step, ops.DropIndexOp)]
+            change.ops.sort(key=lambda step: getattr(step, "constraint_type", "") != "foreignkey")
+
+
+def create_schemas(connection: Connection, changes: ops.OpContainer) -> None:
+    """Create the schemas of new tables; no downgrade drops them: others may use them by then."""
+    schemas = {change.schema for change in changes.ops if isinstance(change, ops.CreateTableOp)}
+    for schema in sorted(schemas - {None, *inspect(connection).get_schema_names()}, key=str):
+        create = CreateSchema(str(schema), if_not_exists=True).compile(dialect=connection.dialect)
+        changes.ops.insert(0, ops.ExecuteSQLOp(str(create)))

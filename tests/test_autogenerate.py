@@ -1,0 +1,157 @@
+"""What autogenerate and ``alembic check`` make of models that use all a database has."""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import servers
+from kit import Project
+from sqlalchemy import URL
+
+MODELS = Path(__file__).with_name("models")
+
+# The types of the models without their arguments, as a Python program that prints them.
+TYPES = """
+from {package} import create_app
+from {package}.db import db
+tables = db.metadata.tables.values()
+print(*{{repr(column.type).split("(")[0] for table in tables for column in table.columns}})
+"""
+
+
+def use(project: Project, models: str) -> None:
+    """Give a project the models of a file in tests/models, beside its own."""
+    shutil.copy(MODELS / f"{models}.py", project.folder / project.package / "wide.py")
+    with (project.folder / project.package / "models.py").open("a", encoding="utf-8") as file:
+        file.write("\nfrom . import wide as wide\n")
+
+
+@contextmanager
+def on_server(dialect: str, project: Project) -> Iterator[URL]:
+    """Let a project use a new database on a server."""
+    with servers.database(dialect) as url:
+        with (project.folder / ".env").open("a", encoding="utf-8") as env:
+            env.write(f"DATABASE_URL={servers.at(url)['DATABASE_URL']}\n")
+        yield url
+
+
+def count_types(project: Project) -> int:
+    return len(project.python("-c", TYPES.format(package=project.package)).stdout.split())
+
+
+def go_up_and_down(project: Project) -> None:
+    """Migrate, back by one revision, and forth; compare each time."""
+    project.alembic("upgrade", "head")
+    project.alembic("check")
+    project.alembic("downgrade", "-1")
+    project.alembic("upgrade", "head")
+    project.alembic("check")
+
+
+def change(project: Project, *edits: tuple[str, str]) -> str:
+    """Change the wide models, and run what Alembic writes for that up, down and up."""
+    for old, new in edits:
+        project.edit("wide.py", old, new)
+    revision = project.new_revision("--autogenerate", "-m", "change")
+    go_up_and_down(project)
+    return revision
+
+
+def test_sqlite(generic: Project) -> None:
+    use(generic, "sqlite")
+    generic.alembic("upgrade", "head")
+    assert "lower(country)" in generic.new_revision("--autogenerate", "-m", "wide")
+    go_up_and_down(generic)
+    assert count_types(generic) >= 25
+
+    # Constraints have names, so batch mode can drop them, and make them again.
+    before = generic.schema()
+    revision = change(
+        generic,
+        ('UniqueConstraint("string", "small")', 'UniqueConstraint("string", "big")'),
+        ('ondelete="SET NULL"', 'ondelete="RESTRICT"'),
+        ("mapped_column(sa.REAL)", "mapped_column(sa.Text)"),
+        ('server_default="abc"', 'server_default="it\'s"'),
+    )
+    assert "drop_constraint(batch_op.f('uq_wide_string_small'), type_='unique')" in revision
+    after = generic.schema()
+    assert "CONSTRAINT uq_wide_string_big UNIQUE" in after["wide"]
+    assert "CONSTRAINT ck_wide_small_is_positive CHECK (small > 0)" in after["wide"]
+    assert "real TEXT" in after["wide"]
+    assert "DEFAULT 'it''s'" in after["wide"]
+    assert "ON DELETE RESTRICT" in after["visits"]
+    generic.alembic("downgrade", "-1")
+    assert "CONSTRAINT uq_wide_string_small UNIQUE" in generic.schema()["wide"]
+    assert generic.schema().keys() == before.keys()
+    assert generic.schema()["ix_places_lower"] == before["ix_places_lower"]
+
+
+def test_mysql(generic: Project) -> None:
+    use(generic, "mysql")
+    with on_server("mysql", generic):
+        generic.alembic("upgrade", "head")
+        revision = generic.new_revision("--autogenerate", "-m", "wide")
+        assert "alter_column" not in revision
+        go_up_and_down(generic)
+        assert count_types(generic) >= 25
+
+        revision = change(
+            generic,
+            ("mysql.DATETIME(fsp=3)", "mysql.DATETIME(fsp=6)"),
+            ('mysql.VARCHAR(40, charset="latin1")', 'mysql.VARCHAR(40, charset="utf8mb4")'),
+            ('mysql.ENUM("low", "it\'s high")', 'mysql.ENUM("low", "it\'s high", "higher")'),
+            ("mysql.INTEGER(unsigned=True)", "mysql.INTEGER"),
+            ('sa.text("(json_array())")', 'sa.text("(json_object())")'),
+        )
+        assert revision.count("op.alter_column(") == 2 * 5
+
+        # A foreign key goes before the index that MySQL wants it to have.
+        generic.edit(
+            "wide.py", 'sa.ForeignKey("wide.id", ondelete="RESTRICT"), index=True', "sa.Integer"
+        )
+        revision = change(generic)
+        upgrade = revision.partition("def downgrade")[0]
+        assert upgrade.index("drop_constraint") < upgrade.index("drop_index")
+
+
+def test_postgresql(generic: Project) -> None:
+    use(generic, "postgresql")
+    generic.edit("migrations/env.py", "from alembic import context", ENUMS)
+    with on_server("postgresql", generic) as url:
+        for extension in ("btree_gist", "citext", "hstore"):
+            servers.query(url, f"CREATE EXTENSION {extension}")
+        servers.query(url, "CREATE SCHEMA theirs")
+        servers.query(url, "CREATE TABLE theirs.wide (id int)")
+        servers.query(url, 'CREATE TABLE "Of an extension" (id int)')
+        servers.query(url, 'ALTER EXTENSION plpgsql ADD TABLE "Of an extension"')
+
+        generic.alembic("upgrade", "head")
+        revision = generic.new_revision("--autogenerate", "-m", "wide")
+        assert "op.execute('CREATE SCHEMA IF NOT EXISTS audit')" in revision
+        assert "theirs" not in revision and "extension" not in revision
+        go_up_and_down(generic)
+        assert count_types(generic) >= 25
+        generic.alembic("downgrade", "base")
+        generic.alembic("upgrade", "head")
+        generic.alembic("check")
+
+        change(
+            generic,
+            ("    GREEN = 2\n", "    GREEN = 2\n    BLUE = 3\n"),
+            ("TIMESTAMP(timezone=True, precision=3)", "TIMESTAMP(timezone=True, precision=6)"),
+            ("server_default=sa.text(\"'[]'::jsonb\")", "server_default=sa.text(\"'[1]'::jsonb\")"),
+            ('sa.UniqueConstraint("wide_id", "enum")', 'sa.UniqueConstraint("enum", "wide_id")'),
+        )
+        colors = "SELECT unnest(enum_range(NULL::color))::text"
+        assert servers.query(url, colors) == ["RED", "GREEN", "BLUE"]
+        generic.alembic("downgrade", "-1")
+        assert servers.query(url, colors) == ["RED", "GREEN"]
+        generic.alembic("upgrade", "head")
+        servers.query(url, "CREATE TABLE audit.superfluous (id int)")
+        assert "superfluous" in generic.alembic("check", status=4).stdout
+
+
+# What the README tells those to add who have an Enum on PostgreSQL.
+ENUMS = """import alembic_postgresql_enum  # noqa: F401 (migrates the types of an Enum)
+from alembic import context"""
