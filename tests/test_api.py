@@ -1,11 +1,13 @@
 """``PACKAGE.migrations`` in Python, and ``/health``: data, exceptions, nothing printed."""
 
 import json
+import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import servers
-from kit import FIRST_REVISION, Project
+from kit import FIRST_REVISION, ROOT, Project
 from servers import at, query
 from sqlalchemy import make_url
 
@@ -213,3 +215,15 @@ with app.app_context():
     assert client.get("/health").status_code == 503
 """,
     )
+
+
+def test_lines_of_the_readme(rendered: Callable[..., Project], tmp_path: Path) -> None:
+    project = rendered(project="shop").copy(tmp_path)
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    (block,) = re.findall("^```python\n(.*?)^```$", readme, re.MULTILINE | re.DOTALL)
+    for call, result in re.findall(
+        r"^    (\w+\(\)) +# (.*?)(?:[,:] [a-z].*)?$", block, re.MULTILINE
+    ):
+        block = block.replace(f"    {call} ", f"    assert {call} == {result} ")
+    assert block.count("assert") == 4
+    project.python("-c", block)
