@@ -92,11 +92,13 @@ def test_sql_is_the_same(project: Project) -> None:
 
 
 def test_x_is_taken_before_and_after_the_command(multidb: Project) -> None:
-    multidb.flask("db", "-x", "database=auth", "upgrade", "-x", "other=1")
+    multidb.flask("db", "-x", "other=1", "upgrade", "--x-arg", "database=auth")
     assert not multidb.databases["default"].exists()
-    multidb.flask("db", "--x-arg", "other=1", "upgrade", "-xdatabase=default")
+    multidb.flask("db", "--x-arg", "database=default", "upgrade", "-xother=1")
     assert "posts" in multidb.tables("default")
-    assert multidb.tables("auth") == {"users", "alembic_version"}
+    multidb.flask("db", "-x", "database=default", "downgrade", "-x", "database=auth")
+    for database in multidb.databases:
+        assert multidb.tables(database) == {"alembic_version"}
 
 
 @pytest.mark.parametrize(
