@@ -29,14 +29,14 @@ def test_branch_has_a_folder_of_its_own(project: Project) -> None:
     assert current() == {"m2"}
 
 
-def test_own_tests_pass_with_a_branch_and_fail_with_a_second_head_in_it(project: Project) -> None:
-    add_location(project)
-    begin_branch(project)
-    project.python("-m", "pytest", "-q")
+def test_own_tests_pass_with_a_branch_and_fail_with_a_second_head_in_it(generic: Project) -> None:
+    add_location(generic)
+    begin_branch(generic)
+    generic.python("-m", "pytest", "-q")
     for revision in ("b2", "b3"):
         head = ("--head", "b1", "--splice")
-        project.alembic("revision", "-m", revision, "--rev-id", revision, *head)
-    failed = project.python("-m", "pytest", "-q", status=1).stdout
+        generic.alembic("revision", "-m", revision, "--rev-id", revision, *head)
+    failed = generic.python("-m", "pytest", "-q", status=1).stdout
     assert "FAILED tests/test_migrations.py::test_no_branch_has_two_heads" in failed
 
 

@@ -11,7 +11,7 @@ from fnmatch import fnmatchcase
 import click
 import flask_alembic.cli
 import flask_migrate.cli
-from kit import FIRST_REVISION, ROOT, Project
+from kit import ROOT, Project
 
 TABLE = (ROOT / "tests" / "replaces.md").read_text(encoding="utf-8")
 
@@ -136,15 +136,3 @@ def test_every_line_runs(project: Project) -> None:
 def test_what_alembic_refuses_is_refused(generic: Project) -> None:
     for command in ("migrate", "revision"):
         assert "Using --sql with " in generic.flask("db", command, "--sql", status=None).stdout
-
-
-def test_migrate_takes_what_revision_takes(generic: Project) -> None:
-    generic.flask("db", "upgrade")
-    generic.flask("db", "revision", "--rev-id", "m1")
-    generic.flask("db", "upgrade")
-    generic.add_column()
-    head = ("--head", FIRST_REVISION)
-    refused = generic.flask("db", "migrate", *head, status=None).stdout
-    assert "is not a head revision" in refused
-    generic.flask("db", "migrate", *head, "--splice", "--rev-id", "m2")
-    assert "m1 (head)\nm2 (head)\n" in generic.flask("db", "heads").stdout
