@@ -65,13 +65,14 @@ def test_check_fails_when_models_and_database_differ(migrated: Project) -> None:
 
 
 def test_check_has_a_status_of_its_own_for_databases_that_are_behind(project: Project) -> None:
-    last = [*project.databases][-1]
+    line = "FAILED: Database {!r} is not at head: run alembic upgrade head.\n"
     for name in project.databases:
-        if name != last:
+        assert project.alembic("check", status=NOT_AT_HEAD).stdout == line.format(name)
+        if project.variant == "multidb":
             project.alembic("-x", f"database={name}", "upgrade", "head")
-    done = project.alembic("check", status=NOT_AT_HEAD)
-    assert done.stdout == f"FAILED: Database {last!r} is not at head: run alembic upgrade head.\n"
-    project.add_column()
+    project.alembic("upgrade", "head")
+    project.alembic("check")
+    project.add_revision("pass")
     project.alembic("revision", "--autogenerate", "-m", "x", status=NOT_AT_HEAD)
     assert "Traceback" in project.alembic("--raiseerr", "check", status=1).stderr
 

@@ -89,7 +89,15 @@ def test_traceback_of_a_mistake_can_be_had(generic: Project) -> None:
 
 
 def test_unknown_revision(project: Project) -> None:
-    assert "nosuch" in one_line(project, "upgrade", "nosuch", env={})
+    line = one_line(project, "upgrade", "nosuch", env={})
+    assert "nosuch" in line
+    assert ("Database 'default': " in line) == (project.variant == "multidb")
+
+
+def test_error_of_alembic_names_the_one_of_several_databases(multidb: Project) -> None:
+    multidb.alembic("-x", "database=default", "upgrade", "head")
+    line = one_line(multidb, "downgrade", "-1", env={})
+    assert line.startswith("FAILED: Database 'auth': ")
 
 
 def test_mistake_in_the_app_keeps_its_traceback(generic: Project) -> None:

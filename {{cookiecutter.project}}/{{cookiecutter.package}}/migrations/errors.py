@@ -61,13 +61,12 @@ def explained(connection: Connection, name: str) -> Iterator[None]:
     event.listen(connection, "begin", transactions.append)
     try:
         yield
-    except CommandError as error:
-        if str(error) == "Target database is not up to date.":
-            fail(f"Database {name!r} is not at head: run alembic upgrade head.", NOT_AT_HEAD)
-        raise
     except Exception as error:
-        if running_database(name) != name:
+        if running_database() != name:
             raise  # another of several databases: it has been explained, or will be
+        if isinstance(error, CommandError):
+            name_database(error, name)
+            raise
         revision = failed_revision(error)
         what = f"Revision {revision} of database {name!r}" if revision else f"Database {name!r}"
         if isinstance(error, DBAPIError):
@@ -79,6 +78,17 @@ def explained(connection: Connection, name: str) -> Iterator[None]:
         if revision:
             logger.error("%s failed. %s", what, fate(transactions))
         raise
+
+
+def name_database(error: CommandError, name: str) -> None:
+    """Add the name of the database to an error of Alembic's, where there are several.
+
+    :raises CommandError: with advice, for the one that most people will see
+    """
+    if str(error) == "Target database is not up to date.":
+        fail(f"Database {name!r} is not at head: run alembic upgrade head.", NOT_AT_HEAD)
+    if "database" in context.get_context().opts and "atabase '" not in str(error):
+        error.args = (f"Database {name!r}: {error}",)
 
 
 def unreachable(engine: Engine, name: str, error: DBAPIError) -> CommandError:
@@ -126,11 +136,11 @@ def failed_revision(error: BaseException) -> str | None:
     return None
 
 
-def running_database(default: str) -> str:
-    """Return the name of the database that env.py configured last."""
-    with suppress(Exception):  # Alembic's own, if there is none yet
-        default = context.get_context().opts.get("database", default)
-    return default
+def running_database() -> str | None:
+    """Return the name of the database that env.py configured last, if there is one yet."""
+    with suppress(Exception):  # Alembic's own
+        return str(context.get_context().opts.get("database", "default"))
+    return None
 
 
 def fate(transactions: list[Connection]) -> str:
