@@ -199,7 +199,7 @@ def test_loggers_that_the_app_has_set_up_are_left_alone(project: Project) -> Non
     )
     assert project.flask("db", "upgrade").stderr == ""
     logged = project.flask("db", "upgrade", "nosuch", status=None).stderr
-    assert logged == "mine: Can't locate revision identified by 'nosuch'\n"
+    assert logged.startswith("mine: ") and logged.endswith("identified by 'nosuch'\n")
 
 
 def test_alembic_is_imported_for_migrating_only(project: Project) -> None:

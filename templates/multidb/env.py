@@ -20,7 +20,7 @@ from {{ cookiecutter.package }} import create_app
 from {{ cookiecutter.package }}.db import db
 from {{ cookiecutter.package }}.migrations import autogenerate
 from {{ cookiecutter.package }}.migrations.errors import url_errors
-from {{ cookiecutter.package }}.migrations.guard import guarded, is_changing, prepare
+from {{ cookiecutter.package }}.migrations.guard import guarded, prepare
 from {{ cookiecutter.package }}.migrations.progress import show_progress
 
 config = context.config
@@ -95,7 +95,7 @@ def run_migrations_online() -> None:
             logger.info("Database %s", name)
             context.configure(connection=connection, **options(name, connection.engine))
             show_progress(name)
-            if TWO_PHASE and is_changing():
+            if TWO_PHASE:
                 connection.begin_twophase()
             enter(context.begin_transaction())
             context.run_migrations(engine_name=name)

@@ -50,6 +50,8 @@ def prepare(connection: Connection, name: str) -> None:
 
     :raises CommandError: if the database cannot commit
     """
+    if not is_changing():
+        return
     transaction = connection.get_transaction()
     if isinstance(transaction, TwoPhaseTransaction):
         try:
