@@ -48,7 +48,7 @@ def test_project_for_a_server_works_without_one(
 
 
 def test_own_tests_use_the_server_that_is_named(generic: Project) -> None:
-    gone = {"TEST_DATABASE_URL": "postgresql+psycopg://postgres@127.0.0.1:1/postgres"}
+    gone = {"TEST_DATABASE_URL": "postgres://postgres@127.0.0.1:1/postgres"}
     assert "refused" in generic.python("-m", "pytest", env=gone, status=None).stdout
 
 

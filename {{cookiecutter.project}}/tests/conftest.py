@@ -14,6 +14,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import NullPool, create_engine, make_url, text
 
 from {{ cookiecutter.package }} import create_app
+from {{ cookiecutter.package }}.config import with_driver
 from {{ cookiecutter.package }}.db import db
 from {{ cookiecutter.package }}.migrations import alembic_config
 
@@ -26,6 +27,7 @@ def database(folder: Path, name: str) -> Iterator[str]:
     if not server:
         yield f"sqlite:///{folder / name}.db"
         return
+    server = with_driver(server)
     url = make_url(server).set(database=f"test_{name}_{secrets.token_hex(6)}")
     engine = create_engine(server, isolation_level="AUTOCOMMIT", poolclass=NullPool)
     with engine.connect() as connection:

@@ -36,6 +36,11 @@ def from_environment() -> dict[str, Any]:
 
 
 def database_url(variable: str) -> str:
-    """Return the URL that a variable of the environment has, with its driver."""
-    kind, separator, rest = (os.environ.get(variable) or DEFAULTS[variable]).partition("://")
+    """Return the URL in a variable of the environment, or its default."""
+    return with_driver(os.environ.get(variable) or DEFAULTS[variable])
+
+
+def with_driver(url: str) -> str:
+    """Return a URL with the driver that is installed, where it names none."""
+    kind, separator, rest = url.partition("://")
     return DRIVERS.get(kind, kind) + separator + rest
