@@ -36,7 +36,7 @@ LONGEST_PROJECT = 100
 LONGEST_PACKAGE = 50  # longer ones would need other line breaks in what is generated
 
 COOKIECUTTER_JSON = Path(__file__).with_name("cookiecutter.json").read_text(encoding="utf-8")
-TEMPLATED_NAME = re.compile(r"\{\{cookiecutter\.(project|package|__compose)\}\}")
+TEMPLATED_NAME = re.compile(r"\{\{cookiecutter\.(project|package|__compose|__revisions)\}\}")
 
 
 def refusal(question: str, answer: object, reason: str, example: str) -> FailedHookException:

@@ -77,7 +77,9 @@ def test_every_choice_has_a_label() -> None:
 def files(project: Project) -> list[str]:
     """Return the files that a project should have."""
     server = [] if project.database == "sqlite" else ["compose.yaml"]
-    return sorted([*FILES.replace("PACKAGE", project.package).split(), *server])
+    older = ["PACKAGE/migrations/revisions.py"] if project.variant == "multidb" else []
+    expected = " ".join([FILES, *server, *older]).replace("PACKAGE", project.package)
+    return sorted(expected.split())
 
 
 def test_exactly_these_files_are_written(combined: Project) -> None:

@@ -22,6 +22,7 @@ from {{ cookiecutter.package }}.migrations import autogenerate
 from {{ cookiecutter.package }}.migrations.errors import url_errors
 from {{ cookiecutter.package }}.migrations.guard import guarded, prepare
 from {{ cookiecutter.package }}.migrations.progress import show_progress
+from {{ cookiecutter.package }}.migrations.revisions import run_revisions
 
 config = context.config
 logger = logging.getLogger("alembic.env")
@@ -80,7 +81,7 @@ def run_migrations_offline() -> None:
             **options(name, engine),
         )
         with context.begin_transaction():
-            context.run_migrations(engine_name=name)
+            run_revisions(name)
     for name, script in scripts.items():
         logger.info("Writing %s.sql", name)
         Path(f"{name}.sql").write_text(script.getvalue(), encoding="utf-8")
@@ -98,7 +99,7 @@ def run_migrations_online() -> None:
             if TWO_PHASE:
                 connection.begin_twophase()
             enter(context.begin_transaction())
-            context.run_migrations(engine_name=name)
+            run_revisions(name)
         for name, connection in connections.items():
             prepare(connection, name)
 

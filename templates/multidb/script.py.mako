@@ -28,12 +28,12 @@ branch_labels: str | Sequence[str] | None = ${repr(branch_labels)}
 depends_on: str | Sequence[str] | None = ${repr(depends_on)}
 
 
-def upgrade(engine_name: str) -> None:
+def upgrade(engine_name: str = "default") -> None:
     """Upgrade one database: leave it alone if no function below is named for it."""
     globals().get(f"upgrade_{engine_name}", lambda: None)()
 
 
-def downgrade(engine_name: str) -> None:
+def downgrade(engine_name: str = "default") -> None:
     """Downgrade one database: leave it alone if no function below is named for it."""
     globals().get(f"downgrade_{engine_name}", lambda: None)()
 % for name in context.get("databases") or all_databases():

@@ -1,0 +1,133 @@
+"""Recipes of the documentation, followed as they stand, and what tests look at afterwards."""
+
+import json
+import re
+import shlex
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import servers
+from kit import ENVIRONMENT, ROOT, cookiecutter_config, run
+from sqlalchemy import URL, create_engine
+
+VARIABLES = {"default": "DATABASE_URL", "auth": "AUTH_DATABASE_URL"}
+HISTORY = ROOT / "docs" / "history.md"
+# A recipe that begins with the commands of another has its heading as comment.
+REFERENCE = re.compile(r"^# (An app that exists)\n", re.MULTILINE)
+
+Databases = dict[str, URL]
+
+
+@contextmanager
+def empty_databases(dialect: str, folder: Path) -> Iterator[Databases]:
+    """Make an empty database for each name, and drop it afterwards."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with ExitStack() as stack:
+        yield {
+            name: URL.create("sqlite", database=str(folder / f"{name}.db"))
+            if dialect == "sqlite"
+            else stack.enter_context(servers.database(dialect))
+            for name in VARIABLES
+        }
+
+
+def using(databases: Databases) -> dict[str, str]:
+    """Return the environment in which an app uses the databases."""
+    environment = dict(ENVIRONMENT)
+    for name, url in databases.items():
+        environment |= servers.at(url, VARIABLES[name])
+    return environment
+
+
+def recipe(section: str, number: int = 0, page: Path = HISTORY) -> str:
+    """Return the commands of a section of a page, with those that it begins with."""
+    _, _, rest = page.read_text(encoding="utf-8").partition(f"\n## {section}\n")
+    assert rest, f"{page.name} has no section {section}"
+    blocks = re.findall(r"^```sh\n(.*?)^```$", rest.split("\n## ")[0], re.MULTILINE | re.DOTALL)
+    commands = str(blocks[number])
+    return REFERENCE.sub(lambda match: recipe(match[1], page=page), commands)
+
+
+def follow(commands: str, folder: Path, databases: Databases | None = None) -> str:
+    """Run commands in a shell, in a folder, and return what they print.
+
+    What uv would install is what the tests are installed with.
+    """
+    shell = shutil.which("sh")
+    if shell is None:
+        pytest.skip("there is no sh")
+    tools = folder.parent / f"{folder.name}-tools"
+    tools.mkdir(exist_ok=True)
+    for name, arguments in {"uvx": "", "alembic": "alembic"}.items():
+        script = tools / name
+        script.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m {arguments} "$@"\n')
+        script.chmod(0o755)
+    environment = using(databases or {})
+    environment["PATH"] = f"{tools}:{environment['PATH']}"
+    environment["COOKIECUTTER_CONFIG"] = str(cookiecutter_config(tools))
+    commands = commands.replace("gh:org/flask-alembic-kit", shlex.quote(str(ROOT)))
+    return run(shell, "-ec", commands, cwd=folder, env=environment).stdout
+
+
+WALK = """
+import json, os, sys
+from alembic.config import main
+from sqlalchemy import create_engine, inspect, text
+
+def rows(engine):
+    tables = {*inspect(engine).get_table_names()} - {"alembic_version"}
+    with engine.connect() as connection:
+        count = lambda table: connection.execute(text(f"SELECT count(*) FROM {table}")).scalar()
+        return {table: count(table) for table in tables}
+
+urls, *commands = map(json.loads, sys.argv[1:])
+for command in commands:
+    if command == "rows":
+        found = {name: rows(create_engine(url)) for name, url in urls.items()}
+        print("ROWS", json.dumps(found), flush=True)
+    else:
+        main(command.split())
+"""
+
+
+def walk(folder: Path, databases: Databases, *commands: str) -> list[dict[str, dict[str, int]]]:
+    """Run commands of ``alembic`` in one process, each of which must succeed.
+
+    :param commands: among them ``rows``, which looks at what is there
+    :return: for each ``rows``, the number of rows by database and table
+    """
+    urls = {name: url.render_as_string(hide_password=False) for name, url in databases.items()}
+    arguments = [json.dumps(argument) for argument in (urls, *commands)]
+    done = run(sys.executable, "-c", WALK, *arguments, cwd=folder, env=using(databases))
+    return [
+        json.loads(line.removeprefix("ROWS "))
+        for line in done.stdout.splitlines()
+        if line.startswith("ROWS ")
+    ]
+
+
+def write_rows(databases: Databases, rows: dict[str, list[str]]) -> None:
+    """Execute statements in each database."""
+    for name, statements in rows.items():
+        engine = create_engine(databases[name])
+        with engine.begin() as connection:
+            for statement in statements:
+                connection.exec_driver_sql(statement)
+        engine.dispose()
+
+
+def there_and_back(folder: Path, databases: Databases, rows: dict[str, Any]) -> None:
+    """Go down and up again with rows in the tables; then to empty, and from empty to head."""
+    empty: dict[str, Any] = {name: {} for name in databases}
+    made = {name: dict.fromkeys(tables, 0) for name, tables in rows.items()}
+    assert walk(
+        folder,
+        databases,
+        *("upgrade heads", "check", "rows", "downgrade -1", "upgrade heads", "rows"),
+        *("downgrade base", "rows", "upgrade heads", "check", "rows"),
+    ) == [rows, rows, empty, made]
