@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 import servers
 from kit import ENVIRONMENT, ROOT, cookiecutter_config, run
-from sqlalchemy import URL, create_engine
+from sqlalchemy import URL, MetaData, create_engine
+from sqlalchemy.schema import CreateIndex, CreateTable
 
-VARIABLES = {"default": "DATABASE_URL", "auth": "AUTH_DATABASE_URL"}
+DIALECTS = ("sqlite", "postgresql")
 HISTORY = ROOT / "docs" / "history.md"
 # A recipe that begins with the commands of another has its heading as comment.
 REFERENCE = re.compile(r"^# (An app that exists)\n", re.MULTILINE)
@@ -24,7 +25,7 @@ Databases = dict[str, URL]
 
 
 @contextmanager
-def empty_databases(dialect: str, folder: Path) -> Iterator[Databases]:
+def empty_databases(dialect: str, folder: Path, *names: str) -> Iterator[Databases]:
     """Make an empty database for each name, and drop it afterwards."""
     folder.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
@@ -32,15 +33,26 @@ def empty_databases(dialect: str, folder: Path) -> Iterator[Databases]:
             name: URL.create("sqlite", database=str(folder / f"{name}.db"))
             if dialect == "sqlite"
             else stack.enter_context(servers.database(dialect))
-            for name in VARIABLES
+            for name in names
         }
+
+
+@contextmanager
+def on_each_dialect(folder: Path, *names: str) -> Iterator[list[Databases]]:
+    """Make empty databases on SQLite, and on PostgreSQL."""
+    with ExitStack() as stack:
+        yield [
+            stack.enter_context(empty_databases(dialect, folder / dialect, *names))
+            for dialect in DIALECTS
+        ]
 
 
 def using(databases: Databases) -> dict[str, str]:
     """Return the environment in which an app uses the databases."""
     environment = dict(ENVIRONMENT)
     for name, url in databases.items():
-        environment |= servers.at(url, VARIABLES[name])
+        variable = "DATABASE_URL" if name == "default" else f"{name.upper()}_DATABASE_URL"
+        environment |= servers.at(url, variable)
     return environment
 
 
@@ -119,6 +131,18 @@ def write_rows(databases: Databases, rows: dict[str, list[str]]) -> None:
             for statement in statements:
                 connection.exec_driver_sql(statement)
         engine.dispose()
+
+
+def schema(url: URL) -> dict[str, str]:
+    """Return the SQL of each table, with its indexes, as SQLAlchemy reflects it."""
+    metadata = MetaData()
+    with servers.connect(url) as connection:
+        metadata.reflect(connection)
+        found = {}
+        for name, table in metadata.tables.items():
+            indexes = sorted(str(CreateIndex(index)) for index in table.indexes)
+            found[name] = str(CreateTable(table).compile(connection)) + "".join(indexes)
+        return found
 
 
 def there_and_back(folder: Path, databases: Databases, rows: dict[str, Any]) -> None:

@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -14,13 +13,12 @@ from recipes import (
     Databases,
     empty_databases,
     follow,
+    on_each_dialect,
     recipe,
     there_and_back,
     using,
     write_rows,
 )
-
-DIALECTS = ["sqlite", "postgresql"]
 
 USERS = ["INSERT INTO users (id, name) VALUES (1, 'Ada'), (2, 'Bob')"]
 POSTS = [
@@ -83,7 +81,7 @@ def histories(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str], 
         changes = SEVERAL[tool] if variant == "multidb" else {}
         peer = build(tool, folder, variant, **changes)
         upgrade = "upgrade head" if tool == "plain" else "db upgrade"
-        with empty_databases("sqlite", folder / "databases") as databases:
+        with empty_databases("sqlite", folder / "databases", *ROWS[variant]) as databases:
             use(peer, databases, f"{REVISE[tool]} first", upgrade)
             models = peer.folder / "shop" / "models.py"
             text = models.read_text(encoding="utf-8")
@@ -98,12 +96,8 @@ def histories(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str], 
 @pytest.fixture
 def databases(variant: str, tmp_path: Path) -> Iterator[list[Databases]]:
     """The databases of an app, all empty: on SQLite, and on PostgreSQL."""
-    with ExitStack() as stack:
-        made = [
-            stack.enter_context(empty_databases(dialect, tmp_path / dialect))
-            for dialect in DIALECTS
-        ]
-        yield [{name: all_[name] for name in ROWS[variant]} for all_ in made]
+    with on_each_dialect(tmp_path / "databases", *ROWS[variant]) as databases:
+        yield databases
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,133 @@
+"""A project gets more databases, and fewer; its revisions and rows stay."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from kit import Project, render
+from recipes import follow, on_each_dialect, recipe, schema, there_and_back, walk, write_rows
+
+USERS = "INSERT INTO users (id, name) VALUES (1, 'Ada'), (2, 'Bob')"
+POSTS = "INSERT INTO posts (id, title, author_id) VALUES (1, 'One', 1), (2, 'Two', 2)"
+
+# In the layer that is asked first.
+LOGIN = '''
+
+class Login(AuthModel):
+    """When somebody came."""
+
+    __tablename__ = "logins"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    at: Mapped[datetime] = mapped_column(server_default=func.now(), index=True)
+'''
+ENTRY = (
+    LOGIN.replace("(AuthModel)", "(Model)")
+    .replace("Login", "Entry")
+    .replace('__tablename__ = "logins"', '__bind_key__ = "log"\n    __tablename__ = "entries"')
+)
+
+
+@pytest.fixture
+def shop(rendered: Callable[..., Project], tmp_path: Path) -> Callable[[str], Project]:
+    """Return a project, named as that of the recipes, in a variant."""
+
+    def copy(variant: str) -> Project:
+        return rendered(project="shop", variant=variant).copy(tmp_path / "work")
+
+    return copy
+
+
+def add_to_models(project: Project, text: str) -> None:
+    """Add to the models, with the base class of those in ``auth``."""
+    models = project.folder / "shop" / "models.py"
+    before = models.read_text(encoding="utf-8")
+    before = before.replace("import Model\n", "import AuthModel, Model\n")
+    models.write_text(before + text, encoding="utf-8")
+
+
+def take_from_models(project: Project, text: str) -> None:
+    """Take back what was added."""
+    project.edit("models.py", text, "")
+    models = project.folder / "shop" / "models.py"
+    before = models.read_text(encoding="utf-8")
+    if "(AuthModel)" not in before:
+        models.write_text(before.replace("AuthModel, ", ""), encoding="utf-8")
+
+
+def test_from_one_database_to_several(shop: Callable[[str], Project], tmp_path: Path) -> None:
+    project = shop("generic")
+    with on_each_dialect(tmp_path, "default", "auth") as databases:
+        sqlite, _ = databases
+        project.add_column()
+        walk(project.folder, sqlite, "upgrade head", "revision --autogenerate -m body")
+        for each in databases:
+            walk(project.folder, {"default": each["default"]}, "upgrade head")
+            write_rows(each, {"default": [USERS, POSTS]})
+
+        follow(recipe("From one database to several"), project.folder)
+        for file in ("shop/config.py", "tests/conftest.py"):
+            shutil.copy(tmp_path / "work" / "kit" / "shop" / file, project.folder / file)
+        add_to_models(project, LOGIN)
+        follow(recipe("A database more, or one less"), project.folder, sqlite)
+
+        for each in databases:
+            rows = {"default": {"users": 2, "posts": 2}, "auth": {"logins": 0}}
+            there_and_back(project.folder, each, rows)
+
+
+def test_from_several_databases_to_one(shop: Callable[[str], Project], tmp_path: Path) -> None:
+    """One revision is from when there was one database, the next has a part for each of two."""
+    project = shop("multidb")
+    (first,) = project.versions.glob("*.py")
+    one = render(tmp_path / "one", {"project": "shop", "variant": "generic"})
+    shutil.copy(one.versions / first.name, first)
+    shutil.copy(one.folder / "shop" / "models.py", project.folder / "shop")
+    add_to_models(project, LOGIN)
+    with on_each_dialect(tmp_path, "default", "auth") as databases:
+        project.add_column()
+        revise = ("upgrade head", "revision --autogenerate -m both")
+        walk(project.folder, databases[0], *revise)
+        for each in databases:
+            walk(project.folder, each, "upgrade head")
+            write_rows(each, {"default": [USERS, POSTS]})
+
+        take_from_models(project, LOGIN)
+        commands = recipe("From one database to several")
+        follow(commands.replace("variant=multidb", "variant=generic"), project.folder)
+
+        for each in databases:
+            default = {"default": each["default"]}
+            there_and_back(project.folder, default, {"default": {"users": 2, "posts": 2}})
+
+
+def test_database_more_and_one_less(shop: Callable[[str], Project], tmp_path: Path) -> None:
+    project = shop("multidb")
+    rows = {"default": {"posts": 2}, "auth": {"users": 2}, "log": {"entries": 0}}
+    log = ', "log": os.environ["LOG_DATABASE_URL"]}'
+    with (
+        on_each_dialect(tmp_path / "grown", *rows) as grown,
+        on_each_dialect(tmp_path / "rebuilt", *rows) as rebuilt,
+    ):
+        for each in grown:
+            walk(project.folder, each, "upgrade head")
+            write_rows(each, {"default": [POSTS], "auth": [USERS]})
+
+        project.edit("config.py", '("AUTH_DATABASE_URL")}', f'("AUTH_DATABASE_URL"){log}')
+        add_to_models(project, ENTRY)
+        follow(recipe("A database more, or one less"), project.folder, grown[0])
+
+        for each, other in zip(grown, rebuilt, strict=True):
+            walk(project.folder, other, "upgrade head", "check")
+            walk(project.folder, each, "upgrade head")
+            for name in rows:
+                assert schema(each[name]) == schema(other[name])
+            there_and_back(project.folder, each, rows)
+
+        project.edit("config.py", log, "}")
+        take_from_models(project, ENTRY)
+        for each in rebuilt:
+            write_rows(each, {"default": [POSTS], "auth": [USERS]})
+            left = {name: each[name] for name in ("default", "auth")}
+            there_and_back(project.folder, left, {name: rows[name] for name in left})
