@@ -146,12 +146,17 @@ def schema(url: URL) -> dict[str, str]:
 
 
 def there_and_back(folder: Path, databases: Databases, rows: dict[str, Any]) -> None:
-    """Go down and up again with rows in the tables; then to empty, and from empty to head."""
+    """Go down by one and up again with rows in the tables; then to empty, and to head."""
+    to_empty_and_back(
+        folder, databases, rows, "upgrade heads", "check", "downgrade -1", "upgrade heads"
+    )
+
+
+def to_empty_and_back(
+    folder: Path, databases: Databases, rows: dict[str, Any], *before: str
+) -> None:
+    """Run commands, see that the rows are there, then go to empty, and from empty to head."""
     empty: dict[str, Any] = {name: {} for name in databases}
     made = {name: dict.fromkeys(tables, 0) for name, tables in rows.items()}
-    assert walk(
-        folder,
-        databases,
-        *("upgrade heads", "check", "rows", "downgrade -1", "upgrade heads", "rows"),
-        *("downgrade base", "rows", "upgrade heads", "check", "rows"),
-    ) == [rows, rows, empty, made]
+    steps = (*before, "rows", "downgrade base", "rows", "upgrade heads", "check", "rows")
+    assert walk(folder, databases, *steps) == [rows, empty, made]

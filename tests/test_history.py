@@ -1,5 +1,6 @@
 """An app comes with the revisions and the rows that it has, whoever made them."""
 
+import re
 import sys
 from collections.abc import Callable, Iterator
 from functools import cache
@@ -7,15 +8,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from kit import run
+from kit import Project, run
 from peers import TOOLS, Peer, build
 from recipes import (
+    DIALECTS,
+    HISTORY,
     Databases,
     empty_databases,
     follow,
     on_each_dialect,
     recipe,
     there_and_back,
+    to_empty_and_back,
     using,
     write_rows,
 )
@@ -136,3 +140,138 @@ def leave(peer: Peer) -> None:
     text = factory.read_text(encoding="utf-8")
     assert peer.tool.extension in text
     factory.write_text(text.replace(peer.tool.extension, ""), encoding="utf-8")
+
+
+# The two public shapes of an app, each with the lines of the recipe's table.
+EXTENSIONS = {
+    "shop/__init__.py": """\
+import os
+
+from flask import Flask
+
+from shop.extensions import db
+
+
+def create_app():
+    app = Flask(__name__)
+    app.config["SQLALCHEMY_DATABASE_URI"] = os.environ["DATABASE_URL"]
+    db.init_app(app)
+    from shop import models
+
+    return app
+""",
+    "shop/extensions.py": """\
+from flask_sqlalchemy import SQLAlchemy
+
+db = SQLAlchemy()
+""",
+    "shop/models.py": """\
+from shop.extensions import db
+
+
+class User(db.Model):
+    __tablename__ = "users"
+
+    id = db.Column(db.Integer, primary_key=True)
+    name = db.Column(db.String(80), unique=True, nullable=False)
+
+
+class Post(db.Model):
+    __tablename__ = "posts"
+
+    id = db.Column(db.Integer, primary_key=True)
+    title = db.Column(db.String(200))
+    author_id = db.Column(db.ForeignKey("users.id"), nullable=False, index=True)
+""",
+}
+MODULE = {
+    "app.py": """\
+import os
+
+from flask import Flask
+from flask_sqlalchemy import SQLAlchemy
+
+app = Flask(__name__)
+app.config["SQLALCHEMY_DATABASE_URI"] = os.environ["DATABASE_URL"]
+db = SQLAlchemy(app)
+"""
+    + EXTENSIONS["shop/models.py"].partition("db\n")[2],
+}
+
+
+@pytest.mark.parametrize("variant", ["generic"])
+@pytest.mark.parametrize(
+    ("files", "make"),
+    [(EXTENSIONS, "create_app()"), (MODULE, "app")],
+    ids=["create_app and extensions.py", "app.py"],
+)
+def test_app_without_history(
+    files: dict[str, str], make: str, databases: list[Databases], tmp_path: Path
+) -> None:
+    """Its tables are from ``db.create_all()``, its rows from before."""
+    folder = tmp_path / "work" / "app"
+    for name, text in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text, encoding="utf-8")
+    imports = lines_for(min(files))
+    for each in databases:
+        create_all(folder, each, *imports, make)
+        write_rows(each, STATEMENTS["generic"])
+
+    follow(recipe("An app that exists"), folder)
+    assert all((folder / name).read_text(encoding="utf-8") == files[name] for name in files)
+    env = folder / "shop" / "migrations" / "env.py"
+    text = env.read_text(encoding="utf-8")
+    for old, new in zip(lines_for("shop/db.py"), imports, strict=True):
+        assert text.count(f"{old}\n") == 1
+        text = text.replace(f"{old}\n", f"{new}\n")
+    env.write_text(text.replace("create_app().app", f"{make}.app"), encoding="utf-8")
+
+    begin_history(folder, databases, "generic", tmp_path)
+
+
+@pytest.mark.parametrize("variant", ["multidb"])
+def test_several_databases_without_history(
+    multidb: Project, databases: list[Databases], tmp_path: Path
+) -> None:
+    next(multidb.versions.glob("*.py")).unlink()
+    imports = f"from {multidb.package} import create_app", f"from {multidb.package}.db import db"
+    for each in databases:
+        create_all(multidb.folder, each, *imports, "create_app()")
+        write_rows(each, STATEMENTS["multidb"])
+
+    begin_history(multidb.folder, databases, "multidb", tmp_path)
+
+
+def lines_for(file: str) -> tuple[str, str]:
+    """Return the lines of env.py for an app with this file; for db.py, those that it has."""
+    if file == "shop/db.py":
+        return "from shop import create_app", "from shop.db import db"
+    text = HISTORY.read_text(encoding="utf-8")
+    ((first, second),) = re.findall(
+        rf"^\| .*`{file}`.* \| `(.*)`<br>`(.*)` \|$", text, re.MULTILINE
+    )
+    return first, second
+
+
+def create_all(folder: Path, databases: Databases, first: str, second: str, app: str) -> None:
+    """Let Flask-SQLAlchemy make the tables."""
+    script = f"{first}\n{second}\nwith {app}.app_context(): db.create_all()"
+    run(sys.executable, "-c", script, cwd=folder, env=using(databases))
+
+
+def begin_history(folder: Path, databases: list[Databases], variant: str, tmp_path: Path) -> None:
+    """Follow the recipe, on each kind of database with empty ones of that kind."""
+    commands = recipe("A database without history", list(ROWS).index(variant))
+    for each, dialect in zip(databases, DIALECTS, strict=True):
+        with empty_databases(dialect, tmp_path / "empty", *each) as empty:
+            shown = commands
+            for name, suffix in {"default": "", "auth": "_auth"}.items():
+                if name in empty:
+                    url = empty[name].render_as_string(hide_password=False)
+                    assert f"sqlite:////tmp/empty{suffix}.db" in shown
+                    shown = shown.replace(f"sqlite:////tmp/empty{suffix}.db", url)
+            follow(shown, folder, each)
+        to_empty_and_back(folder, each, ROWS[variant])
+        for revision in folder.glob("*/migrations/versions/*.py"):
+            revision.unlink()
