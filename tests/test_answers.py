@@ -14,7 +14,7 @@ from cookiecutter.main import cookiecutter
 from kit import ENVIRONMENT, ROOT, Project, cookiecutter_config, read_toml, render, run
 from packaging.requirements import Requirement
 
-from flask_alembic_kit import check_package, check_project
+from kit_answers import check_package, check_project
 
 RUN_ME = "{{ cycler.__init__.__globals__.os.system('touch executed') }}"
 

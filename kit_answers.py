@@ -35,8 +35,8 @@ WINDOWS_DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNOREC
 LONGEST_PROJECT = 100
 LONGEST_PACKAGE = 50  # longer ones would need other line breaks in what is generated
 
-COOKIECUTTER_JSON = Path(__file__).with_name("cookiecutter.json").read_text(encoding="utf-8")
-TEMPLATED_NAME = re.compile(r"\{\{cookiecutter\.(project|package|__compose|__revisions)\}\}")
+COOKIECUTTER_JSON = Path(__file__).with_name("cookiecutter.json")
+TEMPLATED_NAME = re.compile(r"\{\{cookiecutter\.\w+\}\}")
 
 
 def refusal(question: str, answer: object, reason: str, example: str) -> FailedHookException:
@@ -109,6 +109,8 @@ class Answers(Extension):
         super().__init__(environment)
         environment.filters["check_project"] = check_project
         environment.filters["check_package"] = check_package
+        # Not once for all: an update by cruft renders two versions of the kit in one process.
+        self.known = COOKIECUTTER_JSON.read_text(encoding="utf-8")
 
     def preprocess(self, source: str, name: str | None, filename: str | None = None) -> str:
         """Refuse a template that is neither a file of the kit nor in ``cookiecutter.json``.
@@ -118,7 +120,7 @@ class Answers(Extension):
         if (
             name is None
             and re.search(r"\{[{%#]", TEMPLATED_NAME.sub("", source))
-            and json.dumps(source) not in COOKIECUTTER_JSON
+            and json.dumps(source) not in self.known
         ):
             raise refusal("answer", source, "is a template", "project=my-shop")
         return source
