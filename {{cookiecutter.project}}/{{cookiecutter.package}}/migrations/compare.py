@@ -4,6 +4,7 @@ Alembic takes the class of a dialect from here, instead of its own, when this ha
 """
 
 import re
+from contextlib import suppress
 from functools import cached_property
 from typing import Any
 
@@ -43,17 +44,16 @@ class AsMade(DefaultImpl):
         rendered_metadata_default: str | None,
         rendered_inspector_default: str | None,
     ) -> bool:
-        """Say whether the defaults differ."""
-        if rendered_metadata_default == rendered_inspector_default:
-            return False
-        is_serial = metadata_column is metadata_column.table.autoincrement_column
-        made = None if is_serial else self.made(inspector_column, metadata_column)
-        if made:
-            # Alembic puts those of SQLite into parentheses, unless it met the table by a key to it.
-            return bare(made["default"]) != bare(rendered_inspector_default)
+        """Say whether the defaults differ: neither Alembic nor the database finds them the same."""
+        assert self.connection is not None
         own: Any = super()  # without type hints
         defaults = (rendered_metadata_default, rendered_inspector_default)
-        return bool(own.compare_server_default(inspector_column, metadata_column, *defaults))
+        with suppress(SQLAlchemyError), self.connection.begin_nested():  # json knows no "="
+            if not own.compare_server_default(inspector_column, metadata_column, *defaults):
+                return False
+        made = self.made(inspector_column, metadata_column)
+        # Alembic puts those of SQLite into parentheses, unless it met the table by a key to it.
+        return made is None or bare(made["default"]) != bare(rendered_inspector_default)
 
     def spelled(self, type_: TypeEngine[Any]) -> str:
         return type_.compile(dialect=self.dialect)
