@@ -1,0 +1,96 @@
+"""A project from an earlier version of the kit is brought to the newest by cruft."""
+
+import json
+import os
+import shlex
+from pathlib import Path
+
+import pytest
+from kit import ROOT, Project, render, run
+from recipes import follow, on_each_dialect, recipe, there_and_back, walk, write_rows
+
+GUARD = "{{cookiecutter.project}}/{{cookiecutter.package}}/migrations/guard.py"
+USERS = "INSERT INTO users (id, name) VALUES (1, 'Ada'), (2, 'Bob')"
+POSTS = "INSERT INTO posts (id, title, author_id) VALUES (1, 'One', 1), (2, 'Two', 2)"
+INSERTS = {
+    "generic": {"default": [USERS, POSTS]},
+    "multidb": {"default": [POSTS], "auth": [USERS]},
+}
+ROWS = {
+    "generic": {"default": {"users": 2, "posts": 2}},
+    "multidb": {"default": {"posts": 2}, "auth": {"users": 2}},
+}
+
+
+def git(folder: Path, *arguments: str, status: int | None = 0) -> str:
+    """Run git as somebody, and return what it prints."""
+    somebody = ("-c", "user.name=Ada", "-c", "user.email=ada@example.org")
+    return run("git", *somebody, *arguments, cwd=folder, status=status).stdout.strip()
+
+
+def commit(folder: Path, message: str) -> None:
+    """Commit all there is."""
+    git(folder, "add", "--all")
+    git(folder, "commit", "--quiet", "--message", message)
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    """The kit's repository with this version of the kit, committed or not, as its newest."""
+    folder = tmp_path / "repository"
+    git(tmp_path, "clone", "--quiet", str(ROOT), str(folder))
+    git(folder, f"--work-tree={ROOT}", "add", "--all")
+    git(folder, "commit", "--quiet", "--allow-empty", "--message", "newest")
+    return folder
+
+
+@pytest.fixture
+def earlier(repository: Path) -> str:
+    """The commit before the one that has changed guard.py last."""
+    if git(repository, "rev-parse", "--is-shallow-repository") == "true":
+        message = "the clone has no earlier commit: git fetch --unshallow"
+        (pytest.fail if "CI" in os.environ else pytest.skip)(message)
+    changed = git(repository, "log", "-1", "--format=%H", "HEAD^", "--", GUARD)
+    return git(repository, "rev-parse", f"{changed}^")
+
+
+def test_update_keeps_what_was_edited(
+    variant: str, repository: Path, earlier: str, tmp_path: Path
+) -> None:
+    answers = {"project": "shop", "variant": variant}
+    chosen = shlex.quote(json.dumps(answers))
+    options = f"--checkout {earlier} --no-input --extra-context {chosen}"
+    create = recipe("Stay up to date", 0).replace("--skip .env", f"{options} --skip .env")
+    address = "https://github.com/org/flask-alembic-kit"
+    follow(create.replace(address, str(repository)), tmp_path)
+    newest = render(tmp_path / "newest", answers)
+    project = Project(tmp_path / "shop", "shop", variant, newest.layer, newest.database)
+
+    git(project.folder, "init", "--quiet")
+    commit(project.folder, "as it was made")
+
+    with on_each_dialect(tmp_path / "databases", *ROWS[variant]) as databases:
+        edit = ('IGNORED_TABLES = {"spatial_ref_sys"}', 'IGNORED_TABLES = {"spatial_ref_sys", "x"}')
+        project.edit("migrations/env.py", *edit)
+        project.add_column()
+        revise = ("upgrade head", "revision --autogenerate -m body")
+        walk(project.folder, databases[0], *revise)
+        for each in databases:
+            walk(project.folder, each, "upgrade head")
+            write_rows(each, INSERTS[variant])
+        commit(project.folder, "mine")
+        kept = [project.folder / ".env", *project.versions.glob("*.py")]
+        before = [path.read_bytes() for path in kept]
+
+        follow(recipe("Stay up to date", 1), project.folder)
+
+        assert [path.read_bytes() for path in kept] == before
+        newest.edit("migrations/env.py", *edit)
+        newest.add_column()
+        for path in newest.folder.rglob("*.*"):
+            if path.is_file() and path.name != ".env" and path.parent.name != "versions":
+                updated = project.folder / path.relative_to(newest.folder)
+                assert updated.read_text("utf-8") == path.read_text("utf-8"), updated
+        project.python("-m", "pytest", "-q")
+        for each in databases:
+            there_and_back(project.folder, each, ROWS[variant])
