@@ -1,7 +1,6 @@
 """A project from an earlier version of the kit is brought to the newest by cruft."""
 
 import json
-import os
 import shlex
 from pathlib import Path
 
@@ -48,8 +47,7 @@ def repository(tmp_path: Path) -> Path:
 def earlier(repository: Path) -> str:
     """The commit before the one that has changed guard.py last."""
     if git(repository, "rev-parse", "--is-shallow-repository") == "true":
-        message = "the clone has no earlier commit: git fetch --unshallow"
-        (pytest.fail if "CI" in os.environ else pytest.skip)(message)
+        pytest.skip("the clone has no earlier commit: git fetch --unshallow")
     changed = git(repository, "log", "-1", "--format=%H", "HEAD^", "--", GUARD)
     return git(repository, "rev-parse", f"{changed}^")
 
@@ -70,7 +68,8 @@ def test_update_keeps_what_was_edited(
     commit(project.folder, "as it was made")
 
     with on_each_dialect(tmp_path / "databases", *ROWS[variant]) as databases:
-        edit = ('IGNORED_TABLES = {"spatial_ref_sys"}', 'IGNORED_TABLES = {"spatial_ref_sys", "x"}')
+        option = '"compare_server_default": True,'
+        edit = (option, f'{option}\n        "user_module_prefix": "sa.",')
         project.edit("migrations/env.py", *edit)
         project.add_column()
         revise = ("upgrade head", "revision --autogenerate -m body")
