@@ -43,6 +43,7 @@ class Tool:
     versions: str  # the folder with the revisions
     upgrade: str  # migrates the current app inside a process
     extension: str = "pass"  # what the app's factory does for the tool
+    several: tuple[str, ...] = ()  # what `init` is told when there are several databases
 
 
 FLASK_DB = ("flask", "--app", "shop", "db")
@@ -63,6 +64,7 @@ TOOLS = {
         versions="migrations/versions",
         upgrade="import flask_migrate; flask_migrate.upgrade()",
         extension="import flask_migrate; flask_migrate.Migrate(app, db)",
+        several=("--multidb",),
     ),
     "flask-alembic": Tool(
         title=f"Flask-Alembic {version('flask-alembic')}",
@@ -70,7 +72,8 @@ TOOLS = {
         command=FLASK_DB,
         versions="shop/migrations",
         upgrade="app.extensions['alembic'].upgrade()",
-        extension="import flask_alembic; flask_alembic.Alembic(app)",
+        extension="import flask_alembic; flask_alembic.Alembic(app, metadatas="
+        "{name or 'default': metadata for name, metadata in db.metadatas.items()})",
     ),
     "plain": Tool(
         title=f"plain Alembic {version('alembic')}",
@@ -79,6 +82,7 @@ TOOLS = {
         versions="migrations/versions",
         upgrade="from alembic import command, config; "
         "command.upgrade(config.Config('alembic.ini'), 'head')",
+        several=("--template", "multidb"),
     ),
 }
 
@@ -98,15 +102,28 @@ def create_app():
     return app
 """
 
-# What the env.py of `alembic init` gets for its `target_metadata = None`.
-PLAIN_METADATA = """\
+# What the env.py of `alembic init` gets for the line in which `target_metadata` is empty.
+PLAIN_METADATA = {
+    "generic": """\
 from shop import create_app
 from shop.db import db
 
 target_metadata = db.metadata
 url = create_app().config["SQLALCHEMY_DATABASE_URI"]
 config.set_main_option("sqlalchemy.url", url.replace("%", "%%"))
-"""
+""",
+    "multidb": """\
+from shop import create_app
+from shop.db import db
+
+app = create_app()
+urls = {"default": app.config["SQLALCHEMY_DATABASE_URI"], **app.config["SQLALCHEMY_BINDS"]}
+for name, url in urls.items():
+    config.set_section_option(name, "sqlalchemy.url", url.replace("%", "%%"))
+db_names = ", ".join(urls)
+target_metadata = {**db.metadatas, "default": db.metadata}
+""",
+}
 
 REVISION = """\
 import time
@@ -194,12 +211,13 @@ def build(name: str, folder: Path, variant: str = "generic", **changes: Any) -> 
     for file in ("config.py", "db.py", "models.py"):
         shutil.copy(rendered.folder / "shop" / file, package)
     (package / "__init__.py").write_text(FACTORY.format(extension=tool.extension), encoding="utf-8")
-    peer.python("-m", *tool.init)
+    peer.python("-m", *tool.init, *(tool.several if variant == "multidb" else ()))
     if name == "plain":
         env = peer.folder / "migrations" / "env.py"
+        empty = "\ntarget_metadata = {}\n".format("{}" if variant == "multidb" else None)
         text = env.read_text(encoding="utf-8")
-        assert text.count("target_metadata = None\n") == 1
-        env.write_text(text.replace("target_metadata = None\n", PLAIN_METADATA), encoding="utf-8")
+        assert text.count(empty) == 1
+        env.write_text(text.replace(empty, f"\n{PLAIN_METADATA[variant]}"), encoding="utf-8")
     return peer
 
 
