@@ -12,7 +12,7 @@ import textwrap
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -193,12 +193,9 @@ class Peer:
         return int(number)
 
 
-def build(name: str, folder: Path, variant: str = "generic", **changes: Any) -> Peer:
-    """Make the app with a tool and without revisions: that of the kit, or its models elsewhere.
-
-    :param changes: what differs in the tool
-    """
-    tool = replace(TOOLS[name], **changes)
+def build(name: str, folder: Path, variant: str = "generic") -> Peer:
+    """Make the app with a tool and without revisions: that of the kit, or its models elsewhere."""
+    tool = TOOLS[name]
     answers = {"project": "shop", "variant": variant}
     rendered = render(folder / "kit", answers, accept_hooks=False)
     if name == "kit":

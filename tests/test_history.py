@@ -5,11 +5,10 @@ import sys
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import pytest
 from kit import Project, run
-from peers import TOOLS, Peer, build
+from peers import Peer, build
 from recipes import (
     DIALECTS,
     HISTORY,
@@ -37,14 +36,6 @@ ROWS = {
     "multidb": {"default": {"posts": 3}, "auth": {"users": 2}},
 }
 
-# What differs in a tool where there are several databases.
-SEVERAL: dict[str, dict[str, Any]] = {
-    "flask-migrate": {"init": (*TOOLS["flask-migrate"].init, "--multidb")},
-    "flask-alembic": {
-        "extension": "import flask_alembic; flask_alembic.Alembic(app, metadatas="
-        "{'default': db.metadata, 'auth': db.metadatas['auth']})"
-    },
-}
 REVISE = {
     "flask-migrate": "db migrate -m",
     "flask-alembic": "db revision",
@@ -82,8 +73,7 @@ def histories(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str], 
 
     def write(tool: str, variant: str) -> Peer:
         folder = tmp_path_factory.mktemp(f"{tool}-{variant}")
-        changes = SEVERAL[tool] if variant == "multidb" else {}
-        peer = build(tool, folder, variant, **changes)
+        peer = build(tool, folder, variant)
         upgrade = "upgrade head" if tool == "plain" else "db upgrade"
         with empty_databases("sqlite", folder / "databases", *ROWS[variant]) as databases:
             use(peer, databases, f"{REVISE[tool]} first", upgrade)
