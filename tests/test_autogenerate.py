@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
 import servers
 from kit import Project
 from sqlalchemy import URL
@@ -155,3 +156,13 @@ def test_postgresql(generic: Project) -> None:
 # What the README tells those to add who have an Enum on PostgreSQL.
 ENUMS = """import alembic_postgresql_enum  # noqa: F401 (migrates the types of an Enum)
 from alembic import context"""
+
+
+@pytest.mark.parametrize("dialect", ["postgresql", "mysql"])
+def test_new_column_is_added_before_its_foreign_key(dialect: str, generic: Project) -> None:
+    with on_server(dialect, generic):
+        generic.alembic("upgrade", "head")
+        column = 'follows_id: Mapped[int | None] = mapped_column(ForeignKey("posts.id"))'
+        generic.add_column("Post", column)
+        generic.new_revision("--autogenerate", "-m", "follows")
+        go_up_and_down(generic)

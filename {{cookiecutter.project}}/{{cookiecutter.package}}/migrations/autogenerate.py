@@ -103,7 +103,11 @@ def put_in_order(changes: ops.OpContainer) -> None:
         if isinstance(change, ops.ModifyTableOps):
             if (change.schema, change.table_name) in dropped:
                 change.ops = [step for step in change.ops if not isinstance(step, ops.DropIndexOp)]
-            change.ops.sort(key=lambda step: getattr(step, "constraint_type", "") != "foreignkey")
+            change.ops.sort(key=lambda step: not drops_foreign_key(step))
+
+
+def drops_foreign_key(step: ops.MigrateOperation) -> bool:
+    return isinstance(step, ops.DropConstraintOp) and step.constraint_type == "foreignkey"
 
 
 def create_schemas(connection: Connection, changes: ops.OpContainer) -> None:
