@@ -56,13 +56,18 @@ def using(databases: Databases) -> dict[str, str]:
     return environment
 
 
-def recipe(section: str, number: int = 0, page: Path = HISTORY) -> str:
-    """Return the commands of a section of a page, with those that it begins with."""
-    _, _, rest = page.read_text(encoding="utf-8").partition(f"\n## {section}\n")
-    assert rest, f"{page.name} has no section {section}"
-    blocks = re.findall(r"^```sh\n(.*?)^```$", rest.split("\n## ")[0], re.MULTILINE | re.DOTALL)
+def section(heading: str) -> str:
+    """Return the text below a heading."""
+    _, _, rest = HISTORY.read_text(encoding="utf-8").partition(f"\n## {heading}\n")
+    assert rest, f"{HISTORY.name} has no section {heading}"
+    return rest.partition("\n## ")[0]
+
+
+def recipe(heading: str, number: int = 0) -> str:
+    """Return the commands of a block of a section, with those that it begins with."""
+    blocks = re.findall(r"^```sh\n(.*?)^```$", section(heading), re.MULTILINE | re.DOTALL)
     commands = str(blocks[number])
-    return REFERENCE.sub(lambda match: recipe(match[1], page=page), commands)
+    return REFERENCE.sub(lambda match: recipe(match[1]), commands)
 
 
 def follow(commands: str, folder: Path, databases: Databases | None = None) -> str:
