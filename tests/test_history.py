@@ -17,6 +17,7 @@ from recipes import (
     follow,
     on_each_dialect,
     recipe,
+    section,
     there_and_back,
     to_empty_and_back,
     using,
@@ -265,3 +266,32 @@ def begin_history(folder: Path, databases: list[Databases], variant: str, tmp_pa
         to_empty_and_back(folder, each, ROWS[variant])
         for revision in folder.glob("*/migrations/versions/*.py"):
             revision.unlink()
+
+
+@pytest.mark.parametrize("variant", ["generic"])
+def test_branches_of_flask_alembic_in_folders_of_their_own(
+    databases: list[Databases], histories: Callable[[str, str], Peer], tmp_path: Path
+) -> None:
+    peer = histories("flask-alembic", "generic").copy(tmp_path)
+    factory = peer.folder / "shop" / "__init__.py"
+    text = factory.read_text(encoding="utf-8")
+    config = 'app.config["ALEMBIC"] = {"version_locations": [("extra", "extra")]}\n    '
+    text = text.replace(peer.tool.extension, config + peer.tool.extension)
+    factory.write_text(text, encoding="utf-8")
+    first, _ = databases
+    use(peer, first, "db upgrade", "db revision --empty --branch extra more", "db upgrade")
+    assert list(peer.folder.glob("shop/extra/*_more.py"))
+    write_rows(first, STATEMENTS["generic"])
+    leave(peer)
+
+    bring = "mv old/*.py shop/extra/*.py shop/migrations/versions/"
+    commands = recipe("From Flask-Alembic").replace("mv old/*.py shop/migrations/versions/", bring)
+    follow(commands, peer.folder, first)
+
+    to_empty_and_back(peer.folder, first, ROWS["generic"])
+    body = "\n    more: Mapped[str | None]\n    body: Mapped"
+    models = peer.folder / "shop" / "models.py"
+    text = models.read_text(encoding="utf-8")
+    models.write_text(text.replace("\n    body: Mapped", body), encoding="utf-8")
+    (revise,) = re.findall(r"`(alembic revision .*)`\.", section("From Flask-Alembic"))
+    follow(f"{revise}\nalembic upgrade heads\nalembic check", peer.folder, first)

@@ -52,24 +52,27 @@ def earlier(repository: Path) -> str:
     return git(repository, "rev-parse", f"{changed}^")
 
 
+def create(repository: Path, version: str, folder: Path, answers: dict[str, str]) -> None:
+    """Make a project from a version of the kit, and commit it."""
+    chosen = shlex.quote(json.dumps(answers))
+    options = f"--checkout {version} --no-input --extra-context {chosen}"
+    commands = recipe("Stay up to date", 0).replace("--skip .env", f"{options} --skip .env")
+    address = "https://github.com/org/flask-alembic-kit"
+    follow(commands.replace(address, shlex.quote(str(repository))), folder)
+    git(folder / answers["project"], "init", "--quiet")
+    commit(folder / answers["project"], "as it was made")
+
+
 def test_update_keeps_what_was_edited(
     variant: str, repository: Path, earlier: str, tmp_path: Path
 ) -> None:
     answers = {"project": "shop", "variant": variant}
-    chosen = shlex.quote(json.dumps(answers))
-    options = f"--checkout {earlier} --no-input --extra-context {chosen}"
-    create = recipe("Stay up to date", 0).replace("--skip .env", f"{options} --skip .env")
-    address = "https://github.com/org/flask-alembic-kit"
-    follow(create.replace(address, str(repository)), tmp_path)
+    create(repository, earlier, tmp_path, answers)
     newest = render(tmp_path / "newest", answers)
     project = Project(tmp_path / "shop", "shop", variant, newest.layer, newest.database)
 
-    git(project.folder, "init", "--quiet")
-    commit(project.folder, "as it was made")
-
     with on_each_dialect(tmp_path / "databases", *ROWS[variant]) as databases:
-        option = '"compare_server_default": True,'
-        edit = (option, f'{option}\n        "user_module_prefix": "sa.",')
+        edit = ("config = context.config\n", "config = context.config\nOURS = True\n")
         project.edit("migrations/env.py", *edit)
         project.add_column()
         revise = ("upgrade head", "revision --autogenerate -m body")
@@ -93,3 +96,20 @@ def test_update_keeps_what_was_edited(
         project.python("-m", "pytest", "-q")
         for each in databases:
             there_and_back(project.folder, each, ROWS[variant])
+
+
+def test_kit_may_have_new_names_in_its_questions(repository: Path, tmp_path: Path) -> None:
+    """The answers are checked by one version of the kit, the other's names are as good."""
+    create(repository, "HEAD", tmp_path, {"project": "shop"})
+    questions = repository / "cookiecutter.json"
+    git(repository, "checkout", "--force", "--quiet")
+    text = questions.read_text(encoding="utf-8")
+    name = '"__new": "{{ cookiecutter.package ~ \'.txt\' }}", "__prompts__":'
+    questions.write_text(text.replace('"__prompts__":', name), encoding="utf-8")
+    file = "{{cookiecutter.project}}/{{cookiecutter.__new}}"
+    (repository / file).write_text("new\n", encoding="utf-8")
+    commit(repository, "newer")
+
+    follow(recipe("Stay up to date", 1), tmp_path / "shop")
+
+    assert (tmp_path / "shop" / "shop.txt").read_text(encoding="utf-8") == "new\n"
