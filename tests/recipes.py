@@ -51,9 +51,13 @@ def using(databases: Databases) -> dict[str, str]:
     """Return the environment in which an app uses the databases."""
     environment = dict(ENVIRONMENT)
     for name, url in databases.items():
-        variable = "DATABASE_URL" if name == "default" else f"{name.upper()}_DATABASE_URL"
-        environment |= servers.at(url, variable)
+        environment |= servers.at(url, variable_of(name))
     return environment
+
+
+def variable_of(name: str) -> str:
+    """Return the variable of the environment for the URL of a database."""
+    return "DATABASE_URL" if name == "default" else f"{name.upper()}_DATABASE_URL"
 
 
 def section(heading: str) -> str:
@@ -102,25 +106,37 @@ def rows(engine):
         count = lambda table: connection.execute(text(f"SELECT count(*) FROM {table}")).scalar()
         return {table: count(table) for table in tables}
 
-urls, *commands = map(json.loads, sys.argv[1:])
-for command in commands:
-    if command == "rows":
-        found = {name: rows(create_engine(url)) for name, url in urls.items()}
-        print("ROWS", json.dumps(found), flush=True)
-    else:
-        main(command.split())
+databases, *commands = map(json.loads, sys.argv[1:])
+for variables in databases:
+    os.environ.update(variables.values())
+    for command in commands:
+        if command == "rows":
+            found = {name: rows(create_engine(url)) for name, (_, url) in variables.items()}
+            print("ROWS", json.dumps(found), flush=True)
+        else:
+            main(command.split())
 """
 
 
-def walk(folder: Path, databases: Databases, *commands: str) -> list[dict[str, dict[str, int]]]:
+def walk(
+    folder: Path, databases: list[Databases], *commands: str
+) -> list[dict[str, dict[str, int]]]:
     """Run commands of ``alembic`` in one process, each of which must succeed.
 
+    :param databases: those of the app, once for each time that all the commands are run
     :param commands: among them ``rows``, which looks at what is there
     :return: for each ``rows``, the number of rows by database and table
     """
-    urls = {name: url.render_as_string(hide_password=False) for name, url in databases.items()}
-    arguments = [json.dumps(argument) for argument in (urls, *commands)]
-    done = run(sys.executable, "-c", WALK, *arguments, cwd=folder, env=using(databases))
+    variables = [
+        {
+            name: variable
+            for name in each
+            for variable in servers.at(each[name], variable_of(name)).items()
+        }
+        for each in databases
+    ]
+    arguments = [json.dumps(argument) for argument in (variables, *commands)]
+    done = run(sys.executable, "-c", WALK, *arguments, cwd=folder)
     return [
         json.loads(line.removeprefix("ROWS "))
         for line in done.stdout.splitlines()
@@ -150,7 +166,7 @@ def schema(url: URL) -> dict[str, str]:
         return found
 
 
-def there_and_back(folder: Path, databases: Databases, rows: dict[str, Any]) -> None:
+def there_and_back(folder: Path, databases: list[Databases], rows: dict[str, Any]) -> None:
     """Go down by one and up again with rows in the tables; then to empty, and to head."""
     to_empty_and_back(
         folder, databases, rows, "upgrade heads", "check", "downgrade -1", "upgrade heads"
@@ -158,10 +174,10 @@ def there_and_back(folder: Path, databases: Databases, rows: dict[str, Any]) -> 
 
 
 def to_empty_and_back(
-    folder: Path, databases: Databases, rows: dict[str, Any], *before: str
+    folder: Path, databases: list[Databases], rows: dict[str, Any], *before: str
 ) -> None:
     """Run commands, see that the rows are there, then go to empty, and from empty to head."""
-    empty: dict[str, Any] = {name: {} for name in databases}
+    empty: dict[str, Any] = {name: {} for name in rows}
     made = {name: dict.fromkeys(tables, 0) for name, tables in rows.items()}
     steps = (*before, "rows", "downgrade base", "rows", "upgrade heads", "check", "rows")
-    assert walk(folder, databases, *steps) == [rows, empty, made]
+    assert walk(folder, databases, *steps) == [rows, empty, made] * len(databases)

@@ -121,8 +121,7 @@ def test_revisions_of_another_tool_run_as_they_are(
     commands = recipe(SECTIONS[tool]).replace("variant=generic", f"variant={variant}")
     follow(commands, peer.folder, databases[0])
 
-    for each in databases:
-        there_and_back(peer.folder, each, ROWS[variant])
+    there_and_back(peer.folder, databases, ROWS[variant])
 
 
 def leave(peer: Peer) -> None:
@@ -263,7 +262,7 @@ def begin_history(folder: Path, databases: list[Databases], variant: str, tmp_pa
                     assert f"sqlite:////tmp/empty{suffix}.db" in shown
                     shown = shown.replace(f"sqlite:////tmp/empty{suffix}.db", url)
             follow(shown, folder, each)
-        to_empty_and_back(folder, each, ROWS[variant])
+        to_empty_and_back(folder, [each], ROWS[variant])
         for revision in folder.glob("*/migrations/versions/*.py"):
             revision.unlink()
 
@@ -288,7 +287,7 @@ def test_branches_of_flask_alembic_in_folders_of_their_own(
     commands = recipe("From Flask-Alembic").replace("mv old/*.py shop/migrations/versions/", bring)
     follow(commands, peer.folder, first)
 
-    to_empty_and_back(peer.folder, first, ROWS["generic"])
+    to_empty_and_back(peer.folder, [first], ROWS["generic"])
     body = "\n    more: Mapped[str | None]\n    body: Mapped"
     models = peer.folder / "shop" / "models.py"
     text = models.read_text(encoding="utf-8")
