@@ -1,0 +1,517 @@
+"""Evolves the schema of a rendered project at random; run in it by test_evolution.py.
+
+One process for all histories: Alembic's commands are called in Python, but the project's ``env.py``,
+its app factory and the database are the real ones. A history is a list of steps, a step one or more
+changes of the models, or a rename that a revision written by hand makes. What is in the tables is
+known, and compared after each step.
+
+Not made, since Alembic does not see it, or no database can do it without knowing the data:
+
+- renames by autogenerate: it sees a table or column dropped, and another added;
+- CHECK constraints, changed primary keys, and comments other than autogenerate's own defaults;
+- a type changed to one of another kind (integer to text), which PostgreSQL wants told how;
+- NOT NULL without a default added to a table with rows, or where a row has NULL: rows are filled first;
+- TEXT with an index (MySQL wants its length), or with a default (MySQL has none).
+"""
+
+import argparse
+import importlib
+import itertools
+import logging
+import os
+import warnings
+from collections.abc import Callable
+from copy import deepcopy
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from alembic import command
+from hypothesis import HealthCheck, Phase, given, note, seed, settings
+from hypothesis import strategies as st
+from sqlalchemy.exc import SAWarning
+
+TABLES = ("things", "order", "Mixed", "user_group")
+COLUMNS = ("amount", "group", "camelCase", "a space", "name", "key")
+ROWS = (1, 2, 3)  # the primary keys of the rows in every table
+
+# By kind: the types that a column can be changed to and fro, the defaults, and a row's value.
+KINDS: dict[str, tuple[list[Any], list[Any], Callable[[int], Any]]] = {
+    "integer": (
+        [sa.Integer(), sa.BigInteger(), sa.SmallInteger()],
+        ["0", "7"],
+        lambda row: row * 3,
+    ),
+    "string": ([sa.String(20), sa.String(50)], ["", "it's 100%: a"], lambda row: f"'%s:x' {row}"),
+    "text": ([sa.Text(), sa.String(500)], [], lambda row: f"text {row}"),
+    "number": (
+        [sa.Numeric(10, 2), sa.Numeric(12, 4)],
+        ["1.5"],
+        lambda row: Decimal(row) + Decimal("0.25"),
+    ),
+    "boolean": ([sa.Boolean()], [sa.true(), sa.false()], lambda row: row % 2 == 0),
+    "time": ([sa.DateTime()], [sa.func.now()], lambda row: datetime(2026, 1, row, 12, 30)),
+}
+DEFAULTS = {"0": 0, "7": 7, "1.5": Decimal("1.5")}
+
+
+@dataclass
+class Column:
+    kind: str
+    type: int = 0  # in its KINDS
+    nullable: bool = True
+    default: int | None = None  # in its KINDS
+    index: bool = False
+    unique: bool = False
+    parent: str | None = None  # the table that it refers to
+
+
+@dataclass
+class Schema:
+    """The models, and the rows of each table by primary key."""
+
+    tables: dict[str, dict[str, Column]] = field(default_factory=dict)
+    rows: dict[str, dict[int, dict[str, Any]]] = field(default_factory=dict)
+
+    def define(self, metadata: sa.MetaData) -> None:
+        """Put the tables into a metadata."""
+        metadata.clear()
+        for name, columns in self.tables.items():
+            sa.Table(
+                name,
+                metadata,
+                sa.Column("id", sa.Integer, primary_key=True),
+                *(column_of(name, column) for name, column in columns.items()),
+            )
+
+
+def column_of(name: str, column: Column) -> sa.Column[Any]:
+    types, defaults, _ = KINDS[column.kind]
+    return sa.Column(
+        name,
+        types[column.type],
+        *([sa.ForeignKey(f"{column.parent}.id")] if column.parent else []),
+        nullable=column.nullable,
+        server_default=None if column.default is None else defaults[column.default],
+        index=column.index,
+        unique=column.unique,
+    )
+
+
+def default_of(column: Column) -> Any:
+    """Return what a row gets when a column is added; ... for anything."""
+    if column.default is None:
+        return None
+    default = KINDS[column.kind][1][column.default]
+    if column.kind == "time":
+        return ...
+    if column.kind == "boolean":
+        return column.default == 0
+    return DEFAULTS.get(default, default)
+
+
+class History:
+    """One history: a schema, its database, and the revisions that lead there."""
+
+    def __init__(self, data: st.DataObject, project: "Project") -> None:
+        self.data, self.project = data, project
+        self.schema = Schema()
+        self.number = 0
+
+    def one_of(self, label: str, choices: Any) -> Any:
+        return self.data.draw(st.sampled_from(list(choices)), label)
+
+    def live(self) -> None:
+        """Go through the history, then down to nothing and up again."""
+        self.project.forget()
+        self.add_table()
+        self.autogenerate()
+        for _ in range(self.data.draw(st.integers(1, 5), "steps")):
+            if self.data.draw(st.sampled_from([False, False, False, True]), "by hand"):
+                self.rename()
+                continue
+            before = deepcopy(self.schema.tables)
+            for _ in range(self.data.draw(st.integers(1, 3), "changes")):
+                changes = CHANGES if len(self.schema.tables) > 1 else CHANGES[:-1]
+                self.one_of("change", changes)(self)
+            if self.schema.tables != before:
+                self.autogenerate()
+        with self.project.engine.begin() as connection:  # not every downgrade is possible with rows
+            for table in self.schema.tables:
+                for name, column in self.schema.tables[table].items():
+                    if column.parent:
+                        connection.execute(self.table(table).update().values({name: None}))
+            for table in self.schema.tables:
+                connection.execute(self.table(table).delete())
+        made = self.project.reflect()
+        command.downgrade(self.project.config(), "base")
+        assert {*self.project.reflect()} <= {"alembic_version"}
+        command.upgrade(self.project.config(), "head")
+        assert self.project.reflect() == made
+
+    def table(self, name: str) -> sa.Table:
+        """Return a table as the models have it."""
+        self.schema.define(self.project.metadata)
+        return self.project.metadata.tables[name]
+
+    def autogenerate(self) -> None:
+        """Let Alembic write the revision, run it, and compare."""
+        self.number += 1
+        self.schema.define(self.project.metadata)
+        command.revision(self.project.config(), f"step {self.number}", autogenerate=True)
+        note(self.project.newest().partition("def upgrade")[2])
+        command.upgrade(self.project.config(), "head")
+        command.check(self.project.config())
+        self.compare()
+        self.fill()
+
+    def compare(self) -> None:
+        """Compare the rows with what they have to be."""
+        with self.project.engine.connect() as connection:
+            for name, rows in self.schema.rows.items():
+                table = self.table(name)
+                found = {
+                    row["id"]: {key: value for key, value in row.items() if key != "id"}
+                    for row in connection.execute(sa.select(table)).mappings()
+                }
+                for key, row in rows.items():
+                    for column, value in row.items():
+                        if value is ... and key in found:
+                            row[column] = found[key][column]
+                assert found == rows, f"{name}: {found} != {rows}"
+
+    def fill(self) -> None:
+        """Write rows into the tables that have none, with every third value NULL where it may be."""
+        with self.project.engine.begin() as connection:
+            for name, columns in self.schema.tables.items():
+                if name in self.schema.rows:
+                    continue
+                rows = {
+                    row: {column: self.value(options, row) for column, options in columns.items()}
+                    for row in ROWS
+                }
+                table = self.table(name)
+                connection.execute(
+                    table.insert(), [{"id": row, **values} for row, values in rows.items()]
+                )
+                self.schema.rows[name] = rows
+        self.compare()
+
+    def value(self, column: Column, row: int) -> Any:
+        if column.nullable and (row == 3 or column.parent):
+            return None
+        return KINDS[column.kind][2](row)
+
+    # Changes of the models.
+
+    def add_table(self) -> None:
+        unused = [name for name in TABLES if name not in self.schema.tables]
+        if not unused:
+            return
+        name = self.one_of("new table", unused)
+        self.schema.tables[name] = {}
+        for _ in range(self.data.draw(st.integers(1, 3), "columns")):
+            self.add_column(name)
+
+    def pick(self) -> tuple[str, str] | None:
+        """Choose a column."""
+        found = [(t, c) for t, columns in self.schema.tables.items() for c in columns]
+        return self.one_of("column", found) if found else None
+
+    def add_column(self, table: str | None = None) -> None:
+        table = table or self.one_of("to table", self.schema.tables)
+        unused = [name for name in COLUMNS if name not in self.schema.tables[table]]
+        if not unused:
+            return
+        name = self.one_of("new column", unused)
+        kind = self.one_of("kind", KINDS)
+        types, defaults, _ = KINDS[kind]
+        column = Column(
+            kind,
+            self.data.draw(st.integers(0, len(types) - 1), "type"),
+            default=self.one_of("default", [None, *range(len(defaults))]),
+        )
+        has_rows = table in self.schema.rows
+        if column.default is not None or not has_rows:
+            column.nullable = self.data.draw(st.booleans(), "nullable")
+        if kind not in ("text", "boolean"):
+            column.index = self.data.draw(st.booleans(), "index")
+        self.schema.tables[table][name] = column
+        for row in self.schema.rows.get(table, {}).values():
+            row[name] = default_of(column)
+
+    def add_reference(self) -> None:
+        table = self.one_of("child", self.schema.tables)
+        unused = [name for name in COLUMNS if name not in self.schema.tables[table]]
+        if not unused:
+            return
+        name = self.one_of("new column", unused)
+        parent = self.one_of("parent", self.schema.tables)
+        index = self.data.draw(st.booleans(), "index")
+        self.schema.tables[table][name] = Column("integer", parent=parent, index=index)
+        for row in self.schema.rows.get(table, {}).values():
+            row[name] = None
+
+    def toggle_reference(self) -> None:
+        """Drop a foreign key and keep its column, or add one where every value fits."""
+        if chosen := self.pick():
+            column = self.schema.tables[chosen[0]][chosen[1]]
+            values = self.values(*chosen)
+            fits = all(value in (None, *ROWS) for value in values)
+            if column.parent:
+                column.parent = None
+            elif column.kind == "integer" and column.type == 0 and column.nullable and fits:
+                parent = self.one_of("parent", self.schema.tables)
+                if parent in self.schema.rows or {*values} <= {None}:
+                    column.parent = parent
+
+    def drop_column(self) -> None:
+        if chosen := self.pick():
+            table, name = chosen
+            del self.schema.tables[table][name]
+            for row in self.schema.rows.get(table, {}).values():
+                del row[name]
+
+    def change_type(self) -> None:
+        if chosen := self.pick():
+            column = self.schema.tables[chosen[0]][chosen[1]]
+            if not column.parent and not (column.kind == "text" and column.index):
+                column.type = self.one_of("type", range(len(KINDS[column.kind][0])))
+
+    def change_nullable(self) -> None:
+        if chosen := self.pick():
+            table, name = chosen
+            column = self.schema.tables[table][name]
+            rows = self.schema.rows.get(table, {})
+            values = [row[name] for row in rows.values()]
+            if column.nullable and None in values:
+                if column.parent or table not in self.schema.rows:
+                    return
+                if not self.project.has_column(table, name):
+                    return
+                with self.project.engine.begin() as connection:
+                    for key, row in rows.items():
+                        if row[name] is None:
+                            row[name] = KINDS[column.kind][2](key)
+                            type_ = KINDS[column.kind][0][column.type]
+                            statement = sa.table(table, sa.column("id"), sa.column(name, type_))
+                            connection.execute(
+                                statement.update()
+                                .where(statement.c.id == key)
+                                .values({name: row[name]})
+                            )
+            column.nullable = not column.nullable
+
+    def change_default(self) -> None:
+        if chosen := self.pick():
+            column = self.schema.tables[chosen[0]][chosen[1]]
+            if not column.parent and ... not in self.values(*chosen):
+                defaults = KINDS[column.kind][1]
+                column.default = self.one_of("default", [None, *range(len(defaults))])
+
+    def values(self, table: str, name: str) -> list[Any]:
+        return [row[name] for row in self.schema.rows.get(table, {}).values()]
+
+    def toggle_index(self) -> None:
+        if chosen := self.pick():
+            column = self.schema.tables[chosen[0]][chosen[1]]
+            if column.kind != "text" and not column.unique:
+                column.index = not column.index
+
+    def toggle_unique(self) -> None:
+        if chosen := self.pick():
+            column = self.schema.tables[chosen[0]][chosen[1]]
+            values = [value for value in self.values(*chosen) if value is not None]
+            if column.unique:
+                column.unique = False
+            elif column.kind not in ("text", "boolean") and not column.index and ... not in values:
+                column.unique = len({*values}) == len(values)
+
+    def drop_table(self) -> None:
+        """With the columns of others that refer to it."""
+        name = self.one_of("dropped table", self.schema.tables)
+        del self.schema.tables[name]
+        self.schema.rows.pop(name, None)
+        for table, columns in self.schema.tables.items():
+            for column in [key for key, options in columns.items() if options.parent == name]:
+                del columns[column]
+                for row in self.schema.rows.get(table, {}).values():
+                    del row[column]
+
+    # By hand.
+
+    def rename(self) -> None:
+        """Rename a column or a table by a revision written by hand."""
+        if self.data.draw(st.booleans(), "rename a table"):
+            old = self.one_of("table", self.schema.tables)
+            unused = [name for name in TABLES if name not in self.schema.tables]
+            if not unused:
+                return
+            new = self.one_of("name", unused)
+            self.schema.tables = {
+                new if name == old else name: columns
+                for name, columns in self.schema.tables.items()
+            }
+            self.schema.rows[new] = self.schema.rows.pop(old)
+            for columns in self.schema.tables.values():
+                for column in columns.values():
+                    column.parent = new if column.parent == old else column.parent
+            self.by_hand(f"op.rename_table({old!r}, {new!r})", f"op.rename_table({new!r}, {old!r})")
+        elif chosen := self.pick():
+            table, old = chosen
+            columns = self.schema.tables[table]
+            unused = [name for name in COLUMNS if name not in columns]
+            if not unused:
+                return
+            new = self.one_of("name", unused)
+            column = columns[old]
+            self.schema.tables[table] = {
+                new if name == old else name: options for name, options in columns.items()
+            }
+            for row in self.schema.rows.get(table, {}).values():
+                row[new] = row.pop(old)
+            default = column_of(old, column).server_default
+            shown = (
+                "None"
+                if default is None
+                else {
+                    "boolean": f"sa.text({'true' if column.default == 0 else 'false'!r})",
+                    "time": "sa.func.now()",
+                }.get(column.kind, repr(KINDS[column.kind][1][column.default or 0]))
+            )
+            type_ = repr(KINDS[column.kind][0][column.type])
+
+            def code(old: str, new: str) -> str:
+                return (
+                    f"with op.batch_alter_table({table!r}) as batch_op:\n"
+                    f"        batch_op.alter_column({old!r}, new_column_name={new!r}, "
+                    f"existing_type=sa.{type_}, existing_nullable={column.nullable}, "
+                    f"existing_server_default={shown})"
+                )
+
+            self.by_hand(code(old, new), code(new, old))
+
+    def by_hand(self, upgrade: str, downgrade: str) -> None:
+        """Write a revision, then another by autogenerate for the names that contain the old one."""
+        self.number += 1
+        self.schema.define(self.project.metadata)
+        script = command.revision(self.project.config(), f"rename {self.number}")
+        path = Path(script.path)  # type: ignore[union-attr]
+        first, second, rest = path.read_text(encoding="utf-8").split("    pass\n")
+        text = f"{first}    {upgrade}\n{second}    {downgrade}\n{rest}"
+        path.write_text(text, encoding="utf-8")
+        note(text.partition("def upgrade")[2])
+        command.upgrade(self.project.config(), "head")
+        self.compare()
+        self.autogenerate()
+
+
+CHANGES = [
+    History.add_table,
+    History.add_column,
+    History.add_reference,
+    History.toggle_reference,
+    History.drop_column,
+    History.change_type,
+    History.change_nullable,
+    History.change_default,
+    History.toggle_index,
+    History.toggle_unique,
+    History.drop_table,
+]
+
+
+class Project:
+    """The project that this process runs in."""
+
+    def __init__(self, package: str) -> None:
+        self.app = importlib.import_module(package).create_app()
+        self.db = importlib.import_module(f"{package}.db").db
+        self.config = importlib.import_module(f"{package}.migrations").alembic_config
+        self.versions = Path(package, "migrations", "versions")
+        self.app.app_context().push()
+        self.engine: sa.Engine = self.db.engine
+        self.metadata: sa.MetaData = self.db.metadata
+        if self.engine.dialect.name == "sqlite":
+            sa.event.listen(
+                self.engine,
+                "connect",
+                lambda connection, _: connection.execute("PRAGMA foreign_keys=ON"),
+            )
+
+    def forget(self) -> None:
+        """Remove the revisions and all that is in the database."""
+        for revision in self.versions.glob("*.py"):
+            revision.unlink()
+        url = self.engine.url
+        if url.get_backend_name() == "sqlite":
+            self.engine.dispose()
+            Path(str(url.database)).unlink(missing_ok=True)
+            return
+        drop = {
+            "postgresql": ("DROP SCHEMA public CASCADE", "CREATE SCHEMA public"),
+            "mysql": (f"DROP DATABASE {url.database}", f"CREATE DATABASE {url.database}"),
+        }[url.get_backend_name()]
+        with self.engine.begin() as connection:
+            for statement in drop:
+                connection.exec_driver_sql(statement)
+        self.engine.dispose()
+
+    def newest(self) -> str:
+        return max(self.versions.glob("*.py"), key=os.path.getmtime).read_text(encoding="utf-8")
+
+    def has_column(self, table: str, column: str) -> bool:
+        return column in {found["name"] for found in sa.inspect(self.engine).get_columns(table)}
+
+    def reflect(self) -> dict[str, Any]:
+        """Return all that the inspector finds, by table."""
+        inspector = sa.inspect(self.engine)
+        return {
+            name: {
+                "columns": [
+                    {**column, "type": str(column["type"])}
+                    for column in inspector.get_columns(name)
+                ],
+                "primary key": inspector.get_pk_constraint(name),
+                **{
+                    kind: sorted(getattr(inspector, f"get_{kind}")(name), key=str)
+                    for kind in ("foreign_keys", "indexes", "unique_constraints")
+                },
+            }
+            for name in inspector.get_table_names()
+        }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("package")
+    parser.add_argument("--histories", type=int)
+    parser.add_argument("--seed", type=int)
+    options = parser.parse_args()
+    logging.disable(logging.INFO)
+    warnings.simplefilter("ignore", SAWarning)  # SQLite has no type for decimal numbers
+    project = Project(options.package)
+    counted = itertools.count(1)
+
+    @seed(options.seed)
+    @settings(
+        max_examples=options.histories,
+        database=None,
+        deadline=None,
+        phases=[Phase.generate, Phase.shrink],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(st.data())
+    def live(data: st.DataObject) -> None:
+        next(counted)
+        History(data, project).live()
+
+    live()
+    print(next(counted) - 1, "histories")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,30 @@
+"""Schemas that change at random keep their rows, and match their models after every step.
+
+``EVOLUTIONS`` is the number of histories for each kind of database, ``EVOLUTION_SEED`` repeats a run.
+"""
+
+import os
+import random
+from contextlib import nullcontext
+from pathlib import Path
+
+import pytest
+import servers
+from kit import Project
+from sqlalchemy import URL
+
+
+@pytest.mark.parametrize("dialect", ["sqlite", "postgresql", "mysql"])
+def test_no_row_is_lost_in_random_histories(dialect: str, generic: Project, tmp_path: Path) -> None:
+    histories = os.environ.get("EVOLUTIONS", "25")
+    seed = os.environ.get("EVOLUTION_SEED") or str(random.randrange(2**32))
+    print(f"EVOLUTION_SEED={seed}")  # pytest shows it if the test fails
+    file = URL.create("sqlite", database=(tmp_path / "evolved.db").as_posix())
+    with nullcontext(file) if dialect == "sqlite" else servers.database(dialect) as url:
+        driver = str(Path(__file__).with_name("evolve.py"))
+        done = generic.python(
+            *(driver, generic.package, "--histories", histories, "--seed", seed),
+            env={**servers.at(url), "PYTHONPATH": str(generic.folder)},
+            timeout=None,
+        )
+    assert "histories" in done.stdout
