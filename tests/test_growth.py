@@ -129,3 +129,25 @@ def test_database_more_and_one_less(shop: Callable[[str], Project], tmp_path: Pa
         del rows["log"]
         left = [{name: each[name] for name in rows} for each in rebuilt]
         there_and_back(project.folder, left, rows)
+
+
+def test_revision_with_a_dispatcher_of_its_own_leaves_unknown_databases_alone(
+    multidb: Project, tmp_path: Path
+) -> None:
+    """As Flask-Migrate's of before there was a second database."""
+    body = 'op.create_table("old", sa.Column("id", sa.Integer(), primary_key=True))'
+    names = {"upgrade_": body, "downgrade_": 'op.drop_table("old")'}
+    multidb.add_revision("", **names)
+    (path,) = multidb.versions.glob("9*.py")
+    text = path.read_text(encoding="utf-8")
+    for direction in ("upgrade", "downgrade"):
+        text = text.replace(f"def {direction}_default(", f"def unused_{direction}(")
+        new = f'globals()["{direction}_%s" % engine_name]()'
+        text = text.replace(f'globals().get(f"{direction}_{{engine_name}}", lambda: None)()', new)
+    assert ".get(" not in text
+    path.write_text(text.replace("():\n\n", "():\n    pass\n\n"), encoding="utf-8")
+    with on_each_dialect(tmp_path, "default", "auth") as databases:
+        steps = ("upgrade head", "rows", "downgrade -1", "rows", "upgrade head --sql")
+        before = {"default": {"posts": 0}, "auth": {"users": 0}}
+        after = {"default": {"posts": 0, "old": 0}, "auth": {"users": 0}}
+        assert walk(multidb.folder, databases, *steps) == [after, before] * 2
