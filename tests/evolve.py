@@ -168,7 +168,8 @@ class History:
         self.number += 1
         self.schema.define(self.project.metadata)
         command.revision(self.project.config(), f"step {self.number}", autogenerate=True)
-        note(self.project.newest().partition("def upgrade")[2])
+        self.project.mend()
+        note(self.project.newest.read_text(encoding="utf-8").partition("def upgrade")[2])
         command.upgrade(self.project.config(), "head")
         command.check(self.project.config())
         self.compare()
@@ -485,8 +486,16 @@ class Project:
                 connection.exec_driver_sql(statement)
         self.engine.dispose()
 
-    def newest(self) -> str:
-        return max(self.versions.glob("*.py"), key=os.path.getmtime).read_text(encoding="utf-8")
+    @property
+    def newest(self) -> Path:
+        """The revision that was written last."""
+        return max(self.versions.glob("*.py"), key=os.path.getmtime)
+
+    def mend(self) -> None:
+        """Do by hand what the README says is to be done on MySQL: Alembic doubles percent signs."""
+        if self.engine.dialect.name == "mysql":
+            text = self.newest.read_text(encoding="utf-8")
+            self.newest.write_text(text.replace("%%", "%"), encoding="utf-8")
 
     def has_column(self, table: str, column: str) -> bool:
         return column in {found["name"] for found in sa.inspect(self.engine).get_columns(table)}
