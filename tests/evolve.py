@@ -14,6 +14,8 @@ Not made, since Alembic does not see it, or no database can do it without knowin
 - a column dropped and added again under its name in one step: that is a changed column;
 - a type changed to one of another kind (integer to text), which PostgreSQL wants told how;
 - NOT NULL without a default added to a table with rows, or where a row has NULL: rows are filled first;
+- an index or a unique constraint dropped or added alone where there is a foreign key, also for
+  another name: MySQL needs one (write a revision that renames the index by hand);
 - TEXT with an index (MySQL wants its length), or with a default (MySQL has none).
 """
 
@@ -336,13 +338,15 @@ class History:
     def toggle_index(self) -> None:
         if chosen := self.pick():
             column = self.schema.tables[chosen[0]][chosen[1]]
-            if column.kind != "text" and not column.unique:
+            if column.kind != "text" and not column.unique and not column.parent:
                 column.index = not column.index
 
     def toggle_unique(self) -> None:
         if chosen := self.pick():
             column = self.schema.tables[chosen[0]][chosen[1]]
             values = [value for value in self.values(*chosen) if value is not None]
+            if column.parent:
+                return
             if column.unique:
                 column.unique = False
             elif column.kind not in ("text", "boolean") and not column.index and ... not in values:
@@ -367,6 +371,8 @@ class History:
         """Rename a column or a table by a revision written by hand."""
         if self.data.draw(st.booleans(), "rename a table"):
             old = self.one_of("table", self.schema.tables)
+            if self.has_indexed_key(*self.schema.tables[old].values()):
+                return
             unused = [
                 name
                 for name in TABLES
@@ -388,6 +394,8 @@ class History:
         elif chosen := self.pick():
             table, old = chosen
             columns = self.schema.tables[table]
+            if self.has_indexed_key(columns[old]):
+                return
             unused = [name for name in COLUMNS if name not in {*columns, *self.gone, *self.dropped}]
             if not unused:
                 return
@@ -419,6 +427,11 @@ class History:
                 )
 
             self.by_hand(code(old, new), code(new, old))
+
+    def has_indexed_key(self, *columns: Column) -> bool:
+        """Say whether autogenerate would drop the index of a foreign key to give it another name."""
+        is_mysql = self.project.engine.dialect.name == "mysql"
+        return is_mysql and any(column.parent and column.index for column in columns)
 
     def by_hand(self, upgrade: str, downgrade: str) -> None:
         """Write a revision, then another by autogenerate for the names that contain the old one."""
