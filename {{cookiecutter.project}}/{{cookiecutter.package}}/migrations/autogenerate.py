@@ -93,7 +93,10 @@ def process_revision_directives(
 
 
 def put_in_order(changes: ops.OpContainer) -> None:
-    """Drop foreign keys before indexes, and tables with theirs: MySQL lets no key be without."""
+    """Drop foreign keys first, create them last, and drop tables with their indexes.
+
+    MySQL lets no foreign key be without an index, nor between columns of two types.
+    """
     dropped = {
         (change.schema, change.table_name)
         for change in changes.ops
@@ -103,11 +106,14 @@ def put_in_order(changes: ops.OpContainer) -> None:
         if isinstance(change, ops.ModifyTableOps):
             if (change.schema, change.table_name) in dropped:
                 change.ops = [step for step in change.ops if not isinstance(step, ops.DropIndexOp)]
-            change.ops.sort(key=lambda step: not drops_foreign_key(step))
+            change.ops.sort(key=place)
 
 
-def drops_foreign_key(step: ops.MigrateOperation) -> bool:
-    return isinstance(step, ops.DropConstraintOp) and step.constraint_type == "foreignkey"
+def place(step: ops.MigrateOperation) -> int:
+    """Say where a step belongs: the columns are changed while no foreign key is in the way."""
+    if isinstance(step, ops.DropConstraintOp) and step.constraint_type == "foreignkey":
+        return 0
+    return 2 if isinstance(step, ops.CreateForeignKeyOp) else 1
 
 
 def create_schemas(connection: Connection, changes: ops.OpContainer) -> None:
