@@ -2,13 +2,14 @@
 
 import re
 import sys
+import time
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 
 import pytest
 from kit import Project, run
-from peers import Peer, build
+from peers import TOOLS, Peer, build
 from recipes import (
     DIALECTS,
     HISTORY,
@@ -66,6 +67,8 @@ def use(peer: Peer, databases: Databases, *commands: str) -> None:
     """Run commands of the tool in one process."""
     script = BY_FLASK if "flask" in peer.tool.command else BY_ALEMBIC
     run(sys.executable, "-c", script, *commands, cwd=peer.folder, env=using(databases))
+    if peer.tool is TOOLS["flask-alembic"]:
+        time.sleep(1)  # the second is the id of its next revision
 
 
 @pytest.fixture(scope="session")
