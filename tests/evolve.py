@@ -328,6 +328,8 @@ class History:
     def change_default(self) -> None:
         if chosen := self.pick():
             column = self.schema.tables[chosen[0]][chosen[1]]
+            if chosen[0] in self.schema.rows and not self.project.has_column(*chosen):
+                return  # the rows have got the default already
             if not column.parent and ... not in self.values(*chosen):
                 defaults = KINDS[column.kind][1]
                 column.default = self.one_of("default", [None, *range(len(defaults))])
