@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Collection
-from typing import Any
+from typing import Any, TypeGuard
 
 from alembic import context
 from alembic.command import check
@@ -78,6 +78,8 @@ def process_revision_directives(
     put_in_order(directives[0].downgrade_ops_list[-1])
     if migration.connection and migration.dialect.name == "postgresql":
         create_schemas(migration.connection, changes[-1])
+    if migration.connection and migration.dialect.name in ("mysql", "mariadb"):
+        drop_indexes_of_keys(migration.connection, changes[-1])
     if is_check and not changes[-1].is_empty():
         config.print_stdout("Database %s differs from its models:", name)
         for difference in changes[-1].as_diffs():
@@ -111,9 +113,26 @@ def put_in_order(changes: ops.OpContainer) -> None:
 
 def place(step: ops.MigrateOperation) -> int:
     """Say where a step belongs: the columns are changed while no foreign key is in the way."""
-    if isinstance(step, ops.DropConstraintOp) and step.constraint_type == "foreignkey":
+    if is_dropped_key(step):
         return 0
     return 2 if isinstance(step, ops.CreateForeignKeyOp) else 1
+
+
+def is_dropped_key(step: ops.MigrateOperation) -> TypeGuard[ops.DropConstraintOp]:
+    return isinstance(step, ops.DropConstraintOp) and step.constraint_type == "foreignkey"
+
+
+def drop_indexes_of_keys(connection: Connection, changes: ops.OpContainer) -> None:
+    """Drop with a foreign key the index that MySQL has made for it, which would be left."""
+    for change in changes.ops:
+        if isinstance(change, ops.ModifyTableOps):
+            table, schema = change.table_name, change.schema
+            keys = {str(step.constraint_name) for step in change.ops if is_dropped_key(step)}
+            keys -= {step.index_name for step in change.ops if isinstance(step, ops.DropIndexOp)}
+            found = inspect(connection).get_indexes(table, schema) if keys else []
+            keys &= {str(index["name"]) for index in found}
+            indexes = [ops.DropIndexOp(name, table, schema=schema) for name in sorted(keys)]
+            change.ops = sorted([*indexes, *change.ops], key=place)
 
 
 def create_schemas(connection: Connection, changes: ops.OpContainer) -> None:
