@@ -166,3 +166,17 @@ def test_new_column_is_added_before_its_foreign_key(dialect: str, generic: Proje
         generic.add_column("Post", column)
         generic.new_revision("--autogenerate", "-m", "follows")
         go_up_and_down(generic)
+
+
+@pytest.mark.parametrize("dialect", ["postgresql", "mysql"])
+def test_nothing_is_left_of_a_foreign_key_that_is_dropped(dialect: str, generic: Project) -> None:
+    """MySQL makes an index for a key, and keeps it."""
+    with on_server(dialect, generic):
+        key = 'follows_id: Mapped[int | None] = mapped_column(ForeignKey("posts.id"))'
+        generic.add_column("Post", key)
+        generic.alembic("upgrade", "head")
+        generic.new_revision("--autogenerate", "-m", "key")
+        generic.alembic("upgrade", "head")
+        generic.edit("models.py", key, "follows_id: Mapped[int | None]")
+        generic.new_revision("--autogenerate", "-m", "no key")
+        go_up_and_down(generic)
