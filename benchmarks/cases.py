@@ -120,12 +120,39 @@ def bare_driver(peer: Peer, dialect: str) -> Sample:
         return timed("-c", FLOOR, address, str(script), cwd=peer.folder)
 
 
+IN_ONE_TRANSACTION = {
+    "from sqlalchemy import pool\n": "from sqlalchemy import event, pool\n",
+    "    with connectable.connect() as connection:\n": """\
+    event.listen(connectable, "begin", lambda c: c.exec_driver_sql("BEGIN"))
+    with connectable.connect() as connection:
+""",
+    "target_metadata=target_metadata\n        )": """\
+target_metadata=target_metadata,
+            transactional_ddl=True,
+        )""",
+}
+
+
+def in_one_transaction(peer: Peer) -> Peer:
+    """Make a plain env.py do on SQLite what the kit does, without its locks, checks and log."""
+    env = peer.folder / "migrations" / "env.py"
+    text = env.read_text(encoding="utf-8")
+    for old, new in IN_ONE_TRANSACTION.items():
+        assert text.count(old) == 1, old
+        text = text.replace(old, new)
+    env.write_text(text, encoding="utf-8")
+    return peer
+
+
 def upgrade(folder: Path, stack: ExitStack, *, revisions: int, dialect: str) -> Contenders:
     """``upgrade head`` from an empty database."""
     apps = peers(folder)
     for peer in apps.values():
         peer.revise(*bodies(revisions))
     contenders = titles({name: partial(from_empty, peer, dialect) for name, peer in apps.items()})
+    if dialect == "sqlite":
+        peer = in_one_transaction(apps["plain"].copy(folder / "in-one-transaction"))
+        contenders["(plain, in one transaction)"] = partial(from_empty, peer, dialect)
     return contenders | {"(bare driver)": partial(bare_driver, apps["plain"], dialect)}
 
 

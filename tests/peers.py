@@ -202,7 +202,7 @@ def build(name: str, folder: Path, variant: str = "generic") -> Peer:
         for revision in rendered.versions.glob("*.py"):
             revision.unlink()
         return Peer(tool, rendered.folder)
-    peer = Peer(tool, folder / name)
+    peer = Peer(tool, folder / name / "shop")  # as deep as the kit's
     package = peer.folder / "shop"
     package.mkdir(parents=True)
     for file in ("config.py", "db.py", "models.py"):

@@ -47,35 +47,46 @@ class AsMade(DefaultImpl):
         """Say whether the defaults differ: neither Alembic nor the database finds them the same."""
         assert self.connection is not None
         own: Any = super()  # without type hints
+        columns = (inspector_column, metadata_column)
         defaults = (rendered_metadata_default, rendered_inspector_default)
-        with suppress(SQLAlchemyError), self.connection.begin_nested():  # json knows no "="
-            if not own.compare_server_default(inspector_column, metadata_column, *defaults):
-                return False
-        made = self.made(inspector_column, metadata_column)
+        # Whether there is nothing to ask the database about.
+        if defaults[0] == defaults[1] or (
+            None in defaults and not own.compare_server_default(*columns, *defaults)
+        ):
+            return False
+        made = self.made(*columns)
         # Alembic puts those of SQLite into parentheses, unless it met the table by a key to it.
-        return made is None or bare(made["default"]) != bare(rendered_inspector_default)
+        if made and bare(made["default"]) == bare(rendered_inspector_default):
+            return False
+        with suppress(SQLAlchemyError), self.connection.begin_nested():  # json knows no "="
+            return bool(own.compare_server_default(*columns, *defaults))
+        return True
 
     def spelled(self, type_: TypeEngine[Any]) -> str:
         return type_.compile(dialect=self.dialect)
 
     def made(self, found: Column[Any], wanted: Column[Any]) -> ReflectedColumn | None:
         """Return what the database makes of a column of a model, in a table like the one found."""
-        column = Column(
-            "compared", wanted.type, nullable=wanted.nullable, server_default=wanted.server_default
-        )
         options = {
             option: value
             for option, value in found.table.dialect_kwargs.items()
             if option.endswith(("charset", "collate"))
         }
-        table = Table("alembic_compared", MetaData(), column, prefixes=["TEMPORARY"], **options)
-        statement = str(CreateTable(table).compile(dialect=self.dialect))
-        if statement not in self.all_made:
-            self.all_made[statement] = self.make(table)
-        return self.all_made[statement]
+        default = getattr(wanted.server_default, "arg", wanted.server_default)
+        kind = (self.spelled(wanted.type), wanted.nullable, str(default), *options.items())
+        if kind not in self.all_made:
+            column = Column(
+                "compared",
+                wanted.type,
+                nullable=wanted.nullable,
+                server_default=wanted.server_default,
+            )
+            table = Table("alembic_compared", MetaData(), column, prefixes=["TEMPORARY"], **options)
+            self.all_made[kind] = self.make(table)
+        return self.all_made[kind]
 
     @cached_property
-    def all_made(self) -> dict[str, ReflectedColumn | None]:
+    def all_made(self) -> dict[tuple[Any, ...], ReflectedColumn | None]:
         """What has been made already: most columns of a database are alike."""
         return {}
 
