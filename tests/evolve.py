@@ -8,15 +8,19 @@ known, and compared after each step.
 Not made, since Alembic does not see it, or no database can do it without knowing the data:
 
 - renames by autogenerate: it sees a table or column dropped, and another added;
-- the old name of a renamed table or referring column used again: its primary and foreign keys keep
-  their names, which autogenerate does not compare (rename them by hand, too, before that);
-- CHECK constraints, changed primary keys, and comments other than autogenerate's own defaults;
-- a column dropped and added again under its name in one step: that is a changed column;
+- the old name of a renamed table, or of a renamed referring column in its table, used again: primary
+  and foreign keys keep their names, which autogenerate does not compare (rename them by hand before);
+- changed primary keys, and comments;
+- a table or a column dropped and added again under its name in one step: that is a changed one;
 - a type changed to one of another kind (integer to text), which PostgreSQL wants told how;
 - NOT NULL without a default added to a table with rows, or where a row has NULL: rows are filled first;
-- an index or a unique constraint dropped or added alone where there is a foreign key, also for
-  another name: MySQL needs one (write a revision that renames the index by hand);
+- a default changed where rows have got it by ``now()``, or in the step that adds it: what the rows
+  have would not be known;
+- MySQL: an index or a unique constraint of a foreign key dropped or added alone, also for another
+  name: it needs one (write a revision that renames the index by hand);
 - TEXT with an index (MySQL wants its length), or with a default (MySQL has none).
+
+A check on a renamed column is dropped and created by hand, too.
 """
 
 import argparse
@@ -60,6 +64,7 @@ KINDS: dict[str, tuple[list[Any], list[Any], Callable[[int], Any]]] = {
     "boolean": ([sa.Boolean()], [sa.true(), sa.false()], lambda row: row % 2 == 0),
     "time": ([sa.DateTime()], [sa.func.now()], lambda row: datetime(2026, 1, row, 12, 30)),
 }
+CHECKED = ("integer", "string", "text", "number")
 DEFAULTS = {"0": 0, "7": 7, "1.5": Decimal("1.5")}
 
 
@@ -71,7 +76,9 @@ class Column:
     default: int | None = None  # in its KINDS
     index: bool = False
     unique: bool = False
+    check: int = 0  # none, or one of two conditions
     parent: str | None = None  # the table that it refers to
+    cascades: bool = False  # ON DELETE CASCADE
 
 
 @dataclass
@@ -90,6 +97,11 @@ class Schema:
                 metadata,
                 sa.Column("id", sa.Integer, primary_key=True),
                 *(column_of(name, column) for name, column in columns.items()),
+                *(
+                    sa.CheckConstraint(condition(name, column), name=name)
+                    for name, column in columns.items()
+                    if column.check
+                ),
             )
 
 
@@ -98,11 +110,25 @@ def column_of(name: str, column: Column) -> sa.Column[Any]:
     return sa.Column(
         name,
         types[column.type],
-        *([sa.ForeignKey(f"{column.parent}.id")] if column.parent else []),
+        *(
+            [sa.ForeignKey(f"{column.parent}.id", ondelete="CASCADE" if column.cascades else None)]
+            if column.parent
+            else []
+        ),
         nullable=column.nullable,
         server_default=None if column.default is None else defaults[column.default],
         index=column.index,
         unique=column.unique,
+    )
+
+
+def condition(name: str, column: Column) -> sa.ColumnElement[bool]:
+    """Return what is checked; every value there is passes."""
+    found: sa.ColumnElement[Any] = sa.column(name)
+    return (
+        sa.func.length(found) < 100 * column.check
+        if column.kind in ("string", "text")
+        else found >= 1 - column.check
     )
 
 
@@ -125,8 +151,9 @@ class History:
         self.data, self.project = data, project
         self.schema = Schema()
         self.number = 0
-        self.gone: set[str] = set()  # names that a rename has left in those of keys
-        self.dropped: set[str] = set()  # names that this step has dropped
+        # Tables, and columns with their tables: not to be used now.
+        self.gone: set[Any] = set()  # names that a rename has left in those of keys
+        self.dropped: set[Any] = set()  # names that this step has dropped
 
     def one_of(self, label: str, choices: Any) -> Any:
         return self.data.draw(st.sampled_from(list(choices)), label)
@@ -150,7 +177,7 @@ class History:
         with self.project.engine.begin() as connection:  # not every downgrade is possible with rows
             for table in self.schema.tables:
                 for name, column in self.schema.tables[table].items():
-                    if column.parent:
+                    if column.parent and column.nullable:
                         connection.execute(self.table(table).update().values({name: None}))
             for table in self.schema.tables:
                 connection.execute(self.table(table).delete())
@@ -193,7 +220,10 @@ class History:
                 assert found == rows, f"{name}: {found} != {rows}"
 
     def fill(self) -> None:
-        """Write rows into the tables that have none, with every third value NULL where it may be."""
+        """Write rows into the tables that have none, with every third value NULL where it may be.
+
+        Then let each refer to the row of its own number.
+        """
         with self.project.engine.begin() as connection:
             for name, columns in self.schema.tables.items():
                 if name in self.schema.rows:
@@ -207,25 +237,42 @@ class History:
                     table.insert(), [{"id": row, **values} for row, values in rows.items()]
                 )
                 self.schema.rows[name] = rows
+            for name, columns in self.schema.tables.items():
+                for column, options in columns.items():
+                    rows = self.schema.rows[name]
+                    if options.parent and {*self.values(name, column)} == {None}:
+                        table = self.table(name)
+                        connection.execute(table.update().values({column: table.c.id}))
+                        for key, row in rows.items():
+                            row[column] = key
         self.compare()
 
     def value(self, column: Column, row: int) -> Any:
         if column.nullable and (row == 3 or column.parent):
             return None
-        return KINDS[column.kind][2](row)
+        return row if column.parent else KINDS[column.kind][2](row)
 
     # Changes of the models.
 
     def add_table(self) -> None:
-        unused = [
-            name for name in TABLES if name not in {*self.schema.tables, *self.gone, *self.dropped}
-        ]
+        unused = self.unused_tables()
         if not unused:
             return
         name = self.one_of("new table", unused)
         self.schema.tables[name] = {}
         for _ in range(self.data.draw(st.integers(1, 3), "columns")):
             self.add_column(name)
+
+    def unused_tables(self) -> list[str]:
+        return [name for name in TABLES if name not in self.schema.tables.keys() | self.barred]
+
+    def unused_columns(self, table: str) -> list[str]:
+        used = {(table, name) for name in self.schema.tables[table]} | self.barred
+        return [name for name in COLUMNS if (table, name) not in used]
+
+    @property
+    def barred(self) -> set[Any]:
+        return self.gone | self.dropped
 
     def pick(self) -> tuple[str, str] | None:
         """Choose a column."""
@@ -234,11 +281,7 @@ class History:
 
     def add_column(self, table: str | None = None) -> None:
         table = table or self.one_of("to table", self.schema.tables)
-        unused = [
-            name
-            for name in COLUMNS
-            if name not in {*self.schema.tables[table], *self.gone, *self.dropped}
-        ]
+        unused = self.unused_columns(table)
         if not unused:
             return
         name = self.one_of("new column", unused)
@@ -254,23 +297,23 @@ class History:
             column.nullable = self.data.draw(st.booleans(), "nullable")
         if kind not in ("text", "boolean"):
             column.index = self.data.draw(st.booleans(), "index")
+        if kind in CHECKED:
+            column.check = self.data.draw(st.integers(0, 2), "check")
         self.schema.tables[table][name] = column
         for row in self.schema.rows.get(table, {}).values():
             row[name] = default_of(column)
 
     def add_reference(self) -> None:
         table = self.one_of("child", self.schema.tables)
-        unused = [
-            name
-            for name in COLUMNS
-            if name not in {*self.schema.tables[table], *self.gone, *self.dropped}
-        ]
+        unused = self.unused_columns(table)
         if not unused:
             return
         name = self.one_of("new column", unused)
         parent = self.one_of("parent", self.schema.tables)
         index = self.data.draw(st.booleans(), "index")
-        self.schema.tables[table][name] = Column("integer", parent=parent, index=index)
+        cascades = self.data.draw(st.booleans(), "cascades")
+        column = Column("integer", parent=parent, index=index, cascades=cascades)
+        self.schema.tables[table][name] = column
         for row in self.schema.rows.get(table, {}).values():
             row[name] = None
 
@@ -282,16 +325,19 @@ class History:
             fits = all(value in (None, *ROWS) for value in values)
             if column.parent:
                 column.parent = None
-            elif column.kind == "integer" and column.type == 0 and column.nullable and fits:
+            elif column.kind == "integer" and column.type == 0 and fits:
                 parent = self.one_of("parent", self.schema.tables)
-                if parent in self.schema.rows or {*values} <= {None}:
+                if parent in self.schema.rows or (column.nullable and {*values} <= {None}):
                     column.parent = parent
+                    column.cascades = (
+                        self.data.draw(st.booleans(), "cascades") or not column.nullable
+                    )
 
     def drop_column(self) -> None:
         if chosen := self.pick():
             table, name = chosen
             del self.schema.tables[table][name]
-            self.dropped.add(name)
+            self.dropped.add((table, name))
             for row in self.schema.rows.get(table, {}).values():
                 del row[name]
 
@@ -305,6 +351,8 @@ class History:
         if chosen := self.pick():
             table, name = chosen
             column = self.schema.tables[table][name]
+            if column.parent and not (column.cascades and table in self.schema.rows):
+                return
             rows = self.schema.rows.get(table, {})
             values = [row[name] for row in rows.values()]
             if column.nullable and None in values:
@@ -340,19 +388,25 @@ class History:
     def toggle_index(self) -> None:
         if chosen := self.pick():
             column = self.schema.tables[chosen[0]][chosen[1]]
-            if column.kind != "text" and not column.unique and not column.parent:
+            if column.kind != "text" and not self.needs_index(column):
                 column.index = not column.index
 
     def toggle_unique(self) -> None:
         if chosen := self.pick():
             column = self.schema.tables[chosen[0]][chosen[1]]
             values = [value for value in self.values(*chosen) if value is not None]
-            if column.parent:
+            if self.needs_index(column):
                 return
             if column.unique:
                 column.unique = False
-            elif column.kind not in ("text", "boolean") and not column.index and ... not in values:
+            elif column.kind not in ("text", "boolean") and ... not in values:
                 column.unique = len({*values}) == len(values)
+
+    def change_check(self) -> None:
+        if chosen := self.pick():
+            column = self.schema.tables[chosen[0]][chosen[1]]
+            if column.kind in CHECKED:
+                column.check = self.data.draw(st.integers(0, 2), "check")
 
     def drop_table(self) -> None:
         """With the columns of others that refer to it."""
@@ -363,7 +417,7 @@ class History:
         for table, columns in self.schema.tables.items():
             for column in [key for key, options in columns.items() if options.parent == name]:
                 del columns[column]
-                self.dropped.add(column)
+                self.dropped.add((table, column))
                 for row in self.schema.rows.get(table, {}).values():
                     del row[column]
 
@@ -375,11 +429,7 @@ class History:
             old = self.one_of("table", self.schema.tables)
             if self.has_indexed_key(*self.schema.tables[old].values()):
                 return
-            unused = [
-                name
-                for name in TABLES
-                if name not in {*self.schema.tables, *self.gone, *self.dropped}
-            ]
+            unused = self.unused_tables()
             if not unused:
                 return
             new = self.one_of("name", unused)
@@ -398,12 +448,12 @@ class History:
             columns = self.schema.tables[table]
             if self.has_indexed_key(columns[old]):
                 return
-            unused = [name for name in COLUMNS if name not in {*columns, *self.gone, *self.dropped}]
+            unused = self.unused_columns(table)
             if not unused:
                 return
             new = self.one_of("name", unused)
             column = columns[old]
-            self.gone |= {old} if column.parent else set()
+            self.gone |= {(table, old)} if column.parent else set()
             self.schema.tables[table] = {
                 new if name == old else name: options for name, options in columns.items()
             }
@@ -421,19 +471,36 @@ class History:
             type_ = repr(KINDS[column.kind][0][column.type])
 
             def code(old: str, new: str) -> str:
-                return (
-                    f"with op.batch_alter_table({table!r}) as batch_op:\n"
-                    f"        batch_op.alter_column({old!r}, new_column_name={new!r}, "
-                    f"existing_type=sa.{type_}, existing_nullable={column.nullable}, "
-                    f"existing_server_default={shown})"
-                )
+                batch = f"with op.batch_alter_table({table!r}) as batch_op:"
+                existing = f"existing_type=sa.{type_}, existing_nullable={column.nullable}, "
+                existing += f"existing_server_default={shown}"
+                lines = [
+                    batch,
+                    f"    batch_op.alter_column({old!r}, new_column_name={new!r}, {existing})",
+                ]
+                if column.check:
+                    found = f"sa.column({new!r})"
+                    checked = (
+                        f"sa.func.length({found}) < {100 * column.check}"
+                        if column.kind in ("string", "text")
+                        else f"{found} >= {1 - column.check}"
+                    )
+                    lines.insert(
+                        1, f"    batch_op.drop_constraint(op.f('ck_{table}_{old}'), 'check')"
+                    )
+                    new_name = f"op.f('ck_{table}_{new}')"
+                    lines += [batch, f"    batch_op.create_check_constraint({new_name}, {checked})"]
+                return "\n    ".join(lines)
 
             self.by_hand(code(old, new), code(new, old))
 
+    def needs_index(self, column: Column) -> bool:
+        """Say whether there is a foreign key that wants its index."""
+        return self.project.engine.dialect.name == "mysql" and column.parent is not None
+
     def has_indexed_key(self, *columns: Column) -> bool:
         """Say whether autogenerate would drop the index of a foreign key to give it another name."""
-        is_mysql = self.project.engine.dialect.name == "mysql"
-        return is_mysql and any(column.parent and column.index for column in columns)
+        return any(self.needs_index(column) and column.index for column in columns)
 
     def by_hand(self, upgrade: str, downgrade: str) -> None:
         """Write a revision, then another by autogenerate for the names that contain the old one."""
@@ -461,6 +528,7 @@ CHANGES = [
     History.change_default,
     History.toggle_index,
     History.toggle_unique,
+    History.change_check,
     History.drop_table,
 ]
 
@@ -527,7 +595,12 @@ class Project:
                 "primary key": inspector.get_pk_constraint(name),
                 **{
                     kind: sorted(getattr(inspector, f"get_{kind}")(name), key=str)
-                    for kind in ("foreign_keys", "indexes", "unique_constraints")
+                    for kind in (
+                        "check_constraints",
+                        "foreign_keys",
+                        "indexes",
+                        "unique_constraints",
+                    )
                 },
             }
             for name in inspector.get_table_names()

@@ -2,7 +2,7 @@
 
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import pytest
@@ -180,3 +180,44 @@ def test_nothing_is_left_of_a_foreign_key_that_is_dropped(dialect: str, generic:
         generic.edit("models.py", key, "follows_id: Mapped[int | None]")
         generic.new_revision("--autogenerate", "-m", "no key")
         go_up_and_down(generic)
+
+
+NEW_CHECK = """        CheckConstraint("new IN (1, 2)", name="new"),
+        CheckConstraint("""
+
+
+@pytest.mark.parametrize("dialect", ["sqlite", "postgresql", "mysql"])
+def test_checks(dialect: str, generic: Project) -> None:
+    use(generic, "checks")
+    with on_server(dialect, generic) if dialect != "sqlite" else nullcontext():
+        generic.alembic("upgrade", "head")
+        generic.new_revision("--autogenerate", "-m", "things")
+        go_up_and_down(generic)
+        name_check = """        CheckConstraint("name <> 'it''s: a'", name="name"),\n"""
+        for edits in (
+            [("size > 0", "size >= 0 AND size < 100")],  # the condition
+            [('"a", "b"', '"a", "c"')],  # the values
+            [('name="size_is_positive"', 'name="size_is_right"')],  # the name
+            [("    name: Mapped[str] = mapped_column(String(20))\n", ""), (name_check, "")],
+            [
+                ("    kind:", "    new: Mapped[int]\n    kind:"),
+                ("        CheckConstraint(", NEW_CHECK),
+            ],
+        ):
+            assert "create_check_constraint" in change(generic, *edits)
+
+
+def test_check_that_the_server_gave_a_name_to(generic: Project) -> None:
+    """Nobody drops it for the name that the models do not have."""
+    use(generic, "checks")
+    generic.edit("db.py", '            "ck": "ck_%(table_name)s_%(constraint_name)s",\n', "")
+    generic.edit("wide.py", ', name="size_is_positive"', "")
+    with on_server("postgresql", generic) as url:
+        generic.alembic("upgrade", "head")
+        generic.new_revision("--autogenerate", "-m", "things")
+        go_up_and_down(generic)
+        with servers.connect(url) as connection:
+            (named,) = connection.exec_driver_sql(
+                "SELECT count(*) FROM pg_constraint WHERE conname = 'things_size_check'"
+            ).one()
+        assert named == 1

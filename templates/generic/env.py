@@ -35,6 +35,7 @@ def options(dialect: str) -> dict[str, Any]:
         "include_object": autogenerate.all_but(IGNORED_TABLES),
         "process_revision_directives": autogenerate.process_revision_directives,
         "compare_server_default": True,
+        "autogenerate_plugins": autogenerate.PLUGINS,
         # The ALTER TABLE of SQLite can do little, and guard.py begins its transactions.
         "render_as_batch": dialect == "sqlite",
         "transactional_ddl": dialect == "sqlite" or None,

@@ -61,6 +61,7 @@ def options(name: str, engine: Engine) -> dict[str, Any]:
         "include_object": autogenerate.all_but(IGNORED_TABLES),
         "process_revision_directives": autogenerate.process_revision_directives,
         "compare_server_default": True,
+        "autogenerate_plugins": autogenerate.PLUGINS,
         "version_table": f"alembic_version_{name}" if is_guest else "alembic_version",
         # The ALTER TABLE of SQLite can do little, and guard.py begins its transactions.
         "render_as_batch": engine.dialect.name == "sqlite",

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Collection
+from itertools import chain
 from typing import Any, TypeGuard
 
 from alembic import context
@@ -9,13 +10,16 @@ from alembic.command import check
 from alembic.operations import ops
 from alembic.runtime.migration import MigrationContext
 from alembic.util import CommandError, to_list
-from sqlalchemy import Connection, MetaData, Table, inspect, text
-from sqlalchemy.schema import CreateSchema
+from sqlalchemy import CheckConstraint, Connection, MetaData, Table, inspect, text
+from sqlalchemy.schema import CreateSchema, CreateTable
 
 from . import compare  # noqa: F401 (Alembic compares with its classes from then on)
 from .errors import MODELS_DIFFER, fail
 
 logger = logging.getLogger("alembic.env")
+
+# Alembic's own, and check constraints: these are found by their names, which the models have.
+PLUGINS = ["alembic.autogenerate.*", "alembic.ext.checkconstraint_byname"]
 
 
 def all_but(ignored: Collection[str]) -> Callable[..., bool]:
@@ -24,12 +28,36 @@ def all_but(ignored: Collection[str]) -> Callable[..., bool]:
     def include_object(
         item: Any, name: str | None, kind: str, is_reflected: bool, model: object
     ) -> bool:
+        is_superfluous = is_reflected and model is None
+        if kind == "check_constraint":
+            is_unknown = is_superfluous and has_unnamed_check(item.table)
+            return not is_unknown and (is_reflected or is_made(item))
         if kind != "table":
             return True
-        is_superfluous = is_reflected and model is None
         return name not in ignored and not (is_superfluous and is_of_extension(item))
 
     return include_object
+
+
+def has_unnamed_check(found: Table) -> bool:
+    """Say whether the model of a table has a check that PostgreSQL or MySQL gave a name to."""
+    models = (
+        metadata.tables.get(found.fullname)
+        for metadata in to_list(context.get_context().opts["target_metadata"])
+    )
+    return any(
+        isinstance(constraint, CheckConstraint) and not isinstance(constraint.name, str)
+        for model in models
+        if model is not None
+        for constraint in chain(model.constraints, *(c.constraints for c in model.columns))
+    )
+
+
+def is_made(check: CheckConstraint) -> bool:
+    """Say whether the database gets a check: not if it has a type for an Enum or a Boolean."""
+    dialect = context.get_bind().dialect
+    name = dialect.identifier_preparer.format_constraint(check)
+    return f"CONSTRAINT {name} " in str(CreateTable(check.table).compile(dialect=dialect))
 
 
 def is_of_extension(table: Table) -> bool:
@@ -95,9 +123,10 @@ def process_revision_directives(
 
 
 def put_in_order(changes: ops.OpContainer) -> None:
-    """Drop foreign keys first, create them last, and drop tables with their indexes.
+    """Drop foreign keys and checks first, create them last, and drop tables with their indexes.
 
-    MySQL lets no foreign key be without an index, nor between columns of two types.
+    MySQL lets no foreign key be without an index, nor between columns of two types; and there is
+    no check of a column that is gone.
     """
     dropped = {
         (change.schema, change.table_name)
@@ -112,14 +141,14 @@ def put_in_order(changes: ops.OpContainer) -> None:
 
 
 def place(step: ops.MigrateOperation) -> int:
-    """Say where a step belongs: the columns are changed while no foreign key is in the way."""
-    if is_dropped_key(step):
+    """Say where a step belongs: the columns are changed while nothing that needs them is there."""
+    if is_dropped(step, "foreignkey") or is_dropped(step, "check"):
         return 0
-    return 2 if isinstance(step, ops.CreateForeignKeyOp) else 1
+    return 2 if isinstance(step, ops.CreateForeignKeyOp | ops.CreateCheckConstraintOp) else 1
 
 
-def is_dropped_key(step: ops.MigrateOperation) -> TypeGuard[ops.DropConstraintOp]:
-    return isinstance(step, ops.DropConstraintOp) and step.constraint_type == "foreignkey"
+def is_dropped(step: ops.MigrateOperation, kind: str) -> TypeGuard[ops.DropConstraintOp]:
+    return isinstance(step, ops.DropConstraintOp) and step.constraint_type == kind
 
 
 def drop_indexes_of_keys(connection: Connection, changes: ops.OpContainer) -> None:
@@ -127,7 +156,8 @@ def drop_indexes_of_keys(connection: Connection, changes: ops.OpContainer) -> No
     for change in changes.ops:
         if isinstance(change, ops.ModifyTableOps):
             table, schema = change.table_name, change.schema
-            keys = {str(step.constraint_name) for step in change.ops if is_dropped_key(step)}
+            steps = [step for step in change.ops if is_dropped(step, "foreignkey")]
+            keys = {str(step.constraint_name) for step in steps}
             keys -= {step.index_name for step in change.ops if isinstance(step, ops.DropIndexOp)}
             found = inspect(connection).get_indexes(table, schema) if keys else []
             keys &= {str(index["name"]) for index in found}

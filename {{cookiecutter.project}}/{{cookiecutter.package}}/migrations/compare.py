@@ -1,26 +1,31 @@
-"""How autogenerate compares columns and indexes with those of the models.
+"""How autogenerate compares columns, checks and indexes with those of the models.
 
 Alembic takes the class of a dialect from here, instead of its own, when this has been imported.
 """
 
 import re
+from collections.abc import Callable
 from contextlib import suppress
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
-from alembic.ddl.impl import DefaultImpl
+from alembic.ddl.impl import ComparisonResult, DefaultImpl
 from alembic.ddl.mysql import MariaDBImpl, MySQLImpl
 from alembic.ddl.postgresql import PostgresqlImpl
 from alembic.ddl.sqlite import SQLiteImpl
-from sqlalchemy import Column, MetaData, Table, inspect
+from sqlalchemy import CheckConstraint, Column, Inspector, MetaData, Table, column, inspect
 from sqlalchemy.engine.interfaces import ReflectedColumn
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.schema import CreateTable
+from sqlalchemy.sql.elements import ColumnClause
+from sqlalchemy.sql.visitors import replacement_traverse
 from sqlalchemy.types import TypeEngine
+
+Made = TypeVar("Made")
 
 
 class AsMade(DefaultImpl):
-    """Compares a column with what the database makes of the model's, in a temporary table.
+    """Compares with what the database makes of a model's column or check, in a temporary table.
 
     Every database spells types and defaults in its own way: MariaDB says ``current_timestamp()``
     for ``now()``, and ``DOUBLE`` for ``REAL``. Alembic's own comparison is left to what cannot be
@@ -62,6 +67,20 @@ class AsMade(DefaultImpl):
             return bool(own.compare_server_default(*columns, *defaults))
         return True
 
+    def compare_check_constraint(
+        self, metadata_constraint: CheckConstraint, reflected_constraint: CheckConstraint
+    ) -> ComparisonResult:
+        """Compare the conditions of two check constraints of one name."""
+        condition = replacement_traverse(metadata_constraint.sqltext, {}, without_table)
+        columns = [Column(column.name, column.type) for column in metadata_constraint.table.columns]
+        constraint = CheckConstraint(condition, name="compared")
+        made = self.make(columns, constraint, reflect=Inspector.get_check_constraints)
+        wanted = {check["sqltext"] for check in made or () if check["name"] == "compared"}
+        found = str(reflected_constraint.sqltext)
+        if wanted <= {found}:
+            return ComparisonResult.Equal()
+        return ComparisonResult.Different(f"{found} to {' '.join(wanted)}")
+
     def spelled(self, type_: TypeEngine[Any]) -> str:
         return type_.compile(dialect=self.dialect)
 
@@ -81,8 +100,8 @@ class AsMade(DefaultImpl):
                 nullable=wanted.nullable,
                 server_default=wanted.server_default,
             )
-            table = Table("alembic_compared", MetaData(), column, prefixes=["TEMPORARY"], **options)
-            self.all_made[kind] = self.make(table)
+            made = self.make([column], reflect=Inspector.get_columns, **options)
+            self.all_made[kind] = made[0] if made else None
         return self.all_made[kind]
 
     @cached_property
@@ -90,17 +109,30 @@ class AsMade(DefaultImpl):
         """What has been made already: most columns of a database are alike."""
         return {}
 
-    def make(self, table: Table) -> ReflectedColumn | None:
-        """Return the column of a table that is made and dropped; None if it cannot be made."""
+    def make(
+        self,
+        columns: list[Column[Any]],
+        *constraints: CheckConstraint,
+        reflect: Callable[[Inspector, str], list[Made]],
+        **options: Any,
+    ) -> list[Made] | None:
+        """Return what there is of a table that is made and dropped; None if it cannot be made."""
         assert self.connection is not None
+        name = "alembic_compared"
+        table = Table(name, MetaData(), *columns, *constraints, prefixes=["TEMPORARY"], **options)
         try:
             with self.connection.begin_nested():
                 self.connection.execute(CreateTable(table))
-                (made,) = inspect(self.connection).get_columns(table.name)
-                self.connection.exec_driver_sql(f"{self.drop} {table.name}")
+                made = reflect(inspect(self.connection), name)
+                self.connection.exec_driver_sql(f"{self.drop} {name}")
         except SQLAlchemyError:  # a type that is not there yet, or no right to do this
             return None
         return made
+
+
+def without_table(element: Any, **_: Any) -> ColumnClause[Any] | None:
+    """Return a column of a model as one that belongs to no table."""
+    return column(element.name, element.type) if isinstance(element, Column) else None
 
 
 def bare(default: str | None) -> str | None:
