@@ -126,6 +126,8 @@ target_metadata = {**db.metadatas, "default": db.metadata}
 }
 
 REVISION = """\
+'''Revision {number}'''
+
 import time
 
 import sqlalchemy as sa

@@ -13,7 +13,7 @@ from alembic.ddl.impl import ComparisonResult, DefaultImpl
 from alembic.ddl.mysql import MariaDBImpl, MySQLImpl
 from alembic.ddl.postgresql import PostgresqlImpl
 from alembic.ddl.sqlite import SQLiteImpl
-from sqlalchemy import CheckConstraint, Column, Inspector, MetaData, Table, column, inspect
+from sqlalchemy import CheckConstraint, Column, Inspector, MetaData, Table, inspect
 from sqlalchemy.engine.interfaces import ReflectedColumn
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.schema import CreateTable
@@ -54,7 +54,7 @@ class AsMade(DefaultImpl):
         own: Any = super()  # without type hints
         columns = (inspector_column, metadata_column)
         defaults = (rendered_metadata_default, rendered_inspector_default)
-        # Whether there is nothing to ask the database about.
+        # Then there is nothing to ask the database about.
         if defaults[0] == defaults[1] or (
             None in defaults and not own.compare_server_default(*columns, *defaults)
         ):
@@ -132,7 +132,7 @@ class AsMade(DefaultImpl):
 
 def without_table(element: Any, **_: Any) -> ColumnClause[Any] | None:
     """Return a column of a model as one that belongs to no table."""
-    return column(element.name, element.type) if isinstance(element, Column) else None
+    return ColumnClause(element.name, element.type) if isinstance(element, Column) else None
 
 
 def bare(default: str | None) -> str | None:

@@ -41,5 +41,5 @@ def wait(locked: Callable[[], Any], name: str) -> None:
                 f"Another migration of database {name!r} has not ended within {longest:g} s "
                 "(MIGRATION_WAIT). See whether it hangs, then run this again."
             )
-        pause = min(pause * 1.5 + 0.05, 1)  # many may wait, and none should ask all the time
+        pause = min(pause * 1.5 + 0.05, 0.25)  # many may wait, and none should ask all the time
         time.sleep(pause * random.uniform(0.5, 1))
