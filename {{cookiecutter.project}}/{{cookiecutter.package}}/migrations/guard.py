@@ -8,6 +8,7 @@ a foreign key. The connection goes back to the pool as it was.
 A pooler in transaction mode, such as PgBouncer, takes the locks away: migrate past it.
 """
 
+import gc
 import math
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -34,6 +35,8 @@ def guarded(engine: Engine, name: str = "default") -> Iterator[Connection]:
     :raises CommandError: if the database cannot be reached, another migration takes longer than
         ``MIGRATION_WAIT`` seconds, or somebody locks a table for ``MIGRATION_LOCK_TIMEOUT`` seconds
     """
+    if context.config.cmd_opts:  # a process of its own, which has loaded all that it needs
+        gc.freeze()  # the collector looks through none of that again: a tenth of the time of a long run
     with ExitStack() as stack:
         try:
             connection = stack.enter_context(engine.connect())
