@@ -31,15 +31,16 @@ def wait(locked: Callable[[], Any], name: str) -> None:
     :raises CommandError: if it does not within ``MIGRATION_WAIT`` seconds
     """
     longest = seconds("MIGRATION_WAIT", 600)
-    end = time.monotonic() + longest
-    pause = 0.0
+    start = time.monotonic()
+    waited = 0.0
     while not locked():
-        if not pause:
+        if not waited:
             logger.info("Waiting for another migration of database %r, up to %g s", name, longest)
-        if time.monotonic() > end:
+        waited = time.monotonic() - start
+        if waited > longest:
             raise CommandError(
                 f"Another migration of database {name!r} has not ended within {longest:g} s "
                 "(MIGRATION_WAIT). See whether it hangs, then run this again."
             )
-        pause = min(pause * 1.5 + 0.05, 0.25)  # many may wait, and none should ask all the time
-        time.sleep(pause * random.uniform(0.5, 1))
+        # Many may wait, and none should ask all the time, nor wait much longer than it has to.
+        time.sleep(min(0.02 + waited / 10, 1) * random.uniform(0.5, 1))
