@@ -1,7 +1,8 @@
 """What is measured: each case makes the same work for the kit, the other tools, and the floor.
 
 The floor is what no tool can be faster than: the same statements through the bare driver, or the
-bare import of Alembic, SQLAlchemy and Flask. Its name is in brackets.
+bare import of Alembic, SQLAlchemy and Flask. Its name is in brackets, as is that of a plain ``env.py``
+which puts everything into one transaction: what is fast on SQLite without the kit.
 """
 
 import json

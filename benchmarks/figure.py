@@ -62,9 +62,7 @@ def group(
         failed = any(sample["failed"] for sample in contenders[name])
         shown = f"{value:.2f} s{' (failed)' * failed}"
         fill = kit if name == KIT else other
-        floor = ' fill-opacity="0.5"' * name.startswith(
-            "("
-        )  # no tool: what none can be faster than
+        floor = ' fill-opacity="0.5"' * name.startswith("(")  # no tool
         label = f'<text x="{LABEL - 8}" y="{top + 14}" text-anchor="end" fill="{muted}">'
         drawn += [
             f"{label}{escape(name)}</text>",
