@@ -66,7 +66,8 @@ def group(
         label = f'<text x="{LABEL - 8}" y="{top + 14}" text-anchor="end" fill="{muted}">'
         drawn += [
             f"{label}{escape(name)}</text>",
-            f'<rect x="{LABEL}" y="{top + 3}" width="{length}" height="14" rx="2" fill="{fill}"{floor}/>',
+            f'<rect x="{LABEL}" y="{top + 3}" width="{length}" height="14" rx="2" fill="{fill}" '
+            f'fill-opacity="{opacity}"/>',
             f'<text x="{LABEL + length + 6}" y="{top + 14}" fill="{text}">{shown}</text>',
         ]
     return drawn, top + LINE + 12
