@@ -62,12 +62,12 @@ def group(
         failed = any(sample["failed"] for sample in contenders[name])
         shown = f"{value:.2f} s{' (failed)' * failed}"
         fill = kit if name == KIT else other
-        floor = ' fill-opacity="0.5"' * name.startswith("(")  # no tool
+        opacity = 0.5 if name.startswith("(") else 1  # no tool
         label = f'<text x="{LABEL - 8}" y="{top + 14}" text-anchor="end" fill="{muted}">'
+        bar = f'<rect x="{LABEL}" y="{top + 3}" width="{length}" height="14" rx="2" fill="{fill}"'
         drawn += [
             f"{label}{escape(name)}</text>",
-            f'<rect x="{LABEL}" y="{top + 3}" width="{length}" height="14" rx="2" fill="{fill}" '
-            f'fill-opacity="{opacity}"/>',
+            f'{bar} fill-opacity="{opacity}"/>',
             f'<text x="{LABEL + length + 6}" y="{top + 14}" fill="{text}">{shown}</text>',
         ]
     return drawn, top + LINE + 12
