@@ -29,6 +29,8 @@ def test_state_of_the_databases(project: Project) -> None:
         "-c",
         START
         + f"""
+import gc
+frozen = gc.get_freeze_count()
 names = {names!r}
 with app.app_context():
     assert heads() == ("r001",)
@@ -45,6 +47,7 @@ with app.app_context():
     command.upgrade(alembic_config(), "head")
     assert needs_upgrade() == dict.fromkeys(names, False)
     assert differences() == {{}}
+assert gc.get_freeze_count() == frozen  # that is for commands, whose process ends
 """,
     )
     assert done.stdout == done.stderr == ""
