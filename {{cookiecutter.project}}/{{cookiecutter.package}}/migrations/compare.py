@@ -92,7 +92,8 @@ class AsMade(DefaultImpl):
             if option.endswith(("charset", "collate"))
         }
         default = getattr(wanted.server_default, "arg", wanted.server_default)
-        kind = (self.spelled(wanted.type), wanted.nullable, str(default), *options.items())
+        spelled = (self.spelled(wanted.type), type(default), str(default))
+        kind = (*spelled, wanted.nullable, *options.items())
         if kind not in self.all_made:
             column = Column(
                 "compared",
