@@ -131,11 +131,11 @@ def test_generated_revisions_sort_by_date(migrated: Project) -> None:
 
 def test_models_that_nobody_imports_are_refused(migrated: Project) -> None:
     migrated.edit("__init__.py", "from . import models as models", "#")
-    migrated.edit("__init__.py", "import cli, views", "import cli")
+    migrated.edit("__init__.py", "from . import views\n", "")
     migrated.edit("__init__.py", "    app.register_blueprint(views.bp)\n", "")
     for command in (["check"], ["revision", "--autogenerate", "-m", "drop all"]):
         line = migrated.fails(*command)
-        assert f"import its models in {migrated.package}/__init__.py" in line
+        assert f"import its models where the app {migrated.package!r} is made" in line
     assert len(list(migrated.versions.glob("*.py"))) == 1
     migrated.alembic("upgrade", "head")
 
@@ -372,7 +372,7 @@ def test_long_run_shows_progress(project: Project) -> None:
     steps = re.findall(r"\[alembic.progress\] Done (\d)/(\d) in \d+\.\d s: (.*)", logged)
     assert steps == [
         ("1", "3", "Users and posts."),
-        ("2", "3", "upgrade 5b1f0c3a9d27 -> r001"),
-        ("3", "3", "upgrade r001 -> r002"),
+        ("2", "3", "r001"),
+        ("3", "3", "r002"),
     ] * len(project.databases)
     assert "progress" not in project.alembic("downgrade", "-1").stderr

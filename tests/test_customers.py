@@ -51,19 +51,18 @@ def edit_env(project: Project, dialect: str) -> None:
     env = project.folder / project.package / "migrations" / "env.py"
     text = env.read_text(encoding="utf-8")
     before, _, rest = text.partition("def run_migrations_online()")
-    _, end, after = rest.partition("\n\nrun_migrations = ")
+    _, end, after = rest.partition("\n\nwith kit.app_context")
     engine_of = sqlite if dialect == "sqlite" else postgresql
     text = f"{before}{customers}\n\n{engine_of}\n\n{migrate}\n\n{online}{end}{after}"
     imports = "from pathlib import Path\n" if dialect == "sqlite" else ""
+    imports = f"import logging\n{imports}"
     names = "Engine, create_engine" if dialect == "sqlite" else "Engine, NullPool, create_engine"
     text = text.replace("from typing import Any\n", f"{imports}from typing import Any\n")
     text = text.replace(
         "from alembic import context\n",
         "from alembic import context\nfrom alembic.util import CommandError\n",
     )
-    text = text.replace(
-        "has_app_context\n", f"has_app_context\nfrom sqlalchemy import {names}\n", 1
-    )
+    text = text.replace("import Dialect\n", f"import Dialect, {names}\n", 1)
     env.write_text(text, encoding="utf-8")
     project.python("-m", "ruff", "check", "--no-cache")
     project.python("-m", "ruff", "format", "--check", "--no-cache")

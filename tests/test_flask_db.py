@@ -175,7 +175,7 @@ for app, command, expected in [
 """
     (project.folder / "apps.py").write_text(code, encoding="utf-8")
     if project.variant == "generic":
-        project.edit("migrations/env.py", "config = ", "context.get_x_argument()\nconfig = ")
+        project.edit("migrations/env.py", "# What auto", "context.get_x_argument()\n# What auto")
     project.python("apps.py", env={"PYTHONPATH": os.curdir})
 
 

@@ -199,9 +199,9 @@ def test_failure_between_the_phases_names_what_is_undecided(
     urls = {"default": default, "auth": auth}
     project.edit(
         "migrations/env.py",
-        "            prepare(connection, name)\n",
-        "            prepare(connection, name)\n"
-        f"        driver = connections[{lost!r}].connection.dbapi_connection\n"
+        "            kit.prepare(connection, name)\n",
+        "            kit.prepare(connection, name)\n"
+        f"        driver = guarded[{lost!r}].connection.dbapi_connection\n"
         "        with __import__('contextlib').suppress(Exception):\n"
         "            driver.execute('SELECT pg_terminate_backend(pg_backend_pid())')\n",
     )

@@ -217,9 +217,9 @@ def test_several_metadatas_of_one_database(generic: Project, multidb: Project) -
 def test_engine_that_the_app_made_itself(generic: Project) -> None:
     generic.edit(
         "migrations/env.py",
-        "config = context.config\n",
-        "config = context.config\n\n"
-        "import sqlalchemy as sa\n\nengine = sa.create_engine('sqlite:///mine.db')\n",
+        "# What autogenerate",
+        "import sqlalchemy as sa\n\nengine = sa.create_engine('sqlite:///mine.db')\n\n"
+        "# What autogenerate",
     )
     generic.edit("migrations/env.py", "guarded(db.engine)", "guarded(engine)")
     generic.alembic("upgrade", "head")

@@ -28,22 +28,31 @@ FILES = """
 .github/workflows/ci.yml
 .gitignore
 PACKAGE/__init__.py
-PACKAGE/cli.py
 PACKAGE/config.py
 PACKAGE/db.py
-PACKAGE/health.py
 PACKAGE/migrations/__init__.py
-PACKAGE/migrations/autogenerate.py
-PACKAGE/migrations/command_line.py
-PACKAGE/migrations/compare.py
 PACKAGE/migrations/env.py
-PACKAGE/migrations/errors.py
-PACKAGE/migrations/guard.py
-PACKAGE/migrations/progress.py
+PACKAGE/migrations/kit/__init__.py
+PACKAGE/migrations/kit/api.py
+PACKAGE/migrations/kit/autogenerate.py
+PACKAGE/migrations/kit/backends/__init__.py
+PACKAGE/migrations/kit/backends/mariadb.py
+PACKAGE/migrations/kit/backends/mysql.py
+PACKAGE/migrations/kit/backends/postgresql.py
+PACKAGE/migrations/kit/backends/sqlite.py
+PACKAGE/migrations/kit/command_line.py
+PACKAGE/migrations/kit/compare.py
+PACKAGE/migrations/kit/environment.py
+PACKAGE/migrations/kit/errors.py
+PACKAGE/migrations/kit/guard.py
+PACKAGE/migrations/kit/order.py
+PACKAGE/migrations/kit/probe.py
+PACKAGE/migrations/kit/progress.py
+PACKAGE/migrations/kit/render.py
+PACKAGE/migrations/kit/revisions.py
+PACKAGE/migrations/kit/session.py
 PACKAGE/migrations/script.py.mako
-PACKAGE/migrations/sqlite.py
 PACKAGE/migrations/versions/2026_01_01_000000-5b1f0c3a9d27_users_and_posts.py
-PACKAGE/migrations/wait.py
 PACKAGE/models.py
 PACKAGE/views.py
 README.md
@@ -77,8 +86,7 @@ def test_every_choice_has_a_label() -> None:
 def files(project: Project) -> list[str]:
     """Return the files that a project should have."""
     server = [] if project.database == "sqlite" else ["compose.yaml"]
-    older = ["PACKAGE/migrations/revisions.py"] if project.variant == "multidb" else []
-    expected = " ".join([FILES, *server, *older]).replace("PACKAGE", project.package)
+    expected = " ".join([FILES, *server]).replace("PACKAGE", project.package)
     return sorted(expected.split())
 
 

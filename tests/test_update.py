@@ -8,7 +8,7 @@ import pytest
 from kit import ROOT, Project, render, run
 from recipes import follow, on_each_dialect, recipe, there_and_back, walk, write_rows
 
-GUARD = "{{cookiecutter.project}}/{{cookiecutter.package}}/migrations/guard.py"
+GUARD = "{{cookiecutter.project}}/{{cookiecutter.package}}/migrations/kit/guard.py"
 USERS = "INSERT INTO users (id, name) VALUES (1, 'Ada'), (2, 'Bob')"
 POSTS = "INSERT INTO posts (id, title, author_id) VALUES (1, 'One', 1), (2, 'Two', 2)"
 INSERTS = {
@@ -72,7 +72,7 @@ def test_update_keeps_what_was_edited(
     project = Project(tmp_path / "shop", "shop", variant, newest.layer, newest.database)
 
     with on_each_dialect(tmp_path / "databases", *ROWS[variant]) as databases:
-        edit = ("config = context.config\n", "config = context.config\nOURS = True\n")
+        edit = ("    return {\n        **kit", "    # ours\n    return {\n        **kit")
         project.edit("migrations/env.py", *edit)
         project.add_column()
         revise = ("upgrade head", "revision --autogenerate -m body")

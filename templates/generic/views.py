@@ -7,6 +7,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import joinedload
 
 from .db import db
+from .migrations import kit
 from .models import Post, User
 
 bp = Blueprint("views", __name__)
@@ -33,7 +34,5 @@ def create() -> tuple[dict[str, Any], int]:
 @bp.get("/health")
 def health() -> tuple[dict[str, Any], int]:
     """Say whether the databases can be reached, and are at the revision that this code needs."""
-    from .health import health  # only here is Alembic needed while the app runs
-
-    states = health()
+    states = kit.health()
     return states, 200 if all(state["ok"] for state in states.values()) else 503

@@ -6,6 +6,7 @@ from flask import Blueprint, request
 from sqlalchemy import select
 
 from .db import db
+from .migrations import kit
 from .models import Post, User
 
 bp = Blueprint("views", __name__)
@@ -36,7 +37,5 @@ def create() -> tuple[dict[str, Any], int]:
 @bp.get("/health")
 def health() -> tuple[dict[str, Any], int]:
     """Say whether the databases can be reached, and are at the revision that this code needs."""
-    from .health import health  # only here is Alembic needed while the app runs
-
-    states = health()
+    states = kit.health()
     return states, 200 if all(state["ok"] for state in states.values()) else 503

@@ -5,10 +5,11 @@ from typing import Any
 
 from flask import Flask
 
-from . import cli, views
 from . import models as models  # so that db.metadata knows every table
+from . import views
 from .config import from_environment
 from .db import db
+from .migrations import kit
 
 
 def create_app(config: Mapping[str, Any] | None = None) -> Flask:
@@ -21,5 +22,5 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
     app.config.from_mapping(config)
     db.init_app(app)
     app.register_blueprint(views.bp)
-    app.cli.add_command(cli.db)
+    app.cli.add_command(kit.db)
     return app

@@ -36,6 +36,7 @@ class Database:
         engine = make_engine(app, app.config["SQLALCHEMY_DATABASE_URI"], **options)
         app.extensions["engines"] = {"default": engine}
         app.extensions["sessionmaker"] = sessionmaker(engine)
+        app.extensions["sqlalchemy"] = self
         app.teardown_appcontext(close_session)
 
     @property

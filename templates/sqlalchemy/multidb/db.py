@@ -55,6 +55,7 @@ class Database:
             engines[name] = make_engine(app, **(bind if isinstance(bind, dict) else {"url": bind}))
         app.extensions["engines"] = engines
         app.extensions["sessionmaker"] = sessionmaker(engines["default"], binds=binds(engines))
+        app.extensions["sqlalchemy"] = self
         app.teardown_appcontext(close_session)
 
     @property

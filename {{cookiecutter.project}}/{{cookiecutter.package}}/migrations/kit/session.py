@@ -1,23 +1,21 @@
-"""How long to wait for others; used by guard.py."""
+"""How backends/ take a lock, wait for it, and leave the connection as it was."""
 
 import logging
 import os
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from alembic.util import CommandError
 from flask import current_app
-
-logger = logging.getLogger("alembic.guard")
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import SQLAlchemyError
 
 
 def seconds(setting: str, default: float) -> float:
-    """Return a setting of the app's config, or else of the environment.
-
-    :raises CommandError: if it is no number
-    """
+    """Return a setting of the app's config, or else of the environment."""
     value = current_app.config.get(setting, os.environ.get(setting) or default)
     try:
         return float(value)
@@ -26,11 +24,9 @@ def seconds(setting: str, default: float) -> float:
 
 
 def wait(locked: Callable[[], Any], name: str) -> None:
-    """Try to get a lock until it works.
-
-    :raises CommandError: if it does not within ``MIGRATION_WAIT`` seconds
-    """
+    """Try to get a lock until it works, for ``MIGRATION_WAIT`` seconds at most."""
     longest = seconds("MIGRATION_WAIT", 600)
+    logger = logging.getLogger("alembic.guard")
     start = time.monotonic()
     waited = 0.0
     while not locked():
@@ -44,3 +40,24 @@ def wait(locked: Callable[[], Any], name: str) -> None:
             )
         # Many may wait, and none should ask all the time, nor wait much longer than it has to.
         time.sleep(min(0.02 + waited / 10, 1) * random.uniform(0.5, 1))
+
+
+def run(connection: Connection, sql: str, **parameters: Any) -> Any:
+    """Return the first value of a statement, and leave no transaction open.
+
+    Alembic would take that for somebody else's, and commit nothing.
+    """
+    result = connection.execute(text(sql), parameters)
+    value = result.scalar() if result.returns_rows else None
+    connection.commit()
+    return value
+
+
+@contextmanager
+def given_back(connection: Connection) -> Iterator[None]:
+    """End what a migration has left; if that fails, close the connection and all that it holds."""
+    try:
+        connection.rollback()
+        yield
+    except SQLAlchemyError:
+        connection.invalidate()

@@ -4,12 +4,14 @@ import logging
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from alembic import context
 from alembic.util import CommandError, msg
 from sqlalchemy import Connection, Engine, event
 from sqlalchemy.exc import DBAPIError, NoSuchModuleError
+
+from .backends import backend_of
 
 logger = logging.getLogger("alembic.errors")
 
@@ -32,16 +34,13 @@ def fail(message: str, status: int) -> NoReturn:
 
 @contextmanager
 def url_errors() -> Iterator[None]:
-    """Say what is wrong with the URL of a database, without showing it: it has a password.
-
-    :raises CommandError: if a URL cannot be parsed, or its driver is not installed
-    """
+    """Say what is wrong with the URL of a database, without showing it: it has a password."""
     try:
         yield
     except Exception as error:
         frame, _ = list(traceback.walk_tb(error.__traceback__))[-1]
-        advice = "see DATABASE_URL; in a password, '@' is %40, '/' is %2F and '%' is %25"
         if frame.f_globals["__name__"] == "sqlalchemy.engine.url":
+            advice = "see DATABASE_URL; in a password, '@' is %40, '/' is %2F and '%' is %25"
             raise CommandError(f"The URL of a database cannot be parsed: {advice}.") from error
         if isinstance(error, NoSuchModuleError):
             raise CommandError(f"The URL of a database is of no known kind: {error}.") from error
@@ -70,10 +69,11 @@ def explained(connection: Connection, name: str) -> Iterator[None]:
         revision = failed_revision(error)
         what = f"Revision {revision} of database {name!r}" if revision else f"Database {name!r}"
         if isinstance(error, DBAPIError):
-            if is_lock_timeout(error):
+            backend = backend_of(connection.dialect)
+            if code(error) == backend.lock_timeout:
                 what += " waited for a lock of others for longer than MIGRATION_LOCK_TIMEOUT."
                 raise CommandError(f"{what} {fate(transactions)} Run it again later.") from error
-            if not revision or is_read_only(error):
+            if not revision or code(error) == backend.read_only:
                 raise CommandError(f"{what}: {in_one_line(error)}. {fate(transactions)}") from error
         if revision:
             logger.error("%s failed. %s", what, fate(transactions))
@@ -81,10 +81,7 @@ def explained(connection: Connection, name: str) -> Iterator[None]:
 
 
 def name_database(error: CommandError, name: str) -> None:
-    """Add the name of the database to an error of Alembic's, where there are several.
-
-    :raises CommandError: with advice, for the one that most people will see
-    """
+    """Add the name of the database to an error of Alembic's, and advice to the most frequent one."""
     if str(error) == "Target database is not up to date.":
         fail(f"Database {name!r} is not at head: run alembic upgrade head.", NOT_AT_HEAD)
     if "database" in context.get_context().opts and "atabase '" not in str(error):
@@ -103,29 +100,10 @@ def in_one_line(error: DBAPIError) -> str:
     return " ".join(str(error.orig).split()).rstrip(".")
 
 
-def is_lock_timeout(error: DBAPIError) -> bool:
-    """Say whether SQLite, PostgreSQL or MySQL gave up waiting for a lock."""
-    driver_error = error.orig
-    return (
-        str(driver_error) == "database is locked"
-        or sqlstate(driver_error) == "55P03"
-        or getattr(driver_error, "args", ())[:1] == (1205,)
-    )
-
-
-def is_read_only(error: DBAPIError) -> bool:
-    """Say whether SQLite, PostgreSQL or MySQL lets nobody write, as on a replica."""
-    driver_error = error.orig
-    return (
-        str(driver_error) == "attempt to write a readonly database"
-        or sqlstate(driver_error) == "25006"
-        or getattr(driver_error, "args", ())[:1] == (1290,)
-    )
-
-
-def sqlstate(driver_error: BaseException | None) -> str | None:
-    """Return the code of PostgreSQL's error, from psycopg or psycopg2."""
-    return getattr(driver_error, "sqlstate", getattr(driver_error, "pgcode", None))
+def code(error: DBAPIError) -> Any:
+    """Return the driver's code of an error: of psycopg, of psycopg2, or what others give first."""
+    found = getattr(error.orig, "sqlstate", getattr(error.orig, "pgcode", None))
+    return found or next(iter(getattr(error.orig, "args", ())), "unknown")
 
 
 def failed_revision(error: BaseException) -> str | None:

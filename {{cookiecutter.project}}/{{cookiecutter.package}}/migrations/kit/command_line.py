@@ -3,21 +3,30 @@
 import os
 from argparse import SUPPRESS, Namespace
 from collections.abc import Sequence
+from types import FunctionType
+from typing import Any
 
-from alembic import command, config
+from alembic import config
+from alembic.command import history, revision
 from alembic.config import Config
 
-from . import alembic_config
+from .api import alembic_config, set_script_location
 
 # The revision that a command takes if it is given none.
-REVISIONS = {
-    "upgrade": "head",
-    "downgrade": "-1",
-    "edit": "head",
-    "merge": "heads",
-    "show": "head",
-    "stamp": "head",
-}
+REVISIONS = {"downgrade": "-1", "merge": "heads"}
+REVISIONS |= dict.fromkeys(("edit", "show", "stamp", "upgrade"), "head")
+FOLDER = "the folder with env.py and versions/; default: $FLASK_DB_DIRECTORY, alembic.ini"
+
+
+def renamed(command: Any, name: str, help: str) -> Any:
+    """Return a command under another name: Alembic asks the function itself for both."""
+    copy = FunctionType(command.__code__, command.__globals__, name, command.__defaults__)
+    copy.__doc__ = help
+    return copy
+
+
+migrate = renamed(revision, "migrate", "Create a revision from the models: revision --autogenerate.")
+log = renamed(history, "log", "List the revisions: history.")
 
 
 class CommandLine(config.CommandLine):
@@ -29,8 +38,10 @@ class CommandLine(config.CommandLine):
         self.register_command(log)
         self.parser.description = "Migrate the databases of the app that --app or FLASK_APP names."
         self.parser.add_argument("--x-arg", action="append", dest="x", help=SUPPRESS)
+        self.parser.add_argument("-d", "--directory", dest="folder", help=FOLDER)
         for name, parser in dict(self.subparsers.choices or {}).items():
             parser.add_argument("-x", "--x-arg", action="append", dest="more_x", help=SUPPRESS)
+            parser.add_argument("-d", "--directory", dest="folder", default=SUPPRESS, help=SUPPRESS)
             for action in parser._actions:
                 if name in REVISIONS and not action.option_strings:
                     several = action.nargs == "+"
@@ -46,35 +57,9 @@ class CommandLine(config.CommandLine):
             self.run_cmd(alembic_config(ini_section=options.name, cmd_opts=options), options)
 
     def run_cmd(self, config: Config, options: Namespace) -> None:
-        """Take ``-x`` before and after the command."""
+        """Take ``-x`` and ``-d`` before and after the command."""
         options.x = [*(options.x or []), *(options.more_x or [])]
+        options.autogenerate = options.cmd[0] is migrate or getattr(options, "autogenerate", False)
+        if folder := options.folder or os.environ.get("FLASK_DB_DIRECTORY"):
+            set_script_location(config, folder)
         super().run_cmd(config, options)
-
-
-def migrate(
-    config: Config,
-    message: str | None = None,
-    sql: bool = False,
-    head: str = "head",
-    splice: bool = False,
-    branch_label: str | None = None,
-    version_path: str | None = None,
-    rev_id: str | None = None,
-    depends_on: str | None = None,
-) -> None:
-    """Create a revision from the models: revision --autogenerate."""
-    if config.cmd_opts:
-        config.cmd_opts.autogenerate = True
-    command.revision(
-        config, message, True, sql, head, splice, branch_label, version_path, rev_id, depends_on
-    )
-
-
-def log(
-    config: Config,
-    rev_range: str | None = None,
-    verbose: bool = False,
-    indicate_current: bool = False,
-) -> None:
-    """List the revisions: history."""
-    command.history(config, rev_range, verbose, indicate_current)

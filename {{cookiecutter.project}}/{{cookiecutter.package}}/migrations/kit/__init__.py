@@ -1,0 +1,39 @@
+"""Safe migrations for Flask with Alembic: the part of flask-alembic-kit that no project edits.
+
+An update replaces this folder; what is yours lies beside it, above all env.py. Here is what the app
+uses. What env.py uses is in environment.py, and what scripts and tests use in api.py.
+
+https://github.com/org/flask-alembic-kit
+"""
+
+from typing import Any
+
+import click
+from flask.cli import with_appcontext
+
+__version__ = "0.2.0"
+
+
+@click.command(
+    short_help="Migrate the databases: the commands of alembic.",
+    add_help_option=False,  # argparse answers --help, as for alembic
+    context_settings={"ignore_unknown_options": True},
+)
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+@with_appcontext
+def db(arguments: tuple[str, ...]) -> None:
+    """Hand everything to Alembic's own command line, on the databases of the current app."""
+    from .command_line import CommandLine  # only here does the app need Alembic
+
+    CommandLine().main(arguments)
+
+
+def health() -> dict[str, dict[str, Any]]:
+    """Return the state of each database of the current app by name, ready for JSON.
+
+    It is ``ok`` if it can be reached and is at ``heads``. It also is if newer code has migrated it,
+    which is about to replace this. No migration is waited for.
+    """
+    from .probe import states  # and here
+
+    return states()

@@ -1,0 +1,95 @@
+"""What scripts and tests use; handed on by ``migrations/__init__.py``."""
+
+import sys
+from collections.abc import Callable
+from io import StringIO
+from pathlib import Path
+from typing import Any, TypeVar
+
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.runtime.environment import EnvironmentContext
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+
+FOLDER = Path(__file__).parents[1]
+T = TypeVar("T")
+
+
+def alembic_config(**options: Any) -> Config:
+    """Return the configuration that every function in ``alembic.command`` takes.
+
+    It is the project's ``alembic.ini``: beside the package, above ``src/``, or in a wheel.
+
+    :param options: more that ``alembic.config.Config`` takes
+    """
+    folders = (FOLDER, *FOLDER.parents[1:3])
+    ini = next((ini for ini in (f / "alembic.ini" for f in folders) if ini.exists()), None)
+    if ini:
+        options = {"toml_file": ini.with_name("pyproject.toml"), **options}
+    config = Config(ini, **{"stdout": sys.stdout, **options})
+    if ini:
+        # A wheel has alembic.ini beside env.py, but it is about the folder around the package.
+        here = FOLDER.parents[1] if ini.parent == FOLDER else ini.parent
+        config.file_config.set("DEFAULT", "here", here.as_posix().replace("%", "%%"))
+    else:
+        set_script_location(config, FOLDER)
+    config.set_main_option("prepend_sys_path", "")  # the package is imported already
+    return config
+
+
+def set_script_location(config: Config, folder: str | Path) -> None:
+    """Let a configuration use the ``env.py`` and the revisions of a folder."""
+    config.set_main_option("script_location", str(folder).replace("%", "%%"))
+
+
+def heads() -> tuple[str, ...]:
+    """Return the newest revisions there are: one, unless there are branches."""
+    return tuple(ScriptDirectory.from_config(alembic_config()).get_heads())
+
+
+def current() -> dict[str, tuple[str, ...]]:
+    """Return the revisions that each database is at, by its name."""
+    return read(lambda migration: migration.get_current_heads())
+
+
+def needs_upgrade() -> list[str]:
+    """Return the names of the databases that ``alembic upgrade heads`` would change.
+
+    A database at a revision that is not here has been migrated by newer code, and is not among them.
+    """
+    script = ScriptDirectory.from_config(alembic_config())
+    known = {revision.revision for revision in script.walk_revisions()}
+    newest = {*script.get_heads()}
+    found = ((name, {*revisions}) for name, revisions in current().items())
+    return [name for name, revisions in found if revisions <= known and revisions != newest]
+
+
+def differences() -> dict[str, list[Any]]:
+    """Return what autogenerate finds for each database that differs from its models, by its name.
+
+    A database that is behind is compared as it is.
+
+    :return: what ``alembic.autogenerate.compare_metadata()`` returns; nothing if none differs
+    """
+    found = read(lambda migration: compare_metadata(migration, migration.opts["target_metadata"]))
+    return {name: changes for name, changes in found.items() if changes}
+
+
+def read(function: Callable[[MigrationContext], T]) -> dict[str, T]:
+    """Run env.py without changing anything, and return what a function returns of each database.
+
+    :param function: gets what ``context.configure()`` has made for the database
+    :raises CommandError: if a database cannot be reached
+    """
+    found = {}
+
+    def visit(_: object, migration: MigrationContext) -> list[Any]:
+        found[migration.opts.get("database", "default")] = function(migration)
+        return []
+
+    config = alembic_config(stdout=StringIO())
+    script = ScriptDirectory.from_config(config)
+    with EnvironmentContext(config, script, fn=visit, dont_mutate=True):
+        script.run_env()
+    return found

@@ -1,0 +1,103 @@
+"""What ``alembic check`` and ``alembic revision`` do here beyond Alembic's own; used by env.py."""
+
+import logging
+from collections.abc import Callable, Collection
+from itertools import chain
+from typing import Any
+
+from alembic import context
+from alembic.command import check
+from alembic.operations import ops
+from alembic.runtime.migration import MigrationContext
+from alembic.util import CommandError, to_list
+from flask import current_app
+from sqlalchemy import CheckConstraint, MetaData, Table
+from sqlalchemy.schema import CreateTable
+
+from .backends import backend_of
+from .errors import MODELS_DIFFER, fail
+from .order import put_in_order
+
+logger = logging.getLogger("alembic.env")
+
+# Alembic's own, and check constraints: these are found by their names, which the models have.
+PLUGINS = ["alembic.autogenerate.*", "alembic.ext.checkconstraint_byname"]
+
+
+def all_but(ignored: Collection[str]) -> Callable[..., bool]:
+    """Return an ``include_object`` that leaves tables alone: by name, or of an extension."""
+
+    def include_object(item: Any, name: str, kind: str, is_reflected: bool, model: Any) -> bool:
+        is_superfluous = is_reflected and model is None
+        if kind == "check_constraint":
+            is_unknown = is_superfluous and has_unnamed_check(item.table)
+            return not is_unknown and (is_reflected or is_made(item))
+        if kind != "table":
+            return True
+        connection = context.get_bind()
+        is_of_extension = backend_of(connection.dialect).is_of_extension
+        return name not in ignored and not (is_superfluous and is_of_extension(connection, item))
+
+    return include_object
+
+
+def has_unnamed_check(found: Table) -> bool:
+    """Say whether the model of a table has a check that PostgreSQL or MySQL gave a name to."""
+    targets = to_list(context.get_context().opts["target_metadata"])
+    models = [each.tables[found.fullname] for each in targets if found.fullname in each.tables]
+    owners: list[Any] = [*models, *chain(*(model.columns for model in models))]
+    checks = {c for each in owners for c in each.constraints if isinstance(c, CheckConstraint)}
+    return not all(isinstance(check.name, str) for check in checks)
+
+
+def is_made(check: CheckConstraint) -> bool:
+    """Say whether the database gets a check: not if it has a type for an Enum or a Boolean."""
+    dialect = context.get_bind().dialect
+    name = dialect.identifier_preparer.format_constraint(check)
+    return f"CONSTRAINT {name} " in str(CreateTable(check.table).compile(dialect=dialect))
+
+
+def schemas_of(target: MetaData | Collection[MetaData]) -> Callable[..., bool]:
+    """Return an ``include_name`` that looks at the default schema, and at those of the models."""
+    schemas = {table.schema for metadata in to_list(target) for table in metadata.tables.values()}
+
+    def include_name(name: str | None, kind: str, _: object) -> bool:
+        return kind != "schema" or name is None or name in schemas
+
+    return include_name
+
+
+def process_revision_directives(
+    migration: MigrationContext, revision: Any, directives: list[ops.MigrationScript]
+) -> None:
+    """Put what was found in order, let ``alembic check`` list it, and write no empty revision.
+
+    Alembic calls this once a database.
+    https://alembic.sqlalchemy.org/en/latest/cookbook.html#don-t-generate-empty-migrations-with-autogenerate
+
+    :raises CommandError: if the metadata has no table: every table there is would be dropped
+    """
+    name = migration.opts.get("database", "default")
+    if not any(metadata.tables for metadata in to_list(migration.opts["target_metadata"])):
+        where = f"where the app {current_app.import_name!r} is made"
+        raise CommandError(f"The database {name!r} has no model: import its models {where}.")
+    config = context.config
+    is_check = config.cmd_opts is not None and config.cmd_opts.cmd[0] is check
+    databases = migration.opts["template_args"].get("databases", ["default"])
+    changes = directives[0].upgrade_ops_list
+    put_in_order(changes[-1])
+    put_in_order(directives[0].downgrade_ops_list[-1])
+    if migration.connection:
+        backend_of(migration.dialect).complete(migration.connection, changes[-1])
+    if is_check and not changes[-1].is_empty():
+        config.print_stdout("Database %s differs from its models:", name)
+        for difference in changes[-1].as_diffs():
+            config.print_stdout("  %s", difference)
+    if len(changes) < len(databases):
+        return  # there are more to come
+    is_empty = all(change.is_empty() for change in changes)
+    if is_check and not is_empty:
+        fail("Models and databases differ: run alembic revision --autogenerate.", MODELS_DIFFER)
+    if getattr(config.cmd_opts, "autogenerate", False) and is_empty:
+        directives.clear()
+        logger.info("No changes in schema detected.")

@@ -1,0 +1,42 @@
+"""What differs by kind of database: a file for each, with the name of SQLAlchemy's dialect."""
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
+from importlib import import_module
+from importlib.util import find_spec
+from types import MappingProxyType
+from typing import Any
+
+from alembic.operations.ops import UpgradeOps
+from sqlalchemy import Connection, Dialect, Table
+
+
+class Backend:
+    """What holds for a kind of database without a file here; the others override it."""
+
+    # More options of context.configure().
+    options: Mapping[str, Any] = MappingProxyType({})
+    # The driver's codes of two errors: no lock in time; nobody may write, as on a replica.
+    lock_timeout: object = None
+    read_only: object = None
+
+    def guarded(self, connection: Connection, name: str) -> AbstractContextManager[None]:
+        """Hold a lock by the name of the database, limit other waits, and leave nothing of both."""
+        return nullcontext()
+
+    def prepare(self, connection: Connection) -> None:
+        """Let fail what can fail, before the first of several databases commits."""
+
+    def is_of_extension(self, connection: Connection, table: Table) -> bool:
+        """Say whether an extension of the database made a table."""
+        return False
+
+    def complete(self, connection: Connection, changes: UpgradeOps) -> None:
+        """Add to what autogenerate found what the database needs besides."""
+
+
+def backend_of(dialect: Dialect) -> Backend:
+    """Return what differs for a dialect of SQLAlchemy."""
+    name = f"{__name__}.{dialect.name}"
+    backend: Backend = import_module(name).backend if find_spec(name) else Backend()
+    return backend

@@ -1,0 +1,78 @@
+"""PostgreSQL: an advisory lock, limits for other locks, schemas and extensions."""
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from hashlib import sha256
+
+from alembic.ddl.postgresql import PostgresqlImpl
+from alembic.operations import ops
+from alembic.util import CommandError
+from sqlalchemy import Connection, Engine, Table, event, inspect, text
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.schema import CreateSchema
+
+from ..compare import AsMade
+from ..session import given_back, run, seconds, wait
+from . import Backend
+
+
+class PostgreSQLBackend(Backend):
+    lock_timeout = "55P03"
+    read_only = "25006"
+
+    @contextmanager
+    def guarded(self, connection: Connection, name: str) -> Iterator[None]:
+        lock = int.from_bytes(sha256(name.encode()).digest()[:8], "big", signed=True)
+        # Not pg_advisory_lock(): who waits inside a statement holds a snapshot, and a CREATE INDEX
+        # CONCURRENTLY in the migration that is waited for would wait for that snapshot.
+        wait(lambda: run(connection, "SELECT pg_try_advisory_lock(:lock)", lock=lock), name)
+        limit = run(connection, "SELECT current_setting('lock_timeout')")
+        prepared: list[str] = []
+        event.listen(connection, "prepare_twophase", lambda _, xid: prepared.append(xid))
+        try:
+            milliseconds = str(math.ceil(seconds("MIGRATION_LOCK_TIMEOUT", 10) * 1000))
+            run(connection, "SELECT set_config('lock_timeout', :limit, false)", limit=milliseconds)
+            yield
+        finally:
+            with given_back(connection):
+                run(connection, "SELECT set_config('lock_timeout', :limit, false)", limit=limit)
+                run(connection, "SELECT pg_advisory_unlock(:lock)", lock=lock)
+            for xid in prepared:
+                check_decided(connection.engine, name, xid)
+
+    def prepare(self, connection: Connection) -> None:
+        connection.exec_driver_sql("SET CONSTRAINTS ALL IMMEDIATE")
+
+    def is_of_extension(self, connection: Connection, table: Table) -> bool:
+        name = connection.dialect.identifier_preparer.format_table(table)
+        depends = "classid = 'pg_class'::regclass AND objid = to_regclass(:name) AND deptype = 'e'"
+        found = text(f"SELECT EXISTS (SELECT FROM pg_depend WHERE {depends})")
+        return bool(connection.scalar(found, {"name": name}))
+
+    def complete(self, connection: Connection, changes: ops.UpgradeOps) -> None:
+        """Create the schemas of new tables; no downgrade drops them: others may use them by then."""
+        schemas = {change.schema for change in changes.ops if isinstance(change, ops.CreateTableOp)}
+        for schema in sorted(schemas - {None, *inspect(connection).get_schema_names()}, key=str):
+            create = CreateSchema(str(schema), if_not_exists=True)
+            sql = str(create.compile(dialect=connection.dialect))
+            changes.ops.insert(0, ops.ExecuteSQLOp(sql))
+
+
+def check_decided(engine: Engine, name: str, xid: str) -> None:
+    """Fail if a prepared transaction is left, which holds its locks for ever, or nobody knows."""
+    find = "SELECT max(gid) FROM pg_prepared_xacts WHERE gid = :xid"
+    with suppress(SQLAlchemyError), engine.connect() as connection:
+        xid = run(connection, find, xid=xid)
+    if xid:
+        raise CommandError(
+            f"Database {name!r} may hold the prepared transaction {xid!r}: COMMIT PREPARED it if "
+            "another database of this run has committed, else ROLLBACK PREPARED it."
+        )
+
+
+class PostgreSQL(AsMade, PostgresqlImpl):
+    __dialect__ = "postgresql"
+
+
+backend = PostgreSQLBackend()

@@ -1,0 +1,145 @@
+"""SQLite: a lock beside the file, transactions, and foreign keys.
+
+Python's driver begins no transaction before DDL, so that a revision that fails half-way stays half
+applied; and SQLite changes a table by dropping it, which takes with it what refers to it.
+"""
+
+import math
+import sqlite3
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from alembic.ddl.sqlite import SQLiteImpl
+from alembic.util import CommandError
+from sqlalchemy import Connection, event
+
+from ..compare import ByName
+from ..session import seconds, wait
+from . import Backend
+
+# Bytes of changes kept in memory. With more, SQLite writes to the file before the commit, and from
+# then on nobody can read it, neither the app nor the check of what was there before.
+MEMORY = 2**27
+PRAGMAS = ("busy_timeout", "cache_spill", "foreign_keys")
+
+
+class SQLiteBackend(Backend):
+    # The ALTER TABLE of SQLite can do little, and begin() below makes its DDL transactional.
+    options = MappingProxyType({"render_as_batch": True, "transactional_ddl": True})
+    lock_timeout = "database is locked"
+    read_only = "attempt to write a readonly database"
+
+    @contextmanager
+    def guarded(self, connection: Connection, name: str) -> Iterator[None]:
+        """Hold a lock beside the file, begin each transaction, and check the foreign keys."""
+        driver: Any = connection.connection.dbapi_connection
+        autocommit = getattr(driver, "autocommit", None)  # since Python 3.12
+        file = driver.execute("PRAGMA database_list").fetchone()[2]
+        found = {name: driver.execute(f"PRAGMA {name}").fetchone()[0] for name in PRAGMAS}
+        checked = 0
+
+        def is_autocommit() -> bool:
+            return connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT"
+
+        def begin(_: Connection) -> None:
+            nonlocal checked
+            if not is_autocommit():
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+                checked = driver.total_changes
+
+        def begin_once(*arguments: Any) -> tuple[str, Any]:
+            # An app that follows SQLAlchemy's advice for SQLite has a listener that begins too.
+            statement, parameters = arguments[2:4]
+            is_second = statement.startswith("BEGIN") and (driver.in_transaction or is_autocommit())
+            return "SELECT 1" if is_second else statement, parameters
+
+        def check(_: Connection) -> None:
+            nonlocal checked
+            if found["foreign_keys"] and checked != driver.total_changes:
+                checked = driver.total_changes
+                check_foreign_keys(driver, file, name)
+
+        # The lock of the database would not do: transaction_per_migration and autocommit_block()
+        # give it up between two revisions.
+        with closing(lock_beside(file)) as lock:
+            wait(lambda: begin_exclusive(lock), name)
+            event.listen(connection, "begin", begin)
+            event.listen(connection, "before_cursor_execute", begin_once, retval=True)
+            event.listen(connection, "commit", check)
+            connection.info["check"] = check
+            try:
+                if autocommit is not None:
+                    driver.autocommit = -1  # sqlite3.LEGACY_TRANSACTION_CONTROL: begin() begins
+                    driver.rollback()
+                longest = math.ceil(seconds("MIGRATION_LOCK_TIMEOUT", 10) * 1000) or 2**31 - 1
+                page = driver.execute("PRAGMA page_size").fetchone()[0]
+                driver.execute(f"PRAGMA busy_timeout={longest}")
+                driver.execute(f"PRAGMA cache_spill={MEMORY // page}")
+                # Batch mode drops a table to change it, and would take with it what refers to it.
+                driver.execute("PRAGMA foreign_keys=OFF")
+                yield
+            finally:
+                del connection.info["check"]
+                driver.rollback()
+                for pragma, value in found.items():
+                    driver.execute(f"PRAGMA {pragma}={value}")
+                if autocommit is not None:
+                    driver.autocommit = autocommit
+
+    def prepare(self, connection: Connection) -> None:
+        connection.info["check"](connection)
+
+
+def lock_beside(file: str) -> sqlite3.Connection:
+    """Return a connection to a file whose lock the system takes back from a process that ends."""
+    try:
+        return sqlite3.connect(f"{file}-migrating" if file else ":memory:", timeout=0)
+    except sqlite3.OperationalError as error:
+        raise CommandError(f"{file}-migrating cannot be written: {error}.") from error
+
+
+def begin_exclusive(lock: sqlite3.Connection) -> bool:
+    """Say whether the lock is ours now."""
+    try:
+        lock.execute("BEGIN EXCLUSIVE")
+    except sqlite3.OperationalError as error:
+        if "locked" not in str(error):
+            raise
+        return False
+    return True
+
+
+def check_foreign_keys(driver: Any, file: str, name: str) -> None:
+    """Refuse rows that refer to none, unless as many did before."""
+    check = "PRAGMA foreign_key_check"
+    broken = driver.execute(check).fetchall()
+    before, unknown = [], ""
+    if broken and file:  # another connection still sees what was there before
+        read_only = f"{Path(file).as_uri()}?mode=ro"
+        try:
+            with closing(sqlite3.connect(read_only, timeout=1, uri=True)) as other:
+                before = other.execute(check).fetchall()
+        except sqlite3.Error as error:
+            unknown = f" (or do already: {error})"
+    # Not row by row: batch mode may number the rows of a table anew.
+    more = Counter((row[0], row[2]) for row in broken)
+    more -= Counter((row[0], row[2]) for row in before)
+    if more:
+        rows = sorted({row for row in broken if (row[0], row[2]) in more} - {*before}, key=str)
+        shown = ", ".join(f"{table} {row} -> {parent}" for table, row, parent, _ in rows[:5])
+        raise CommandError(
+            f"Database {name!r} is rolled back: {more.total()} rows would refer to rows that are "
+            f"not there{unknown}: {shown}."
+        )
+
+
+class SQLite(ByName, SQLiteImpl):
+    __dialect__ = "sqlite"
+    index_names = "SELECT name FROM sqlite_master WHERE type = 'index'"
+
+
+backend = SQLiteBackend()

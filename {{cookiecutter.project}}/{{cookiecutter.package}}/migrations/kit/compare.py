@@ -1,0 +1,125 @@
+"""How autogenerate compares columns, checks and indexes with those of the models.
+
+In backends/, these classes are joined to Alembic's own of a dialect, which the result replaces.
+"""
+
+import re
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+from alembic.ddl.impl import ComparisonResult, DefaultImpl
+from sqlalchemy import CheckConstraint, Column, Inspector, MetaData, Table, inspect
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.schema import CreateTable
+from sqlalchemy.sql.elements import ColumnClause
+from sqlalchemy.sql.visitors import replacement_traverse
+
+
+class AsMade(DefaultImpl):
+    """Compares with what the database makes of a model's column or check, in a temporary table.
+
+    Every database spells types and defaults in its own way: MariaDB says ``current_timestamp()``
+    for ``now()``, and ``DOUBLE`` for ``REAL``. What cannot be made is left to Alembic.
+    """
+
+    drop = "DROP TABLE"
+    connection: Any
+
+    def compare_type(self, found: Column[Any], wanted: Column[Any]) -> bool:
+        """Say whether the types differ, in precision, character set and the like too."""
+        type_ = self.spelled(found)
+        if type_ == self.spelled(wanted):
+            return False
+        made = self.made(found, wanted)
+        if made is None:
+            return super().compare_type(found, wanted)
+        return self.spelled(made) != type_
+
+    def compare_server_default(
+        self, found: Column[Any], wanted: Column[Any], new: str | None, old: str | None
+    ) -> bool:
+        """Say whether the defaults differ: neither Alembic nor the database finds them the same."""
+        theirs: Any = super().compare_server_default  # without type hints
+        if new == old or (None in (new, old) and not theirs(found, wanted, new, old)):
+            return False  # there is nothing to ask the database about
+        made = self.made(found, wanted)
+        # Alembic puts those of SQLite into parentheses, unless it met the table by a key to it.
+        if made is not None and bare(made.server_default) == bare(old):
+            return False
+        with suppress(SQLAlchemyError), self.connection.begin_nested():  # json knows no "="
+            return bool(theirs(found, wanted, new, old))
+        return True
+
+    def compare_check_constraint(
+        self, wanted: CheckConstraint, found: CheckConstraint
+    ) -> ComparisonResult:
+        """Compare the conditions of two check constraints of one name."""
+        condition = replacement_traverse(wanted.sqltext, {}, without_table)
+        columns = [Column(column.name, column.type) for column in wanted.table.columns]
+        table = self.table(*columns, CheckConstraint(condition, name="compared"))
+        made = self.make(table, Inspector.get_check_constraints)
+        conditions = {check["sqltext"] for check in made if check["name"] == "compared"}
+        is_same = conditions <= {str(found.sqltext)}
+        difference = f"{found.sqltext} to {' '.join(conditions)}"
+        return ComparisonResult.Equal() if is_same else ComparisonResult.Different(difference)
+
+    def spelled(self, column: Column[Any]) -> str:
+        return column.type.compile(dialect=self.dialect)
+
+    def made(self, found: Column[Any], wanted: Column[Any]) -> Any:
+        """Return what the database makes of a column of a model, in a table like the one found."""
+        kwargs = found.table.dialect_kwargs
+        options = {key: kwargs[key] for key in kwargs if key.endswith(("charset", "collate"))}
+        default: Any = wanted.server_default
+        text = getattr(default, "arg", default)
+        kind = (self.spelled(wanted), type(text), str(text), wanted.nullable, *options.items())
+        all_made: dict[Any, Any] = self.__dict__.setdefault("all_made", {})  # many are alike
+        if kind not in all_made:
+            like = Column("compared", wanted.type, default, nullable=wanted.nullable)
+            made = self.make(self.table(like, **options), Inspector.get_columns)
+            columns = [Column(each["type"], server_default=each["default"]) for each in made]
+            all_made[kind] = columns[0] if columns else None
+        return all_made[kind]
+
+    def table(self, *items: Any, **options: Any) -> Table:
+        return Table("alembic_compared", MetaData(), *items, prefixes=["TEMPORARY"], **options)
+
+    def make(self, table: Table, reflect: Callable[[Inspector, str], list[Any]]) -> list[Any]:
+        """Return what there is of a table that is made and dropped; nothing if it cannot be made."""
+        with suppress(SQLAlchemyError):  # a type that is not there yet, or no right to do this
+            with self.connection.begin_nested():
+                self.connection.execute(CreateTable(table))
+                made = reflect(inspect(self.connection), table.name)
+                self.connection.exec_driver_sql(f"{self.drop} {table.name}")
+            return made
+        return []
+
+
+def without_table(element: Any, **_: Any) -> ColumnClause[Any] | None:
+    """Return a column of a model as one that belongs to no table."""
+    return ColumnClause(element.name, element.type) if isinstance(element, Column) else None
+
+
+def bare(default: Any) -> str | None:
+    """Return a default without the parentheses around it."""
+    text = getattr(default, "arg", default)
+    return text and re.sub(r"^\((.*)\)$", r"\1", str(text), flags=re.DOTALL)
+
+
+class ByName(AsMade):
+    """Compares indexes on expressions, such as ``DESC``, by their names: no more is reflected."""
+
+    index_names = ""
+
+    def correct_for_autogen_constraints(self, *found_and_wanted: Any) -> None:
+        """Take those out that are there already."""
+        _, found, _, wanted = found_and_wanted
+        columns_only = {i for i in wanted if all(isinstance(e, Column) for e in i.expressions)}
+        by_name = {index.name: index for index in wanted - columns_only}
+        names = {*self.connection.exec_driver_sql(self.index_names).scalars()} if by_name else set()
+        found -= {index for index in found if index.name in names & by_name.keys()}
+        wanted &= columns_only
+        theirs: Any = super().correct_for_autogen_constraints  # without type hints
+        theirs(*found_and_wanted)
+        wanted |= {by_name[name] for name in by_name.keys() - names}

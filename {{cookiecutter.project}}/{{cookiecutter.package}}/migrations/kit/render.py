@@ -1,0 +1,37 @@
+"""Writes types that are not SQLAlchemy's into a revision so that it runs, with what they need.
+
+https://alembic.sqlalchemy.org/en/latest/autogenerate.html#affecting-the-rendering-of-types-themselves
+"""
+
+from contextlib import suppress
+from importlib import import_module
+from typing import Any, Literal
+
+from alembic.autogenerate.api import AutogenContext
+from sqlalchemy.types import TypeDecorator
+
+
+def render_item(kind: str, item: Any, autogenerate: AutogenContext) -> str | Literal[False]:
+    """Return a type as Python, and let the revision import its module.
+
+    If its ``repr()`` leaves out what it was made with, this is the type that the database gets.
+
+    :return: False for what Alembic writes well
+    """
+    if kind != "type" or type(item).__module__.startswith("sqlalchemy."):
+        return False
+    dialect = autogenerate.dialect
+    types = [item]
+    if isinstance(item, TypeDecorator):
+        types.append(item.load_dialect_impl(dialect))
+    for type_ in types:
+        module = type(type_).__module__
+        written = f"{module}.{type_!r}"
+        with suppress(Exception):  # whatever the code of a type raises
+            import_module(module)
+            package = module.partition(".")[0]
+            made = eval(written, {package: import_module(package)})
+            if made.compile(dialect) == item.compile(dialect):
+                autogenerate.imports.add(f"import {module}")
+                return written
+    return False
