@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import servers
-from kit import CHOICES, ENVIRONMENT, Project, read_toml, run
+from kit import CHOICES, ENVIRONMENT, ROOT, Project, cookiecutter_config, read_toml, run
 from servers import at
 
 # Python's version, and which version of each dependency is installed.
@@ -92,3 +92,19 @@ def test_url_of_postgresql_in_every_spelling(generic: Project, interpreter: Path
             environment = {**ENVIRONMENT, **spelled}
             run(interpreter, "-m", "alembic", *command.split(), cwd=generic.folder, env=environment)
         assert servers.tables(url) == {"alembic_version"}
+
+
+@pytest.mark.parametrize("version", ["3.8", "3.9"])
+def test_older_python_is_refused_in_one_line(version: str, uv: str, tmp_path: Path) -> None:
+    """With the last cookiecutter that it can install."""
+    needed = read_toml(ROOT / "pyproject.toml")["project"]["requires-python"].removeprefix(">=")
+    environment = {**ENVIRONMENT, "VIRTUAL_ENV": str(tmp_path / "venv")}
+    environment["COOKIECUTTER_CONFIG"] = str(cookiecutter_config(tmp_path / "config"))
+    run(uv, "venv", "--quiet", "--python", python(version), "venv", cwd=tmp_path)
+    run(uv, "pip", "install", "cookiecutter", cwd=tmp_path, env=environment)
+    interpreter = tmp_path / "venv" / ("Scripts" if sys.platform == "win32" else "bin") / "python"
+    command = (interpreter, "-m", "cookiecutter", ROOT, "--output-dir", "out")
+    done = run(*command, cwd=tmp_path, env=environment, status=1, input="\n" * 9)
+    (line,) = (done.stdout + done.stderr).splitlines()
+    assert f"Python {version}, and this kit needs {needed} or newer" in line
+    assert not (tmp_path / "out").exists()
