@@ -18,6 +18,13 @@ from cookiecutter.exceptions import FailedHookException
 from jinja2 import Environment
 from jinja2.ext import Extension
 
+if sys.version_info < (3, 10):  # noqa: UP036 - cookiecutter runs on these, this file does not
+    version = ".".join(map(str, sys.version_info[:2]))
+    raise FailedHookException(
+        f"cookiecutter runs on Python {version}, and this kit needs 3.10 or newer:"
+        " install cookiecutter there, or put uvx --python 3.13 in front of the command."
+    )
+
 # A generated project installs these (each as distribution and as module), directly or not.
 DEPENDENCIES = """
     alembic asgiref ast_serialize blinker click colorama distutils dotenv exceptiongroup
@@ -44,7 +51,9 @@ def refusal(question: str, answer: object, reason: str, example: str) -> FailedH
     shown = repr(answer)
     if len(shown) > 80:
         shown = shown[:80] + "..."
-    return FailedHookException(f"{question}={shown} {reason}; {example} would do.")
+    return FailedHookException(
+        f"{question}={shown} {reason}; {example} would do. Run the command again with another answer."
+    )
 
 
 def check_project(answer: object) -> str:

@@ -209,7 +209,7 @@ def test_existing_folder_is_left_alone(sandbox: Path, config: Path) -> None:
 @pytest.mark.parametrize("answer", ["../x", "/abs", "a/../../x", "new\nline", RUN_ME])
 def test_process_exits_with_one_line(sandbox: Path, config: Path, answer: str) -> None:
     (line,) = refusal(sandbox, config, "--no-input", f"project={answer}").splitlines()
-    assert line.endswith("my-shop would do.")
+    assert line.endswith("my-shop would do. Run the command again with another answer.")
 
 
 @pytest.mark.parametrize("answer", ["../x", RUN_ME])
@@ -217,7 +217,7 @@ def test_answer_at_the_prompt_is_refused_before_the_next_question(
     sandbox: Path, config: Path, answer: str
 ) -> None:
     printed = refusal(sandbox, config, "--accept-hooks=yes", input=f"{answer}\n")
-    assert "my-shop would do." in printed
+    assert printed.endswith("my-shop would do. Run the command again with another answer.\n")
     assert "Name of the Python package" not in printed
     assert "Traceback" not in printed
 

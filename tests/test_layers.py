@@ -147,6 +147,40 @@ with migrated().app_context():
     )
 
 
+def test_view_says_what_is_wrong_with_a_post(generic: Project, multidb: Project) -> None:
+    """How long a text may be, it knows from the model."""
+    for project in (generic, multidb):
+        project.edit("models.py", "String(200)", "String(5)")
+        project.python(
+            "-c",
+            START
+            + """
+client = migrated().test_client()
+
+def refused(key, longest, **request):
+    response = client.post("/", **request)
+    assert response.status_code == 400, response.text
+    assert response.json == {
+        "error": f"Send JSON: an object whose '{key}' is a text of 1 to {longest} characters."
+    }
+
+title, author = "x" * 5, "y" * 80
+for body in ([], [{"title": title, "author": author}], None, 1, "title", {}, {"author": author}):
+    refused("title", 5, json=body)
+for wrong in (None, 1, ["x"], "", title + "x"):
+    refused("title", 5, json={"title": wrong, "author": author})
+for wrong in (None, 1, ["x"], "", author + "y"):
+    refused("author", 80, json={"title": title, "author": wrong})
+refused("title", 5, data="{", content_type="application/json")
+refused("title", 5, data={"title": title, "author": author})
+assert client.get("/").json == []
+stored = client.post("/", json={"title": title, "author": author})
+assert stored.status_code == 201
+assert client.get("/").json == [stored.json]
+""",
+        )
+
+
 def test_a_database_can_be_added(multidb: Project, layer: str) -> None:
     """As the generated README says."""
     multidb.alembic("upgrade", "head")

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 import servers
-from kit import CHOICES, ENVIRONMENT, Project, read_toml, run
+from kit import CHOICES, ENVIRONMENT, ROOT, Project, cookiecutter_config, read_toml, run
 from servers import at
+from test_readme import commands
 
 # Python's version, and which version of each dependency is installed.
 ENVIRONMENTS = [
@@ -61,7 +62,12 @@ def interpreter(
         cwd=folder,
         env={**ENVIRONMENT, "VIRTUAL_ENV": str(folder / "venv")},
     )
-    return folder / "venv" / ("Scripts" if sys.platform == "win32" else "bin") / "python"
+    return python_of(folder / "venv")
+
+
+def python_of(environment: Path) -> Path:
+    """Return the interpreter of a virtual environment."""
+    return environment / ("Scripts" if sys.platform == "win32" else "bin") / "python"
 
 
 @pytest.mark.parametrize("layer", CHOICES["layer"])
@@ -92,3 +98,35 @@ def test_url_of_postgresql_in_every_spelling(generic: Project, interpreter: Path
             environment = {**ENVIRONMENT, **spelled}
             run(interpreter, "-m", "alembic", *command.split(), cwd=generic.folder, env=environment)
         assert servers.tables(url) == {"alembic_version"}
+
+
+def test_pip_before_25_1_is_replaced_first(generic: Project, tmp_path: Path) -> None:
+    """As both READMEs say: it does not know ``--group``."""
+    run(sys.executable, "-m", "venv", "venv", cwd=tmp_path)
+    pip = (python_of(tmp_path / "venv"), "-m", "pip")
+    for folder, option in ((generic.folder, "--quiet"), (ROOT, "--dry-run")):
+        run(*pip, "install", "pip<25.1", cwd=tmp_path)
+        prefix = "python -m pip install "
+        shown = [line for line in commands(folder / "README.md") if line.startswith(prefix)]
+        assert "--group dev" in shown[-1]
+        failed = run(*pip, *shown[-1].split()[3:], option, cwd=folder, status=None)
+        assert "no such option: --group" in failed.stderr
+        for line in shown[:-1]:
+            run(*pip, *line.split()[3:], cwd=folder)
+        run(*pip, *shown[-1].split()[3:], option, cwd=folder)
+    run(pip[0], "-m", "alembic", "upgrade", "head", cwd=generic.folder)
+
+
+@pytest.mark.parametrize("version", ["3.8", "3.9"])
+def test_older_python_is_refused_in_one_line(version: str, uv: str, tmp_path: Path) -> None:
+    """With the last cookiecutter that it can install."""
+    needed = read_toml(ROOT / "pyproject.toml")["project"]["requires-python"].removeprefix(">=")
+    environment = {**ENVIRONMENT, "VIRTUAL_ENV": str(tmp_path / "venv")}
+    environment["COOKIECUTTER_CONFIG"] = str(cookiecutter_config(tmp_path / "config"))
+    run(uv, "venv", "--quiet", "--python", python(version), "venv", cwd=tmp_path)
+    run(uv, "pip", "install", "cookiecutter", cwd=tmp_path, env=environment)
+    command = (python_of(tmp_path / "venv"), "-m", "cookiecutter", ROOT, "--output-dir", "out")
+    done = run(*command, cwd=tmp_path, env=environment, status=1, input="\n" * 9)
+    (line,) = (done.stdout + done.stderr).splitlines()
+    assert f"Python {version}, and this kit needs {needed} or newer" in line
+    assert not (tmp_path / "out").exists()

@@ -1,13 +1,19 @@
 """What the two READMEs tell people to type works when it is typed."""
 
+import os
 import re
+import secrets
 import shlex
+import shutil
 import sqlite3
 import sys
 from contextlib import closing
 from pathlib import Path
 
-from kit import ENVIRONMENT, ROOT, Project, cookiecutter_config, run
+import pytest
+import servers
+from kit import ENVIRONMENT, ROOT, Project, cookiecutter_config, render, run
+from sqlalchemy import make_url, text
 
 # Does not end by itself, or needs one that does not: test_views_write_and_read_the_database.
 SERVES = ("flask run", "uv run flask run", "curl ")
@@ -97,6 +103,57 @@ def add_version_locations(project: Project) -> None:
     (at,) = [at for at, line in enumerate(lines) if line.startswith("script_location")]
     lines[at + 1 : at + 1] = [f"{line}\n" for line in block(project, "ini")]
     ini.write_text("".join(lines), encoding="utf-8")
+
+
+def test_sql_of_what_is_pending(project: Project) -> None:
+    """It leaves out what the database has, and running it is the upgrade."""
+    project.alembic("upgrade", "head")
+    project.add_column()
+    project.new_revision("--autogenerate", "-m", "body")
+    (line,) = [line for line in commands(project.folder / "README.md") if ":head --sql" in line]
+    start = line.split()[2].partition(":")[0]
+    assert set(re.findall("(?m)^[0-9a-f]{12}", project.alembic("current").stdout)) == {start}
+    sql = project.alembic(*line.split()[1:]).stdout
+    for name, file in project.databases.items():
+        if project.variant == "multidb":
+            sql = (project.folder / f"{name}.sql").read_text(encoding="utf-8")
+        assert "CREATE TABLE" not in sql
+        with closing(sqlite3.connect(file)) as connection:
+            connection.executescript(sql)
+    project.alembic("check")
+    assert "body" in project.schema()["posts"]
+
+
+@pytest.mark.parametrize("database", ["postgresql", "mysql"])
+def test_databases_on_a_server_without_docker(variant: str, database: str, tmp_path: Path) -> None:
+    server = servers.server(database)
+    if server != make_url(servers.SERVERS[database][1]):
+        pytest.skip("the server of the tests is not where the README says")
+    name = f"kit_{secrets.token_hex(6)}"
+    project = render(
+        tmp_path, {"project": "shop", "package": name, "variant": variant, "database": database}
+    )
+    lines = [line for line in commands(project.folder / "README.md") if name in line]
+    made = [shlex.split(line) for line in lines if not line.startswith("alembic ")]
+    assert len(made) == len(project.databases)
+    try:
+        for client, *arguments in made:
+            run(installed(client), *arguments, cwd=tmp_path)
+        project.alembic("upgrade", "head")
+        project.alembic("check")
+    finally:
+        with servers.connect(server) as connection:
+            for each in (name, f"{name}_auth"):
+                connection.execute(text(f"DROP DATABASE IF EXISTS {each}"))
+
+
+def installed(client: str) -> str:
+    """Return the path of a database's client; without it the test is skipped, but fails in CI."""
+    path = shutil.which(client) or shutil.which(client.replace("mariadb", "mysql"))
+    if not path:
+        assert "CI" not in os.environ, f"{client} is not installed"
+        pytest.skip(f"{client} is not installed")
+    return path
 
 
 def test_kit_readme_from_the_first_command_on(uv: str, tmp_path: Path) -> None:

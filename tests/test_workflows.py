@@ -1,5 +1,6 @@
 """The workflows of the kit and of a generated project: valid, safe, and failing when they should."""
 
+import re
 import shutil
 import sys
 from collections.abc import Callable
@@ -35,3 +36,16 @@ def test_workflow_fails_at_a_second_head_and_at_a_changed_model(generic: Project
     generic.alembic("revision", "-m", "second", "--head", FIRST_REVISION, "--splice")
     done = generic.python("-m", "pytest", status=1)
     assert "FAILED tests/test_migrations.py::test_no_branch_has_two_heads" in done.stdout
+
+
+def test_own_tests_skip_a_way_down_that_there_is_not(project: Project) -> None:
+    """As the generated README says; what Alembic cannot do is no such way, and fails."""
+    project.add_revision("pass", "raise NotImplementedError('the names are gone')")
+    project.add_revision("op.execute('SELECT 1')")
+    own_tests = ("-m", "pytest", "-q", "-rfs", "tests/test_migrations.py")
+    done = project.python(*own_tests)
+    assert re.search(r"SKIPPED .*: r001 cannot go back: the names are gone\n", done.stdout)
+    project.add_revision("pass", "op.create_foreign_key('f', 'posts', 'users', ['id'], ['id'])")
+    failed = project.python(*own_tests, status=1).stdout
+    assert "FAILED tests/test_migrations.py::test_every_revision_goes_up_and_down" in failed
+    assert "No support for ALTER of constraints in SQLite dialect" in failed

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from flask import Blueprint, request
+from flask import Blueprint, abort, make_response, request
 from sqlalchemy import select
 
 from .db import db
@@ -24,7 +24,7 @@ def index() -> list[dict[str, Any]]:
 @bp.post("/")
 def create() -> tuple[dict[str, Any], int]:
     """Store a post: ``{"title": "...", "author": "..."}``."""
-    title, name = str(request.json["title"]), str(request.json["author"])
+    title, name = text("title", Post.title), text("author", User.name)
     author = db.session.scalar(select(User).where(User.name == name)) or User(name=name)
     db.session.add(author)
     db.session.flush()  # gives a new author an id
@@ -32,6 +32,16 @@ def create() -> tuple[dict[str, Any], int]:
     db.session.add(post)
     db.session.commit()
     return {"id": post.id, "title": title, "author": name}, 201
+
+
+def text(key: str, column: Any) -> str:
+    """Return a text of the request's JSON that fits into a column, or answer with 400."""
+    data, longest = request.get_json(silent=True), column.type.length
+    value = data.get(key) if isinstance(data, dict) else None
+    if not isinstance(value, str) or not 0 < len(value) <= longest:
+        wanted = f"Send JSON: an object whose {key!r} is a text of 1 to {longest} characters."
+        abort(make_response({"error": wanted}, 400))
+    return value
 
 
 @bp.get("/health")

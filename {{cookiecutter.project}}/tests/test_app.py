@@ -17,6 +17,15 @@ def test_a_post_is_stored_and_rolled_back_after_the_test(client: FlaskClient, ti
     assert client.get("/").json == [response.json]
 
 
+@pytest.mark.parametrize("title", [None, 1, "", "x" * 9999])
+def test_a_post_that_will_not_do_is_refused(client: FlaskClient, title: object) -> None:
+    response = client.post("/", json={"title": title, "author": "Ada"})
+
+    assert response.status_code == 400
+    assert "'title' is a text" in response.text
+    assert client.get("/").json == []
+
+
 def test_health_says_whether_the_databases_are_migrated(client: FlaskClient) -> None:
     response = client.get("/health")
 
