@@ -25,7 +25,7 @@ def renamed(command: Any, name: str, help: str) -> Any:
     return copy
 
 
-migrate = renamed(revision, "migrate", "Create a revision from the models: revision --autogenerate.")
+migrate = renamed(revision, "migrate", "Write a revision from the models: revision --autogenerate.")
 log = renamed(history, "log", "List the revisions: history.")
 
 
