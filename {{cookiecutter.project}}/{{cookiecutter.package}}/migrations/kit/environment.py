@@ -12,7 +12,7 @@ from sqlalchemy import Dialect
 
 from .autogenerate import PLUGINS, all_but, process_revision_directives, schemas_of
 from .backends import backend_of
-from .errors import url_errors
+from .errors import running_command, url_errors
 from .guard import guarded, prepare
 from .progress import show_progress
 from .render import render_item
@@ -28,7 +28,7 @@ def app_context(factory: Callable[[], Flask]) -> Iterator[None]:
     A command sets up what is logged, unless the app has.
     """
     config = context.config
-    if config.cmd_opts and config.config_file_name and not logging.root.handlers:
+    if running_command() and config.config_file_name and not logging.root.handlers:
         fileConfig(config.config_file_name, disable_existing_loggers=False)
     if has_app_context():
         yield

@@ -20,13 +20,21 @@ NOT_AT_HEAD = 3
 MODELS_DIFFER = 4
 
 
+def running_command() -> Any:
+    """Return the command that runs, of ``alembic.command``; None if Python has called Alembic.
+
+    Python may have options too: ``cmd_opts=Namespace(x=[...])`` is what ``-x`` gives.
+    """
+    return getattr(context.config.cmd_opts, "cmd", (None,))[0]
+
+
 def fail(message: str, status: int) -> NoReturn:
     """End a command with an exit status of its own, which Alembic knows no way to.
 
     :raises CommandError: where there is no command, but Python that calls Alembic
     """
-    command = context.config.cmd_opts
-    if command is None or command.raiseerr:
+    options: Any = context.config.cmd_opts
+    if running_command() is None or options.raiseerr:
         raise CommandError(message)
     msg(f"FAILED: {message}", **context.config.messaging_opts)
     raise SystemExit(status)

@@ -16,7 +16,7 @@ from sqlalchemy.engine import TwoPhaseTransaction
 from sqlalchemy.exc import DBAPIError
 
 from .backends import backend_of
-from .errors import explained, in_one_line, unreachable
+from .errors import explained, in_one_line, running_command, unreachable
 
 
 @contextmanager
@@ -27,7 +27,7 @@ def guarded(engine: Engine, name: str = "default") -> Iterator[Connection]:
     :raises CommandError: if the database cannot be reached, another migration takes longer than
         ``MIGRATION_WAIT`` seconds, or somebody locks a table for ``MIGRATION_LOCK_TIMEOUT`` seconds
     """
-    if context.config.cmd_opts:  # a process of its own, which has loaded all that it needs
+    if running_command():  # a process of its own, which has loaded all that it needs
         gc.freeze()  # the collector looks through none of that again: a tenth of the time of a long run
     with ExitStack() as stack:
         try:
