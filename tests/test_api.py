@@ -181,6 +181,24 @@ def health(project: Project, **environment: str) -> tuple[int, dict[str, dict[st
     return int(status), json.loads(text)
 
 
+def test_configuration_that_a_script_changes_is_its_own(generic: Project) -> None:
+    """Nobody else's is changed with it, as a callback of Flask-Migrate would."""
+    generic.python(
+        "-c",
+        START
+        + """
+with app.app_context():
+    command.upgrade(alembic_config(), "head")
+    config = alembic_config()
+    config.set_main_option("file_template", "mine_%(rev)s".replace("%", "%%"))
+    for each, id in ((config, "r1"), (alembic_config(), "r2")):
+        command.revision(each, "more", rev_id=id)
+""",
+    )
+    names = sorted(path.name for path in generic.versions.glob("*r[12]*.py"))
+    assert names[1] == "mine_r1.py" and names[0].endswith("-r2_more.py"), names
+
+
 def test_sql_goes_where_the_script_wants_it(project: Project) -> None:
     """That of several databases too, which the command writes into files."""
     project.python(

@@ -249,6 +249,13 @@ def test_help_is_alembics(generic: Project) -> None:
     assert re.search(r"^  db +Migrate the databases", generic.flask("--help").stdout, re.MULTILINE)
 
 
+def test_command_has_the_name_that_the_factory_gives_it(generic: Project) -> None:
+    generic.edit("__init__.py", "add_command(kit.db)", 'add_command(kit.db, "schema")')
+    generic.flask("schema", "upgrade")
+    assert "posts" in generic.tables()
+    assert "No such command 'db'" in generic.flask("db", "heads", status=2).stderr
+
+
 def test_app_and_flask_app_decide_which_app_is_migrated(project: Project, tmp_path: Path) -> None:
     for number in (1, 2):
         path = tmp_path / f"{number}.db"
