@@ -1,0 +1,186 @@
+"""The tasks of a process inside the app."""
+
+import contextlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from flask import Flask
+
+from . import finding
+from .environments import Environment, new_environment, old_environment, resolved
+from .errors import Refused
+from .loading import load
+from .options import options_of
+from .schema import contents
+from .scratch import Scratch
+
+
+# The settings of an alembic.ini that say how revisions are written.
+SETTINGS = ("file_template", "timezone", "truncate_slug_length", "revision_environment", "sourceless")
+
+
+def inspect(app: str | None, db: str | None, folder: str) -> dict[str, Any]:
+    """Find out what there is, and what the old tool says and makes.
+
+    :param app: what ``flask --app`` takes
+    :param db: ``MODULE:NAME`` of what has the engine
+    :param folder: for scratch databases
+    """
+    root = Path.cwd().resolve()
+    scratch = Scratch(Path(folder), "kit_old")
+    application, how = load(app)
+    with application.app_context():
+        extension = finding.extension(application, db)
+        engines = finding.engines(application, extension)
+        place = tuple(db.partition(":")[::2]) if db else finding.importable(extension, root)
+        answer = {
+            "app": how,
+            "package": finding.package(application, how["module"], root),
+            "db": place,
+            "layer": type(extension).__module__.partition(".")[0],
+            "has_metadatas": hasattr(extension, "metadatas"),
+            "metadata": finding.metadata(extension, root),
+            "databases": {name: about(engine) for name, engine in engines.items()},
+            "commands": sorted(application.cli.commands),
+            "old": None,
+        }
+        old = old_environment(application, root)
+        if old is not None:
+            answer["old"] = described(application, old, engines, scratch)
+    return answer
+
+
+def about(engine: Any) -> dict[str, Any]:
+    """Return what may be shown of an engine: its URL has a password."""
+    url = engine.url
+    return {
+        "dialect": engine.dialect.name,
+        "driver": engine.dialect.driver,
+        "file": url.database if engine.dialect.name == "sqlite" else None,
+        "url": repr(url.set(query={})),
+    }
+
+
+def described(
+    app: Flask, old: Environment, engines: dict[str, Any], scratch: Scratch
+) -> dict[str, Any]:
+    """Return where the old tool has its revisions, what it says of the app, and what it makes."""
+    script = old.script()
+    migrate = app.extensions.get("migrate") if old.kind == "flask-migrate" else None
+    alembic = script_options(old)
+    return {
+        "kind": old.kind,
+        "folder": str(old.folder.resolve()),
+        "locations": [str(path.resolve()) for path in version_locations(script, Path.cwd())],
+        "recursive": bool(getattr(script, "recursive_version_locations", False)),
+        "command": getattr(getattr(migrate, "migrate", None), "command", "db" if migrate else None),
+        "settings": alembic,
+        "labels": sorted({label for r in script.walk_revisions() for label in r.branch_labels}),
+        **answers(app, old, engines, scratch, env=old.folder),
+    }
+
+
+def script_options(old: Environment) -> dict[str, str]:
+    """Return the settings that Alembic is given by the old tool, as far as it reads them."""
+    config = old.extension.config if old.kind == "flask-alembic" else old.config()  # type: ignore[attr-defined]
+    section = config.get_section(config.config_ini_section) or {}
+    raw = config.file_config
+    names = [name for name in section if raw.has_option(config.config_ini_section, name)]
+    known = {name: raw.get(config.config_ini_section, name, raw=True) for name in names}
+    return {name: value for name, value in known.items() if name in SETTINGS}
+
+
+def version_locations(script: Any, root: Path) -> list[Path]:
+    """Return the folders of the revisions."""
+    named = [resolved(str(path), root) for path in script.version_locations or []]
+    return named or [Path(script.dir) / "versions"]
+
+
+def answers(
+    app: Flask,
+    environment: Environment,
+    engines: dict[str, Any],
+    scratch: Scratch,
+    env: Path | None = None,
+) -> dict[str, Any]:
+    """Return what an environment says of the app's databases, and what it makes of empty ones."""
+    found: dict[str, Any] = {"heads": environment.heads(), "history": environment.history()}
+    with scratch.on(), kept(found, "build_error"):
+        environment.upgrade()
+        found["built"] = {name: contents(engine) for name, engine in engines.items()}
+        found["built_at"] = environment.read(current)
+        found["built_differs"] = environment.read(differences)
+        if env is not None:
+            found["options"] = by_default(environment.read(options_in(environment, env)))
+    with kept(found, "own_error"):
+        if all(exists(engine) for engine in engines.values()):
+            found["current"] = environment.read(current)
+            found["differs"] = environment.read(differences)
+    scratch.drop()
+    if not scratch.used and "build_error" not in found:
+        found["build_error"] = "No engine of the app connected: nothing could be compared."
+    return found
+
+
+@contextlib.contextmanager
+def kept(found: dict[str, Any], name: str) -> Iterator[None]:
+    """Keep what goes wrong as part of the answer: the old tool may well fail."""
+    try:
+        yield
+    except (Exception, SystemExit) as error:
+        found[name] = f"{type(error).__name__}: {' '.join(str(error).split())}"[:500]
+
+
+def exists(engine: Any) -> bool:
+    """Say whether a database is there; to connect to a file of SQLite would make it."""
+    file = engine.url.database if engine.dialect.name == "sqlite" else None
+    return engine.dialect.name != "sqlite" or (bool(file) and Path(file).exists())
+
+
+def current(migration: MigrationContext) -> list[str]:
+    return sorted(migration.get_current_heads())
+
+
+def differences(migration: MigrationContext) -> list[str]:
+    """Return what autogenerate finds, a line each."""
+    return [repr(change) for change in compare_metadata(migration, migration.opts["target_metadata"])]
+
+
+def options_in(environment: Environment, folder: Path) -> Callable[[MigrationContext], Any]:
+    file = folder / "env.py"
+    old = folder / "old_env.py"
+    return lambda migration: options_of(migration, old if old.exists() else file)
+
+
+def by_default(found: dict[str, Any]) -> Any:
+    """Return what is said of the default database, or of the first."""
+    return found.get("default", next(iter(found.values()), []))
+
+
+def prove(app: str | None, db: str | None, folder: str, ini: str) -> dict[str, Any]:
+    """Return what the new environment says and makes, as ``flask db`` and as ``alembic`` run it."""
+    scratch = Scratch(Path(folder), "kit_new")
+    application, _ = load(app)
+    environment = new_environment(Path(ini))
+    with application.app_context():
+        engines = finding.engines(application, finding.extension(application, db))
+        answer = answers(application, environment, engines, scratch)
+    return answer
+
+
+def baseline(app: str | None, db: str | None, folder: str, ini: str, message: str) -> dict[str, Any]:
+    """Write the first revision, from the models and empty databases, into a folder.
+
+    :return: ``stamped``: whether the app's own databases can be said to be there
+    """
+    raise Refused("not yet")
+
+
+TASKS: dict[str, Callable[..., dict[str, Any]]] = {
+    "inspect": inspect,
+    "prove": prove,
+    "baseline": baseline,
+}
