@@ -7,6 +7,7 @@ from .layout import Layout
 from .template import PACKAGE, render
 
 MIGRATIONS = f"{PACKAGE}/migrations/"
+END = "\n\n# What the alembic"  # of the section of alembic.ini that says where things are
 
 
 def files(found: dict[str, Any], layout: Layout, server_default: bool) -> dict[str, str]:
@@ -28,13 +29,13 @@ def files(found: dict[str, Any], layout: Layout, server_default: bool) -> dict[s
 def variables(found: dict[str, Any], layout: Layout, server_default: bool) -> dict[str, str]:
     """Return the private variables of the template: how env.py gets to the app and its models."""
     app = found["app"]
-    imports = [(app["module"], app["name"]), tuple(found["db"])]
-    db = found["db"][1]
+    module, name = found["db"]
+    imports = [(app["module"], app["name"]), (module, name if name == "db" else f"{name} as db")]
     targets = []
     for module, name, expression in found["metadata"]:
         if module is not None:
             imports.append((module, name))
-        targets.append(expression if module is not None else f"{db}.{expression}")
+        targets.append(expression if module is not None else f"db.{expression}")
     options = found["old"]["options"] if found["old"] and "options" in found["old"] else []
     known = [option for option in options if option["code"] is not None]
     lines = [line for option in known for line in option["imports"]]
@@ -44,10 +45,11 @@ def variables(found: dict[str, Any], layout: Layout, server_default: bool) -> di
         "__migrations": layout.module,
         "__imports": "\n".join([*import_lines(imports), *sorted({*lines})]),
         "__app": app["name"] if is_plain else f"lambda: {app['call'] or app['name']}",
-        "__db": db,
         "__metadata": targets[0] if len(targets) == 1 else f"[{', '.join(targets)}]",
         "__options": "".join(option_line(option) for option in known),
-        "__definitions": "".join(f"\n\n{option['source']}\n" for option in known if option["source"]),
+        "__definitions": "".join(
+            f"\n\n\n{option['source']}" for option in known if option["source"]
+        ),
         "__server_default": str(server_default),
     }
 
@@ -87,7 +89,6 @@ def ini(text: str, found: dict[str, Any], layout: Layout) -> str:
         settings["recursive_version_locations"] = "true"
     for name, value in settings.items():
         line = f"{name} = {value}".replace(" \n", "\n")
-        text, number = re.subn(rf"^{name} = .*$", lambda _, line=line: line, text, flags=re.M)
-        if not number:
-            text = text.replace("\n\n# What the alembic", f"\n{line}\n\n# What the alembic", 1)
+        before = re.search(rf"^{name} = .*$", text, re.MULTILINE)
+        text = text.replace(before[0] if before else END, line if before else f"\n{line}{END}", 1)
     return text.replace(f"{PACKAGE}/migrations", location.removeprefix("%(here)s/"))

@@ -28,8 +28,10 @@ class Layout:
 
     def path(self, path: Path) -> str:
         """Return a path as alembic.ini has it."""
-        relative = path.relative_to(self.root) if path.is_relative_to(self.root) else None
-        return f"%(here)s/{relative.as_posix()}" if relative else path.as_posix()
+        if not path.is_relative_to(self.root):
+            return path.as_posix().replace("%", "%%")
+        relative = path.relative_to(self.root).as_posix().replace("%", "%%")
+        return "%(here)s" if relative == "." else f"%(here)s/{relative}"
 
 
 def layout_of(found: dict[str, Any], root: Path, into: str | None) -> Layout:
@@ -46,7 +48,9 @@ def layout_of(found: dict[str, Any], root: Path, into: str | None) -> Layout:
     locations = [Path(location) for location in old["locations"]] if old else []
     if target in locations:  # revisions lie where env.py would be taken for one of them
         target = target / "environment"
-    module = ".".join(target.relative_to(start).parts) if target.is_relative_to(start) else str(target)
+    module = (
+        ".".join(target.relative_to(start).parts) if target.is_relative_to(start) else str(target)
+    )
     if not all(part.isidentifier() for part in module.split(".")):
         raise ClickException(f"{module} cannot be imported: name another folder with --into.")
     return Layout(

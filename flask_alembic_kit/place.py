@@ -28,6 +28,8 @@ def place(plan: Plan) -> None:
         if path in plan.rename:
             there.rename(plan.root / plan.rename[path])
         if there.exists():
-            raise ClickException(f"{path} is there now, and was not before: nothing is overwritten.")
+            raise ClickException(
+                f"{path} is there now, and was not before: nothing is overwritten."
+            )
         os.rename(temporary / path, there)
     shutil.rmtree(temporary, ignore_errors=True)

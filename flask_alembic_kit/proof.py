@@ -33,7 +33,9 @@ def schema_differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
         before, after = old.get(database, {}), new.get(database, {})
         for table in sorted({*before, *after}):
             if table not in after or table not in before:
-                found.append(f"Table {table} is only there with the {'old' if table in before else 'new'}")
+                found.append(
+                    f"Table {table} is only there with the {'old' if table in before else 'new'}"
+                )
             elif before[table] != after[table]:
                 found.append(f"Table {table}: {table_difference(before[table], after[table])}")
     return found
@@ -56,23 +58,30 @@ def summary(old: Answers | None, new: Answers) -> list[str]:
         lines.append(f"{len(new['history'])} revisions, heads {', '.join(new['heads'])}: as before")
     if "built" in new:
         tables = sum(len(tables) for tables in new["built"].values())
-        same = "the same schema as with the old tool" if old and "built" in old else "without an error"
+        same = (
+            "the same schema as with the old tool" if old and "built" in old else "without an error"
+        )
         lines.append(f"{tables} tables made from empty: {same}")
     if old and "build_error" in old:
         lines.append(f"The old tool itself cannot migrate an empty database: {old['build_error']}")
     if "current" in new:
-        shown = ", ".join(f"{name} {' '.join(at) or 'empty'}" for name, at in new["current"].items())
+        shown = ", ".join(
+            f"{name} {' '.join(at) or 'empty'}" for name, at in new["current"].items()
+        )
         lines.append(f"The app's database: {shown}" + (": as before" if old else ""))
     else:
-        lines.append(f"The app's database was not compared: {new.get('own_error', 'it is not there')}")
+        lines.append(
+            f"The app's database was not compared: {new.get('own_error', 'it is not there')}"
+        )
     return lines
 
 
 def drift(old: Answers | None, new: Answers) -> list[str]:
-    """Return how models and databases differ: what the old tool saw, and what it did not look for."""
+    """Return how models and databases differ, a line each: what the old tool saw comes first."""
     found = []
     what = "differs" if "differs" in new else "built_differs"
     for database, changes in new.get(what, {}).items():
         before = {*(old or {}).get(what, {}).get(database, [])}
-        found += [f"{database}: {change}" for change in changes if change not in before]
+        found += [f"{database}: {change}" for change in changes if change in before]
+        found += [f"{database}, new: {change}" for change in changes if change not in before]
     return found

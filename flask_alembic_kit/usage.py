@@ -52,7 +52,9 @@ def advices(tree: ast.Module, module: str) -> Iterator[tuple[int, str]]:
                 yield node.lineno, f"from {module} import {', '.join(others)}"
             if names != others:
                 yield node.lineno, f"from {module}.kit import db as migrations_command"
-        elif isinstance(node, ast.Import) and any(a.name.split(".")[0] in TOOLS for a in node.names):
+        elif isinstance(node, ast.Import) and any(
+            a.name.split(".")[0] in TOOLS for a in node.names
+        ):
             yield node.lineno, f"import {module}"
     objects = {
         target.id
@@ -62,20 +64,17 @@ def advices(tree: ast.Module, module: str) -> Iterator[tuple[int, str]]:
         if isinstance(target, ast.Name)
     }
     for node in ast.walk(tree):
+        if not isinstance(node, ast.Call):
+            continue
+        first = node.args[0] if node.args else None
         if is_call_of(node, extensions):
-            arguments = node.args if isinstance(node, ast.Call) else []
-            if arguments and isinstance(arguments[0], ast.Name):
-                yield node.lineno, registration(arguments[0].id)
-            else:
-                yield node.lineno, "goes"
+            yield node.lineno, registration(first.id) if isinstance(first, ast.Name) else "goes"
         elif (
-            isinstance(node, ast.Call)
-            and isinstance(node.func, ast.Attribute)
+            isinstance(node.func, ast.Attribute)
             and node.func.attr == "init_app"
             and isinstance(node.func.value, ast.Name)
             and (node.func.value.id in objects or node.func.value.id in ("migrate", "alembic"))
         ):
-            first = node.args[0] if node.args else None
             yield node.lineno, registration(first.id if isinstance(first, ast.Name) else "app")
 
 

@@ -18,8 +18,12 @@ from ..process import ask
 @click.option("--db", metavar="MODULE:NAME", help="What has the app's engine, if not an extension.")
 @click.option("--into", metavar="FOLDER", help="Where the migrations go: PACKAGE/migrations.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
-@click.option("--no-compare-server-default", "no_defaults", is_flag=True, help="Leave that for later.")
-def command(app: str | None, db: str | None, into: str | None, yes: bool, no_defaults: bool) -> None:
+@click.option(
+    "--no-compare-server-default", "no_defaults", is_flag=True, help="Leave that for later."
+)
+def command(
+    app: str | None, db: str | None, into: str | None, yes: bool, no_defaults: bool
+) -> None:
     """Give an app that exists the kit's migrations, with the revisions that it has.
 
     Shows a plan, adds files, changes and deletes none, and proves that the new environment says and
@@ -28,7 +32,9 @@ def command(app: str | None, db: str | None, into: str | None, yes: bool, no_def
     root = Path.cwd().resolve()
     found = ask("inspect", app=app, db=db)
     if not found["db"]:
-        raise click.ClickException("Where db is imported from is not known: name it, --db MODULE:NAME.")
+        raise click.ClickException(
+            "Where db is imported from is not known: name it, --db MODULE:NAME."
+        )
     found["db"] = list(found["db"])
     layout = layout_of(found, root, into)
     plan = plan_for(environment.files(found, layout, not no_defaults), found, layout)
@@ -82,13 +88,16 @@ def prove(found: dict[str, Any], arguments: dict[str, Any]) -> None:
         click.echo(f"    {line}")
     drift = proof.drift(old, new)
     if drift:
-        click.echo("\nModels and database differ in what the old tool did not look for:")
+        click.echo("\nModels and databases differ (new: what the old tool did not look for):")
         for line in drift:
             click.echo(f"    {line}")
     wrong = proof.failures(old, new)
     for line in wrong:
         click.echo(f"    {line}", err=True)
     if wrong:
-        click.echo("\nNot proven: see above. The files are there; nothing of the app was changed.", err=True)
+        click.echo(
+            "\nNot proven: see above. The files are there; nothing of the app was changed.",
+            err=True,
+        )
         sys.exit(1)
     click.echo("\nDone.")

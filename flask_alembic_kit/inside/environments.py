@@ -112,12 +112,16 @@ def database_of(migration: MigrationContext) -> str:
     return str(name or token.rpartition("upgrades")[0].rstrip("_") or "default")
 
 
+def run_old(script: ScriptDirectory) -> None:
+    """Run the env.py of before."""
+    util.load_python_file(script.dir, f"{OLD}env.py")
+
+
 @contextmanager
 def old_names(folder: Path) -> Iterator[None]:
     """Let Alembic run the env.py of before where it has another name by now."""
     original = ScriptDirectory.run_env
     if (folder / f"{OLD}env.py").exists():
-        run_old = lambda script: util.load_python_file(script.dir, f"{OLD}env.py")  # noqa: E731
         ScriptDirectory.run_env = run_old  # type: ignore[method-assign]
     try:
         yield
@@ -136,7 +140,9 @@ def old_environment(app: Flask, root: Path) -> Environment | None:
         with app.app_context():
             folder = Path(alembic.config.get_main_option("script_location"))
             located = resolved(str(folder), root)
-            is_used = any(located.glob("*.py")) or alembic.config.get_main_option("version_locations")
+            is_used = any(located.glob("*.py")) or alembic.config.get_main_option(
+                "version_locations"
+            )
         return FlaskAlembic(located, None) if is_used else None
     ini = root / "alembic.ini"
     if ini.exists():

@@ -29,7 +29,9 @@ def extension(app: Flask, named: str | None) -> Any:
             raise Refused(f"--db {named}: {error}.") from error
     found = app.extensions.get("sqlalchemy")
     if found is None:
-        raise Refused("The app has no Flask-SQLAlchemy: name what has its engine, --db MODULE:NAME.")
+        raise Refused(
+            "The app has no Flask-SQLAlchemy: name what has its engine, --db MODULE:NAME."
+        )
     return getattr(found, "db", found)  # Flask-SQLAlchemy 2 keeps it in a state
 
 

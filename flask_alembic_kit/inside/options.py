@@ -67,7 +67,7 @@ def described(value: object, env: Path) -> dict[str, Any]:
             return {"code": repr(value), "imports": [], "source": ""}
     except (ValueError, SyntaxError):
         pass
-    nothing = {"code": None, "imports": [], "source": ""}
+    nothing: dict[str, Any] = {"code": None, "imports": [], "source": ""}
     name, module = getattr(value, "__qualname__", ""), str(getattr(value, "__module__", ""))
     if not name.isidentifier():
         return nothing
@@ -93,7 +93,9 @@ def definitions(env: Path, name: str) -> str:
             needed.add(index)
             inner = (node.id for node in ast.walk(body[index]) if isinstance(node, ast.Name))
             names += [used for used in inner if used in where]
-    source = "\n\n".join(ast.get_source_segment(text, body[index]) or "" for index in sorted(needed))
+    source = "\n\n".join(
+        ast.get_source_segment(text, body[index]) or "" for index in sorted(needed)
+    )
     return "" if any(mark in source for mark in ("{{", "{%", "{#")) else source
 
 

@@ -19,10 +19,8 @@ def contents(engine: Engine) -> dict[str, Any]:
             if schema == "information_schema":
                 continue
             for name in inspector.get_table_names(schema=schema):
-                table = {
-                    column["name"]: [
-                        str(column["type"]), bool(column["nullable"]), str(column.get("default")),
-                    ]  # fmt: skip
+                table: dict[str, Any] = {
+                    column["name"]: f"{column['type']}, {column['nullable']}, {column['default']}"
                     for column in inspector.get_columns(name, schema=schema)
                 }
                 for item in ITEMS:

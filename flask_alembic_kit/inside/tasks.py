@@ -17,9 +17,14 @@ from .options import options_of
 from .schema import contents
 from .scratch import Scratch
 
-
 # The settings of an alembic.ini that say how revisions are written.
-SETTINGS = ("file_template", "timezone", "truncate_slug_length", "revision_environment", "sourceless")
+SETTINGS = (
+    "file_template",
+    "timezone",
+    "truncate_slug_length",
+    "revision_environment",
+    "sourceless",
+)
 
 
 def inspect(app: str | None, db: str | None, folder: str) -> dict[str, Any]:
@@ -136,8 +141,7 @@ def kept(found: dict[str, Any], name: str) -> Iterator[None]:
 
 def exists(engine: Any) -> bool:
     """Say whether a database is there; to connect to a file of SQLite would make it."""
-    file = engine.url.database if engine.dialect.name == "sqlite" else None
-    return engine.dialect.name != "sqlite" or (bool(file) and Path(file).exists())
+    return engine.dialect.name != "sqlite" or Path(engine.url.database or "?").exists()
 
 
 def current(migration: MigrationContext) -> list[str]:
@@ -146,7 +150,9 @@ def current(migration: MigrationContext) -> list[str]:
 
 def differences(migration: MigrationContext) -> list[str]:
     """Return what autogenerate finds, a line each."""
-    return [repr(change) for change in compare_metadata(migration, migration.opts["target_metadata"])]
+    return [
+        repr(change) for change in compare_metadata(migration, migration.opts["target_metadata"])
+    ]
 
 
 def options_in(environment: Environment, folder: Path) -> Callable[[MigrationContext], Any]:
@@ -171,7 +177,9 @@ def prove(app: str | None, db: str | None, folder: str, ini: str) -> dict[str, A
     return answer
 
 
-def baseline(app: str | None, db: str | None, folder: str, ini: str, message: str) -> dict[str, Any]:
+def baseline(
+    app: str | None, db: str | None, folder: str, ini: str, message: str
+) -> dict[str, Any]:
     """Write the first revision, from the models and empty databases, into a folder.
 
     :return: ``stamped``: whether the app's own databases can be said to be there
