@@ -77,6 +77,9 @@ def import_lines(imports: list[Any]) -> list[str]:
 def ini(text: str, found: dict[str, Any], layout: Layout) -> str:
     """Return the alembic.ini of the template with the folders and the settings of the app."""
     location = layout.path(layout.target)
+    text = text.replace(
+        f"{PACKAGE}/migrations/env.py", f"{location.removeprefix('%(here)s/')}/env.py"
+    )
     settings = {
         "script_location": location,
         "prepend_sys_path": "\n    ".join(map(layout.path, (layout.root, *layout.paths))),
@@ -91,4 +94,4 @@ def ini(text: str, found: dict[str, Any], layout: Layout) -> str:
         line = f"{name} = {value}".replace(" \n", "\n")
         before = re.search(rf"^{name} = .*$", text, re.MULTILINE)
         text = text.replace(before[0] if before else END, line if before else f"\n{line}{END}", 1)
-    return text.replace(f"{PACKAGE}/migrations", location.removeprefix("%(here)s/"))
+    return text

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 TOOLS = ("flask_migrate", "flask_alembic")
+CLASSES = ("Migrate", "Alembic")
 SKIPPED = {"node_modules", "site-packages", "__pycache__", "build", "dist"}
 
 
@@ -14,15 +15,17 @@ def lines(root: Path, module: str) -> list[str]:
     :param module: what the new migrations are imported as
     """
     found = []
-    for path in sources(root):
-        text = path.read_text(encoding="utf-8", errors="replace")
-        if not any(tool in text for tool in TOOLS):
-            continue
-        try:
-            tree = ast.parse(text)
-        except SyntaxError:
-            continue
-        for line, advice in sorted(set(advices(tree, module))):
+    texts = {path: path.read_text(encoding="utf-8", errors="replace") for path in sources(root)}
+    used = {
+        path: parsed(text) for path, text in texts.items() if any(tool in text for tool in TOOLS)
+    }
+    objects = {name for tree in used.values() for name in extensions(tree)[1]}
+    for path, text in texts.items():
+        if path in used or any(f"{name}.init_app(" in text for name in objects):
+            used.setdefault(path, parsed(text))
+    for path in sorted(used):
+        text = texts[path]
+        for line, advice in sorted(set(advices(used[path], objects, module))):
             place = f"{path.relative_to(root).as_posix()}:{line}"
             code = text.splitlines()[line - 1].strip()
             found.append(f"{place}: {code}\n        {advice}")
@@ -40,48 +43,64 @@ def sources(root: Path) -> Iterator[Path]:
             yield path
 
 
-def advices(tree: ast.Module, module: str) -> Iterator[tuple[int, str]]:
-    """Yield for each line what to do with it."""
-    extensions: set[str] = set()
+def parsed(text: str) -> ast.Module:
+    """Return the tree of a module; an empty one if this Python cannot read it."""
+    try:
+        return ast.parse(text)
+    except SyntaxError:
+        return ast.Module([], [])
+
+
+def extensions(tree: ast.Module) -> tuple[set[str], set[str]]:
+    """Return the names of the extension's class in a module, and of the objects made of it."""
+    classes = {
+        alias.asname or alias.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] in TOOLS
+        for alias in node.names
+        if alias.name in CLASSES
+    }
+    objects = {
+        target.id
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Assign) and is_call_of(node.value, classes)
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    }
+    return classes, objects
+
+
+def advices(tree: ast.Module, objects: set[str], module: str) -> Iterator[tuple[int, str]]:
+    """Yield for each line what to do with it.
+
+    :param objects: the names of the old extension, wherever it was made
+    """
+    classes, _ = extensions(tree)
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] in TOOLS:
-            names = [alias.name for alias in node.names]
-            others = [name for name in names if name not in ("Migrate", "Alembic", "db")]
-            extensions |= {alias.asname or alias.name for alias in node.names} - {*others}
-            if others:
-                yield node.lineno, f"from {module} import {', '.join(others)}"
-            if names != others:
-                yield node.lineno, f"from {module}.kit import db as migrations_command"
+            names = [alias.name for alias in node.names if alias.name not in (*CLASSES, "db")]
+            yield node.lineno, f"from {module} import {', '.join(names)}" if names else "goes"
         elif isinstance(node, ast.Import) and any(
             a.name.split(".")[0] in TOOLS for a in node.names
         ):
             yield node.lineno, f"import {module}"
-    objects = {
-        target.id
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Assign) and is_call_of(node.value, extensions)
-        for target in node.targets
-        if isinstance(target, ast.Name)
-    }
-    for node in ast.walk(tree):
-        if not isinstance(node, ast.Call):
-            continue
-        first = node.args[0] if node.args else None
-        if is_call_of(node, extensions):
-            yield node.lineno, registration(first.id) if isinstance(first, ast.Name) else "goes"
-        elif (
-            isinstance(node.func, ast.Attribute)
-            and node.func.attr == "init_app"
-            and isinstance(node.func.value, ast.Name)
-            and (node.func.value.id in objects or node.func.value.id in ("migrate", "alembic"))
-        ):
-            yield node.lineno, registration(first.id if isinstance(first, ast.Name) else "app")
+        elif isinstance(node, ast.Call):
+            function = node.func
+            is_init = isinstance(function, ast.Attribute) and function.attr == "init_app"
+            inner = function.value if isinstance(function, ast.Attribute) else None
+            if is_call_of(node, classes):
+                yield node.lineno, registration(node, module) if node.args else "goes"
+            elif is_init and isinstance(inner, ast.Name) and inner.id in objects:
+                yield node.lineno, registration(node, module)
 
 
 def is_call_of(node: ast.AST, names: set[str]) -> bool:
     return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in names
 
 
-def registration(app: str) -> str:
-    """Return the line that adds ``flask db`` to an app."""
-    return f"{app}.cli.add_command(migrations_command)"
+def registration(node: ast.Call, module: str) -> str:
+    """Return the lines that add ``flask db`` to an app."""
+    app = ast.unparse(node.args[0]) if node.args else "app"
+    if app.endswith("db"):
+        return "goes"
+    return f"from {module} import kit; {app}.cli.add_command(kit.db)"

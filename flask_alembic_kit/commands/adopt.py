@@ -47,7 +47,14 @@ def command(
         if not yes:
             click.confirm("Add these files?", abort=True)
         place(plan)
-    prove(found, {"app": app, "db": db, "ini": str(root / "alembic.ini")})
+    arguments = {"app": app, "db": db, "ini": str(root / "alembic.ini")}
+    if is_new(found, layout):
+        made = ask("baseline", into=str(layout.locations[0]), **arguments)["written"]
+        click.echo(f"\nThe first revision makes what the models say: {', '.join(made)}")
+    prove(found, arguments)
+    if not found["old"]:
+        begin(arguments)
+    click.echo("\nDone.")
 
 
 def show(plan: Plan, found: dict[str, Any], layout: Layout) -> None:
@@ -66,6 +73,10 @@ def show(plan: Plan, found: dict[str, Any], layout: Layout) -> None:
         click.echo(f"    {path}")
     for path, kept in plan.rename.items():
         click.echo(f"    {path} of today is kept as {kept}")
+    if is_new(found, layout):
+        click.echo(
+            "    the first revision, from the models; a database that has their tables is stamped"
+        )
     todo = usage.lines(layout.root, layout.module)
     if todo:
         click.echo("\nThe app still uses the old tool. When you like, and it needs no hurry:")
@@ -100,4 +111,22 @@ def prove(found: dict[str, Any], arguments: dict[str, Any]) -> None:
             err=True,
         )
         sys.exit(1)
-    click.echo("\nDone.")
+
+
+def is_new(found: dict[str, Any], layout: Layout) -> bool:
+    """Say whether the app has no revision yet."""
+    return not found["old"] and not any(layout.locations[0].glob("[!.]*.py"))
+
+
+def begin(arguments: dict[str, Any]) -> None:
+    """Let the app's own databases begin at the first revision, if they have its tables."""
+    done = ask("stamp", **arguments)
+    if done["stamped"]:
+        click.echo(
+            "    The app's database has all tables of the models: it is stamped with the revision."
+        )
+    elif done["missing"]:
+        missing = ", ".join(done["missing"])
+        click.echo(
+            f"    The app's database lacks {missing}: run alembic upgrade head if it is empty."
+        )

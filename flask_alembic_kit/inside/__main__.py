@@ -23,7 +23,7 @@ def main(task_file: str, answer_file: str) -> None:
         from . import tasks
 
         answer |= tasks.TASKS[task.pop("do")](**task)
-    except BaseException as error:
+    except BaseException as error:  # noqa: BLE001 (an app may raise anything, or exit)
         chain = [error, error.__cause__, error.__context__]
         refused = next((e for e in chain if type(e).__name__ == "Refused"), None)
         answer["error"] = str(refused or error) or type(error).__name__

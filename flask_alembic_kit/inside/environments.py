@@ -122,7 +122,7 @@ def old_names(folder: Path) -> Iterator[None]:
     """Let Alembic run the env.py of before where it has another name by now."""
     original = ScriptDirectory.run_env
     if (folder / f"{OLD}env.py").exists():
-        ScriptDirectory.run_env = run_old  # type: ignore[method-assign]
+        ScriptDirectory.run_env = run_old  # type: ignore[assignment,method-assign]
     try:
         yield
     finally:

@@ -47,7 +47,7 @@ def engines(app: Flask, db: Any) -> dict[str, Engine]:
 
 
 def package(app: Flask, module: str, root: Path) -> dict[str, str]:
-    """Return the package of the app, and the folder that it is imported from.
+    """Return the outermost package of the app, and the folder that it is imported from.
 
     :param module: where the app or its factory is, if the app does not know
     :return: ``name``, which is empty for a lone module, and ``start``
@@ -58,9 +58,10 @@ def package(app: Flask, module: str, root: Path) -> dict[str, str]:
         if found is None or not file or not Path(file).resolve().is_relative_to(root):
             continue
         package = name if hasattr(found, "__path__") else name.rpartition(".")[0]
-        start = Path(file).resolve().parent
-        for _ in package.split(".") if package else ():
-            start = start.parent
+        folder = Path(file).resolve().parent
+        while "." in package and (folder.parent / "__init__.py").exists():
+            package, folder = package.rpartition(".")[0], folder.parent
+        start = folder.parents[package.count(".")] if package else folder
         return {"name": package, "start": str(start)}
     return {"name": "", "start": str(root)}
 

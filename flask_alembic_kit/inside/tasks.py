@@ -1,17 +1,19 @@
 """The tasks of a process inside the app."""
 
 import contextlib
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from flask import Flask
+from sqlalchemy import inspection
 
 from . import finding
 from .environments import Environment, new_environment, old_environment, resolved
-from .errors import Refused
 from .loading import load
 from .options import options_of
 from .schema import contents
@@ -135,7 +137,7 @@ def kept(found: dict[str, Any], name: str) -> Iterator[None]:
     """Keep what goes wrong as part of the answer: the old tool may well fail."""
     try:
         yield
-    except (Exception, SystemExit) as error:
+    except (Exception, SystemExit) as error:  # noqa: BLE001 (so may a revision)
         found[name] = f"{type(error).__name__}: {' '.join(str(error).split())}"[:500]
 
 
@@ -177,18 +179,63 @@ def prove(app: str | None, db: str | None, folder: str, ini: str) -> dict[str, A
     return answer
 
 
-def baseline(
-    app: str | None, db: str | None, folder: str, ini: str, message: str
-) -> dict[str, Any]:
-    """Write the first revision, from the models and empty databases, into a folder.
+def baseline(app: str | None, db: str | None, folder: str, ini: str, into: str) -> dict[str, Any]:
+    """Write the first revision, from the models and empty databases.
 
-    :return: ``stamped``: whether the app's own databases can be said to be there
+    :param into: the folder for it
     """
-    raise Refused("not yet")
+    scratch = Scratch(Path(folder), "kit_new")
+    application, _ = load(app)
+    environment = new_environment(Path(ini))
+    written = Path(folder) / "versions"  # and then moved: it is there whole or not at all
+    config = environment.config()
+    config.set_main_option("version_locations", str(written).replace("%", "%%"))
+    config.cmd_opts.autogenerate = True  # type: ignore[union-attr]
+    with application.app_context(), scratch.on():
+        command.revision(config, "what there was", autogenerate=True)
+    scratch.drop()
+    files = [*written.glob("*.py")]
+    Path(into).mkdir(parents=True, exist_ok=True)
+    for file in files:
+        shutil.copy(file, Path(into) / f".{file.name}")
+        (Path(into) / f".{file.name}").rename(Path(into) / file.name)
+    return {"written": [file.name for file in files]}
+
+
+def stamp(app: str | None, db: str | None, folder: str, ini: str) -> dict[str, Any]:
+    """Say in the app's databases that the first revision has made them, if all its tables are there.
+
+    :return: ``stamped``, and the tables that are ``missing``
+    """
+    application, _ = load(app)
+    environment = new_environment(Path(ini))
+    with application.app_context():
+        engines = finding.engines(application, finding.extension(application, db))
+        if not all(exists(engine) for engine in engines.values()):
+            return {"stamped": False, "missing": []}
+        if any(environment.read(current).values()):
+            return {"stamped": False, "missing": []}
+        missing = [
+            table for tables in environment.read(missing_tables).values() for table in tables
+        ]
+        if not missing:
+            command.stamp(environment.config(), "heads")
+    return {"stamped": not missing, "missing": missing}
+
+
+def missing_tables(migration: MigrationContext) -> list[str]:
+    """Return the names of the models' tables that are not in the database."""
+    inspector = inspection.inspect(migration.connection)
+    target = migration.opts["target_metadata"]
+    tables = [
+        t for m in (target if isinstance(target, list) else [target]) for t in m.tables.values()
+    ]
+    return [str(t.fullname) for t in tables if not inspector.has_table(t.name, schema=t.schema)]
 
 
 TASKS: dict[str, Callable[..., dict[str, Any]]] = {
     "inspect": inspect,
     "prove": prove,
     "baseline": baseline,
+    "stamp": stamp,
 }
