@@ -128,7 +128,7 @@ class Shape:
     changes: dict[str, tuple[str, str]] = field(default_factory=dict)  # after `begin`
 
 
-ALEMBIC = "import flask_alembic; flask_alembic.Alembic(app{metadatas})"
+ALEMBIC = "from flask_alembic import Alembic\n\n    Alembic(app{metadatas})"
 METADATAS = ", metadatas={name or 'default': m for name, m in db.metadatas.items()}"
 BY_ALEMBIC = {
     "begin": ("db mkdir", "db revision first", "db upgrade"),

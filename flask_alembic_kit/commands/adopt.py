@@ -36,8 +36,10 @@ def command(
             "Where db is imported from is not known: name it, --db MODULE:NAME."
         )
     found["db"] = list(found["db"])
-    layout = layout_of(found, root, into)
-    plan = plan_for(environment.files(found, layout, not no_defaults), found, layout)
+    layout = layout_of(found, root, found["adopted"] or into)
+    plan = Plan(root)
+    if not found["adopted"]:
+        plan = plan_for(environment.files(found, layout, not no_defaults), found, layout)
     show(plan, found, layout)
     if plan.collisions:
         raise click.ClickException(

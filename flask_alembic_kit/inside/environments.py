@@ -144,8 +144,9 @@ def old_environment(app: Flask, root: Path) -> Environment | None:
                 "version_locations"
             )
         return FlaskAlembic(located, None) if is_used else None
-    ini = root / "alembic.ini"
-    if ini.exists():
+    kept = root / f"{OLD}alembic.ini"
+    ini = kept if kept.exists() else root / "alembic.ini"
+    if ini.exists() and not adopted(ini):
         location = Config(str(ini)).get_main_option("script_location")
         if location:
             return Environment(resolved(location, root), ini)
@@ -153,6 +154,13 @@ def old_environment(app: Flask, root: Path) -> Environment | None:
     if (folder / "env.py").exists() and (folder / "versions").exists():
         return FlaskMigrate(folder, folder / "alembic.ini")
     return None
+
+
+def adopted(ini: Path) -> Path | None:
+    """Return the folder of the kit's env.py, if an alembic.ini names one."""
+    location = Config(str(ini)).get_main_option("script_location") if ini.exists() else None
+    folder = ini.parent / location if location else None
+    return folder if folder and (folder / "kit" / "__init__.py").exists() else None
 
 
 def resolved(location: str, root: Path) -> Path:

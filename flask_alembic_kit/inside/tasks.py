@@ -12,7 +12,7 @@ from alembic.runtime.migration import MigrationContext
 from flask import Flask
 from sqlalchemy import inspection
 
-from . import finding
+from . import environments, finding
 from .environments import Environment, new_environment, old_environment, resolved
 from .loading import load
 from .options import options_of
@@ -36,27 +36,37 @@ def inspect(app: str | None, db: str | None, folder: str) -> dict[str, Any]:
     :param db: ``MODULE:NAME`` of what has the engine
     :param folder: for scratch databases
     """
-    root = Path.cwd().resolve()
     scratch = Scratch(Path(folder), "kit_old")
-    application, how = load(app)
-    with application.app_context():
-        extension = finding.extension(application, db)
-        engines = finding.engines(application, extension)
-        place = tuple(db.partition(":")[::2]) if db else finding.importable(extension, root)
+    return found_in(app, db, scratch)
+
+
+def look(app: str | None, db: str | None, folder: str) -> dict[str, Any]:
+    """Find out what there is, and ask no tool."""
+    return found_in(app, db, None)
+
+
+def found_in(reference: str | None, named: str | None, scratch: Scratch | None) -> dict[str, Any]:
+    """Return what there is in an app.
+
+    :param scratch: where the old tool builds
+    """
+    root = Path.cwd().resolve()
+    app, how = load(reference)
+    with app.app_context():
+        db = finding.extension(app, named)
+        engines = finding.engines(app, db)
         answer = {
             "app": how,
-            "package": finding.package(application, how["module"], root),
-            "db": place,
-            "layer": type(extension).__module__.partition(".")[0],
-            "has_metadatas": hasattr(extension, "metadatas"),
-            "metadata": finding.metadata(extension, root),
+            "package": finding.package(app, how["module"], root),
+            "db": tuple(named.partition(":")[::2]) if named else finding.importable(db, root),
+            "metadata": finding.metadata(db, root),
             "databases": {name: about(engine) for name, engine in engines.items()},
-            "commands": sorted(application.cli.commands),
+            "adopted": str(environments.adopted(root / "alembic.ini") or ""),
             "old": None,
         }
-        old = old_environment(application, root)
-        if old is not None:
-            answer["old"] = described(application, old, engines, scratch)
+        old = old_environment(app, root) if scratch else None
+        if old is not None and scratch is not None:
+            answer["old"] = described(app, old, engines, scratch)
     return answer
 
 
@@ -235,6 +245,7 @@ def missing_tables(migration: MigrationContext) -> list[str]:
 
 TASKS: dict[str, Callable[..., dict[str, Any]]] = {
     "inspect": inspect,
+    "look": look,
     "prove": prove,
     "baseline": baseline,
     "stamp": stamp,
