@@ -1,5 +1,6 @@
 """Apps that exist, in the shapes that they have in public: built by the real other tools, with rows."""
 
+import shutil
 import sys
 import time
 from dataclasses import dataclass, field
@@ -271,6 +272,15 @@ class App:
         text = models.read_text(encoding="utf-8")
         new = f"    {column} = db.Column(db.Text)\n{SECOND}"
         models.write_text(text.replace(SECOND, new), encoding="utf-8")
+
+    def copy(self, folder: Path) -> "App":
+        """Return a copy of the app, with copies of its databases of SQLite."""
+        shutil.copytree(self.folder.parent, folder, ignore=shutil.ignore_patterns("[0-9]", "timed"))
+        moved = {
+            name: url.replace(str(self.folder.parent), str(folder))
+            for name, url in self.urls.items()
+        }
+        return App(self.shape, folder / self.folder.name, moved)
 
     def tree(self) -> dict[str, bytes]:
         """Return the contents of all files that are no cache."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from alembic import context
 from flask import current_app
-from sqlalchemy import Dialect
+from sqlalchemy.engine import Dialect
 
 {{ cookiecutter.__imports }}
 from {{ cookiecutter.__migrations }}.kit import environment as kit

@@ -13,7 +13,7 @@ from typing import Any
 from alembic import context
 from alembic.util import CommandError
 from flask import current_app
-from sqlalchemy import Engine
+from sqlalchemy.engine import Engine
 
 {{ cookiecutter.__imports }}
 from {{ cookiecutter.__migrations }}.kit import environment as kit

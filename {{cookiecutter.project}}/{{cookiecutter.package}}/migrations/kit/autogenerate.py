@@ -82,7 +82,7 @@ def process_revision_directives(
         where = f"where the app {current_app.import_name!r} is made"
         raise CommandError(f"The database {name!r} has no model: import its models {where}.")
     config = context.config
-    is_check = config.cmd_opts is not None and config.cmd_opts.cmd[0] is check
+    is_check = getattr(config.cmd_opts, "cmd", [None])[0] is check
     databases = migration.opts["template_args"].get("databases", ["default"])
     changes = directives[0].upgrade_ops_list
     put_in_order(changes[-1])

@@ -8,7 +8,8 @@ from typing import Any, NoReturn
 
 from alembic import context
 from alembic.util import CommandError, msg
-from sqlalchemy import Connection, Engine, event
+from sqlalchemy import event
+from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import DBAPIError, NoSuchModuleError
 
 from .backends import backend_of
@@ -26,7 +27,7 @@ def fail(message: str, status: int) -> NoReturn:
     :raises CommandError: where there is no command, but Python that calls Alembic
     """
     command = context.config.cmd_opts
-    if command is None or command.raiseerr:
+    if getattr(command, "raiseerr", True):  # Flask-Migrate has options, but is no command of Alembic's
         raise CommandError(message)
     msg(f"FAILED: {message}", **context.config.messaging_opts)
     raise SystemExit(status)
