@@ -1,10 +1,12 @@
 """The new env.py and alembic.ini: what the template leaves open is filled in from what was found."""
 
 import re
+from importlib.metadata import version
 from typing import Any
 
 from .layout import Layout
 from .template import PACKAGE, render
+from .versions import numbers
 
 MIGRATIONS = f"{PACKAGE}/migrations/"
 END = "\n\n# What the alembic"  # of the section of alembic.ini that says where things are
@@ -76,18 +78,24 @@ def import_lines(imports: list[Any]) -> list[str]:
 
 def ini(text: str, found: dict[str, Any], layout: Layout) -> str:
     """Return the alembic.ini of the template with the folders and the settings of the app."""
+    # Alembic before 1.16 knows no path_separator.
+    is_new = numbers(version("alembic")) >= (1, 16)
+    between = "\n    " if is_new else ":"
     location = layout.path(layout.target)
     text = text.replace(
         f"{PACKAGE}/migrations/env.py", f"{location.removeprefix('%(here)s/')}/env.py"
     )
     settings = {
         "script_location": location,
-        "prepend_sys_path": "\n    ".join(map(layout.path, (layout.root, *layout.paths))),
+        "prepend_sys_path": between.join(map(layout.path, (layout.root, *layout.paths))),
         **(found["old"]["settings"] if found["old"] else {}),
     }
+    if not is_new:
+        text = text.replace("path_separator = newline", "version_path_separator = :")
     if layout.locations != [layout.target / "versions"]:
         folders = [layout.path(folder) for folder in layout.locations]
-        settings["version_locations"] = "\n    ".join(["", *folders]) if folders[1:] else folders[0]
+        first = "\n    " if is_new and folders[1:] else ""
+        settings["version_locations"] = first + between.join(folders)
     if layout.recursive:
         settings["recursive_version_locations"] = "true"
     for name, value in settings.items():

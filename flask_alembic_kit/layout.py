@@ -44,7 +44,7 @@ def layout_of(found: dict[str, Any], root: Path, into: str | None) -> Layout:
     old = found["old"]
     package = found["package"]
     start = root / package["start"]
-    target = root / into if into else start.joinpath(*package["name"].split("."), "migrations")
+    target = root / into if into else start.joinpath(*package["name"].split("."), package["folder"])
     locations = [Path(location) for location in old["locations"]] if old else []
     if target in locations:  # revisions lie where env.py would be taken for one of them
         target = target / "environment"

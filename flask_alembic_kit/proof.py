@@ -8,7 +8,7 @@ Answers = dict[str, Any]
 def failures(old: Answers | None, new: Answers) -> list[str]:
     """Return what is wrong, a line each; nothing if the new environment is as good as the old."""
     found = []
-    if "build_error" in new:
+    if "build_error" in new and new["build_error"] != (old or {}).get("build_error"):
         found.append(f"An empty database cannot be migrated: {new['build_error']}")
     if "own_error" in new and "own_error" not in (old or {}):
         found.append(f"The app's database cannot be read: {new['own_error']}")
@@ -63,7 +63,9 @@ def summary(old: Answers | None, new: Answers) -> list[str]:
         )
         lines.append(f"{tables} tables made from empty: {same}")
     if old and "build_error" in old:
-        lines.append(f"The old tool itself cannot migrate an empty database: {old['build_error']}")
+        lines.append(
+            f"No empty database can be migrated, by the old tool neither: {old['build_error']}"
+        )
     if "current" in new:
         shown = ", ".join(
             f"{name} {' '.join(at) or 'empty'}" for name, at in new["current"].items()

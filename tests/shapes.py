@@ -241,6 +241,7 @@ class App:
     shape: Shape
     folder: Path
     urls: dict[str, str]
+    interpreter: str = sys.executable
 
     @property
     def environment(self) -> dict[str, str]:
@@ -249,7 +250,7 @@ class App:
     def python(self, *arguments: str, **options: Any) -> CompletedProcess[str]:
         """Run Python in the app's folder."""
         return run(
-            sys.executable, *arguments, cwd=self.folder, **{"env": self.environment, **options}
+            self.interpreter, *arguments, cwd=self.folder, **{"env": self.environment, **options}
         )
 
     def alembic(self, line: str, **options: Any) -> CompletedProcess[str]:
@@ -291,10 +292,10 @@ class App:
         }
 
 
-def build(name: str, folder: Path, **urls: str) -> App:
+def build(name: str, folder: Path, interpreter: str = sys.executable, **urls: str) -> App:
     """Make an app with two revisions of its own tool, in databases of SQLite if there are no others."""
     shape = SHAPES[name]
-    app = App(shape, folder / "app", urls)
+    app = App(shape, folder / "app", urls, interpreter)
     databases = folder / "databases"
     databases.mkdir(parents=True)
     names = {"DATABASE_URL": "default"} | ({"AUTH_DATABASE_URL": "auth"} if shape.several else {})

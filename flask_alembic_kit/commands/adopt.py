@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from .. import environment, proof, usage
+from .. import environment, proof, usage, versions
 from ..layout import Layout, layout_of
 from ..place import place
 from ..plan import Plan, plan_for
@@ -30,6 +30,7 @@ def command(
     makes what the old one did, with empty scratch databases beside the app's.
     """
     root = Path.cwd().resolve()
+    versions.check()
     found = ask("inspect", app=app, db=db)
     if not found["db"]:
         raise click.ClickException(
@@ -50,7 +51,7 @@ def command(
             click.confirm("Add these files?", abort=True)
         place(plan)
     arguments = {"app": app, "db": db, "ini": str(root / "alembic.ini")}
-    if is_new(found, layout):
+    if is_new(found):
         made = ask("baseline", into=str(layout.locations[0]), **arguments)["written"]
         click.echo(f"\nThe first revision makes what the models say: {', '.join(made)}")
     prove(found, arguments)
@@ -75,7 +76,7 @@ def show(plan: Plan, found: dict[str, Any], layout: Layout) -> None:
         click.echo(f"    {path}")
     for path, kept in plan.rename.items():
         click.echo(f"    {path} of today is kept as {kept}")
-    if is_new(found, layout):
+    if is_new(found):
         click.echo(
             "    the first revision, from the models; a database that has their tables is stamped"
         )
@@ -115,9 +116,9 @@ def prove(found: dict[str, Any], arguments: dict[str, Any]) -> None:
         sys.exit(1)
 
 
-def is_new(found: dict[str, Any], layout: Layout) -> bool:
+def is_new(found: dict[str, Any]) -> bool:
     """Say whether the app has no revision yet."""
-    return not found["old"] and not any(layout.locations[0].glob("[!.]*.py"))
+    return not found["old"] and not found.get("history")
 
 
 def begin(arguments: dict[str, Any]) -> None:

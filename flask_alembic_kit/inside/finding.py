@@ -50,7 +50,8 @@ def package(app: Flask, module: str, root: Path) -> dict[str, str]:
     """Return the outermost package of the app, and the folder that it is imported from.
 
     :param module: where the app or its factory is, if the app does not know
-    :return: ``name``, which is empty for a lone module, and ``start``
+    :return: ``name``, which is empty for a lone module, ``start``, and the name of a ``folder`` in it
+        that hides nothing that the package itself has by that name
     """
     for name in (app.import_name, module):
         found = sys.modules.get(name)
@@ -62,8 +63,11 @@ def package(app: Flask, module: str, root: Path) -> dict[str, str]:
         while "." in package and (folder.parent / "__init__.py").exists():
             package, folder = package.rpartition(".")[0], folder.parent
         start = folder.parents[package.count(".")] if package else folder
-        return {"name": package, "start": str(start)}
-    return {"name": "", "start": str(root)}
+        own = getattr(sys.modules.get(package), "migrations", None)
+        is_taken = own is not None and not isinstance(own, ModuleType)
+        folder_name = "db_migrations" if is_taken else "migrations"
+        return {"name": package, "start": str(start), "folder": folder_name}
+    return {"name": "", "start": str(root), "folder": "migrations"}
 
 
 def modules(root: Path) -> Iterator[ModuleType]:

@@ -42,14 +42,15 @@ class Scratch:
 
     def connect(self, dialect: Any, _: object, cargs: Any, cparams: Any) -> Any:
         """Return a connection of the driver; None leaves it to SQLAlchemy."""
+        key = next((key for key in NAMES if key in cparams), None)
         if not self.is_on:
+            found(dialect, cparams.get(key))
             return None
         if dialect.name == "sqlite":
             name = sha256(str(cargs[0] if cargs else "").encode()).hexdigest()[:16]
             self.used.add(name)
             others = {key: value for key, value in cparams.items() if key != "uri"}
             return dialect.connect(str(self.folder / f"{name}.db"), **others)
-        key = next((key for key in NAMES if key in cparams), None)
         if key is None:
             raise Refused(f"No scratch database can be made on {dialect.name}.")
         name = f"{self.label}_{cparams[key]}"[:60]
@@ -57,6 +58,7 @@ class Scratch:
             self.execute(dialect, cargs, cparams, *recreate(dialect.name, name))
             self.made[name] = dialect, list(cargs), dict(cparams)
         self.used.add(name)
+        found(dialect, name)
         connection = dialect.connect(*cargs, **{**cparams, key: name})
         self.opened.append(connection)
         return connection
@@ -104,6 +106,12 @@ class Scratch:
         for name, (dialect, cargs, cparams) in self.made.items():
             with suppress(Refused):
                 self.execute(dialect, cargs, cparams, recreate(dialect.name, name)[0])
+
+
+def found(dialect: Any, name: Any) -> None:
+    """Let MySQL's dialect look for tables where it is connected to: it asks for that only once."""
+    if dialect.name in ("mysql", "mariadb") and dialect.default_schema_name:
+        dialect.default_schema_name = name
 
 
 def recreate(kind: str, name: str) -> tuple[str, str]:

@@ -1,6 +1,7 @@
 """The tasks of a process inside the app."""
 
 import contextlib
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,6 +20,8 @@ from .options import options_of
 from .schema import contents
 from .scratch import Scratch
 
+# The message of the first revision of an app without any.
+BASELINE = "what there was"
 # The settings of an alembic.ini that say how revisions are written.
 SETTINGS = (
     "file_template",
@@ -64,7 +67,10 @@ def found_in(reference: str | None, named: str | None, scratch: Scratch | None) 
             "adopted": str(environments.adopted(root / "alembic.ini") or ""),
             "old": None,
         }
-        old = old_environment(app, root) if scratch else None
+        if answer["adopted"]:
+            answer["history"] = new_environment(root / "alembic.ini").history()
+        # After that, the new tool may have written revisions that the old one cannot run.
+        old = old_environment(app, root) if scratch and not answer["adopted"] else None
         if old is not None and scratch is not None:
             answer["old"] = described(app, old, engines, scratch)
     return answer
@@ -162,9 +168,8 @@ def current(migration: MigrationContext) -> list[str]:
 
 def differences(migration: MigrationContext) -> list[str]:
     """Return what autogenerate finds, a line each."""
-    return [
-        repr(change) for change in compare_metadata(migration, migration.opts["target_metadata"])
-    ]
+    changes = compare_metadata(migration, migration.opts["target_metadata"])
+    return [re.sub(" at 0x[0-9a-f]+", "", repr(change)) for change in changes]
 
 
 def options_in(environment: Environment, folder: Path) -> Callable[[MigrationContext], Any]:
@@ -202,7 +207,7 @@ def baseline(app: str | None, db: str | None, folder: str, ini: str, into: str) 
     config.set_main_option("version_locations", str(written).replace("%", "%%"))
     config.cmd_opts.autogenerate = True  # type: ignore[union-attr]
     with application.app_context(), scratch.on():
-        command.revision(config, "what there was", autogenerate=True)
+        command.revision(config, BASELINE, autogenerate=True)
     scratch.drop()
     files = [*written.glob("*.py")]
     Path(into).mkdir(parents=True, exist_ok=True)
@@ -223,7 +228,10 @@ def stamp(app: str | None, db: str | None, folder: str, ini: str) -> dict[str, A
         engines = finding.engines(application, finding.extension(application, db))
         if not all(exists(engine) for engine in engines.values()):
             return {"stamped": False, "missing": []}
-        if any(environment.read(current).values()):
+        is_baseline = [revision.doc for revision in environment.script().walk_revisions()] == [
+            BASELINE
+        ]
+        if not is_baseline or any(environment.read(current).values()):
             return {"stamped": False, "missing": []}
         missing = [
             table for tables in environment.read(missing_tables).values() for table in tables
