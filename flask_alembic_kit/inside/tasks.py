@@ -58,7 +58,7 @@ def found_in(reference: str | None, named: str | None, scratch: Scratch | None) 
     with app.app_context():
         db = finding.extension(app, named)
         engines = finding.engines(app, db)
-        answer = {
+        answer: dict[str, Any] = {
             "app": how,
             "package": finding.package(app, how["module"], root),
             "db": tuple(named.partition(":")[::2]) if named else finding.importable(db, root),
