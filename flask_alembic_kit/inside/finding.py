@@ -24,9 +24,12 @@ def extension(app: Flask, named: str | None) -> Any:
         module, _, name = named.partition(":")
         try:
             __import__(module)
-            return getattr(sys.modules[module], name or "db")
+            found = getattr(sys.modules[module], name or "db")
         except (ImportError, AttributeError) as error:
             raise Refused(f"--db {named}: {error}.") from error
+        if not isinstance(getattr(found, "engine", None), Engine):
+            raise Refused(f"--db {named}: it has no engine; name what has, or the engine itself.")
+        return found
     found = app.extensions.get("sqlalchemy")
     if found is None:
         raise Refused(

@@ -5,6 +5,7 @@ import inspect
 import os
 import re
 import sys
+import traceback
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -32,6 +33,14 @@ def load(reference: str | None) -> tuple[Flask, dict[str, Any]]:
         app = info.load_app()
     except NoAppException as error:
         raise Refused(f"{error.message}\nName the app with --app, as for flask.") from error
+    except Exception as error:
+        frames = traceback.extract_tb(error.__traceback__)
+        frame = [each for each in frames if Path(each.filename).exists()][-1]
+        where = f"{frame.filename}:{frame.lineno}: {frame.line}"
+        raise Refused(
+            f"The app cannot be loaded: {type(error).__name__}: {error}, in {where}\n"
+            "Set what it needs in the environment, as for flask."
+        ) from error
     path, name = split(reference) if reference else found_by_flask()
     module = sys.modules[prepare_import(path)]
     return app, {"reference": reference, "module": module.__name__, **how(module, name, app)}
