@@ -1,18 +1,17 @@
 """The migrations from Python: functions about the databases of the current app.
 
 They are for use in an app context, go through env.py, so that what is edited there holds for them,
-print nothing, and raise ``alembic.util.CommandError`` if a database cannot be reached.
+and raise ``alembic.util.CommandError``. Those in api.py return data and print nothing; the others are
+Alembic's commands, with the parameters that Flask-Migrate gave them.
 """
 
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .kit.api import alembic_config, current, differences, heads, needs_upgrade, read
-    from .kit.commands import branches, check, downgrade, edit, history, init, list_templates
-    from .kit.commands import merge, migrate, revision, show, stamp, upgrade
 
-DATA = ["alembic_config", "current", "differences", "heads", "needs_upgrade", "read"]
-__all__ = [*DATA, "branches", "check", "downgrade", "edit", "history", "init", "list_templates"]
+__all__ = ["alembic_config", "current", "differences", "heads", "needs_upgrade", "read"]
+__all__ += ["branches", "check", "downgrade", "edit", "history", "init", "list_templates"]
 __all__ += ["merge", "migrate", "revision", "show", "stamp", "upgrade"]
 
 
@@ -22,4 +21,4 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from .kit import api, commands
 
-    return getattr(api if name in DATA else commands, name)
+    return getattr(commands if hasattr(commands, name) else api, name)

@@ -16,10 +16,10 @@ from alembic.util import CommandError
 
 from .api import FOLDER, alembic_config, set_script_location
 
+Folder = str | Path | None
 
-def configured(
-    directory: str | Path | None, x_arg: str | Sequence[str] | None, **options: Any
-) -> Config:
+
+def configured(directory: Folder, x_arg: str | Sequence[str] | None, **options: Any) -> Config:
     """Return the configuration of a command.
 
     :param directory: another folder with an env.py
@@ -40,7 +40,7 @@ def function(name: str, **defaults: Any) -> Callable[..., None]:
     """
 
     def run(
-        directory: str | Path | None = None,
+        directory: Folder = None,
         *arguments: Any,
         x_arg: str | Sequence[str] | None = None,
         **options: Any,
@@ -68,7 +68,7 @@ stamp = function("stamp", revision="head")
 upgrade = function("upgrade", revision="head")
 
 
-def migrate(directory: str | Path | None = None, message: str | None = None, **options: Any) -> None:
+def migrate(directory: Folder = None, message: str | None = None, **options: Any) -> None:
     """Write a revision from the models, if they differ from the databases."""
     revision(directory, message=message, autogenerate=True, **options)
 

@@ -27,7 +27,7 @@ def fail(message: str, status: int) -> NoReturn:
     :raises CommandError: where there is no command, but Python that calls Alembic
     """
     command = context.config.cmd_opts
-    if getattr(command, "raiseerr", True):  # Flask-Migrate has options, but is no command of Alembic's
+    if getattr(command, "raiseerr", True):  # Flask-Migrate has options, and no command in them
         raise CommandError(message)
     msg(f"FAILED: {message}", **context.config.messaging_opts)
     raise SystemExit(status)

@@ -27,7 +27,7 @@ def guarded(engine: Engine, name: str = "default") -> Iterator[Connection]:
     :raises CommandError: if the database cannot be reached, another migration takes longer than
         ``MIGRATION_WAIT`` seconds, or somebody locks a table for ``MIGRATION_LOCK_TIMEOUT`` seconds
     """
-    if hasattr(context.config.cmd_opts, "cmd"):  # a process of its own, which has loaded all that it needs
+    if hasattr(context.config.cmd_opts, "cmd"):  # a process of its own, with all loaded
         gc.freeze()  # the collector looks through none of that again: a tenth of the time of a long run
     with ExitStack() as stack:
         try:

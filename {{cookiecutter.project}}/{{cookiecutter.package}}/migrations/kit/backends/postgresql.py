@@ -55,7 +55,7 @@ class PostgreSQLBackend(Backend):
         """Create the schemas of new tables; no downgrade drops them: others may use them by then."""
         schemas = {change.schema for change in changes.ops if isinstance(change, ops.CreateTableOp)}
         for schema in sorted(schemas - {None, *inspect(connection).get_schema_names()}, key=str):
-            quoted = connection.dialect.identifier_preparer.quote(schema)
+            quoted = connection.dialect.identifier_preparer.quote(str(schema))
             changes.ops.insert(0, ops.ExecuteSQLOp(f"CREATE SCHEMA IF NOT EXISTS {quoted}"))
 
 
