@@ -304,7 +304,8 @@ def test_loggers_that_the_app_has_set_up_are_left_alone(project: Project) -> Non
     project.edit(
         "__init__.py", "from typing import Any\n", "from typing import Any\nimport logging\n"
     )
-    assert project.flask("db", "upgrade").stderr == ""
+    lines = project.flask("db", "upgrade").stderr.splitlines()
+    assert lines and all(line.startswith("mine: ") for line in lines)
     logged = project.flask("db", "upgrade", "nosuch", status=None).stderr
     assert logged.startswith("mine: ") and logged.endswith("identified by 'nosuch'\n")
 

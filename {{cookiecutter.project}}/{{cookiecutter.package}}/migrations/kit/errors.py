@@ -8,7 +8,8 @@ from typing import Any, NoReturn
 
 from alembic import context
 from alembic.util import CommandError, msg
-from sqlalchemy import Connection, Engine, event
+from sqlalchemy import event
+from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import DBAPIError, NoSuchModuleError
 
 from .backends import backend_of

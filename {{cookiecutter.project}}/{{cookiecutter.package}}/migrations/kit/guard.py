@@ -11,12 +11,12 @@ from contextlib import ExitStack, contextmanager
 
 from alembic import context
 from alembic.util import CommandError
-from sqlalchemy import Connection, Engine
-from sqlalchemy.engine import TwoPhaseTransaction
+from sqlalchemy.engine import Connection, Engine, TwoPhaseTransaction
 from sqlalchemy.exc import DBAPIError
 
 from .backends import backend_of
 from .errors import explained, in_one_line, running_command, unreachable
+from .shared import shared
 
 
 @contextmanager
@@ -33,7 +33,10 @@ def guarded(engine: Engine, name: str = "default") -> Iterator[Connection]:
         try:
             connection = stack.enter_context(engine.connect())
             if is_changing():
-                stack.enter_context(backend_of(engine.dialect).guarded(connection, name))
+                backend = backend_of(engine.dialect)
+                stack.enter_context(backend.guarded(connection, name))
+                if backend.is_one_transaction:
+                    stack.enter_context(shared(connection))
         except DBAPIError as error:
             raise unreachable(engine, name, error) from error
         stack.enter_context(explained(connection, name))
