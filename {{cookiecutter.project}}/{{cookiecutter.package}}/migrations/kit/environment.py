@@ -30,7 +30,7 @@ def app_context(factory: Callable[[], Flask]) -> Iterator[None]:
     logs.set_up(config)
     with url_errors(), ExitStack() as stack:
         if not has_app_context():
-            environment: Any = vars(context)["_proxy"]
+            environment = context._proxy  # type: ignore[attr-defined]
             stack.enter_context(factory().app_context())
             environment.__enter__()  # a factory that migrates has put Alembic's away
         logs.restore(config)
