@@ -51,7 +51,7 @@ def run_migrations_online() -> None:
         context.configure(connection=connection, **options(connection.dialect))
         kit.show_progress()
         with context.begin_transaction():
-            context.run_migrations()
+            kit.run_migrations()
 
 
 with kit.app_context(create_app):

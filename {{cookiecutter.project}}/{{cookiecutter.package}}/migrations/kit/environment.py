@@ -7,6 +7,7 @@ from logging.config import fileConfig
 from typing import Any
 
 from alembic import context
+from alembic.ddl.impl import DefaultImpl
 from flask import Flask, has_app_context
 from sqlalchemy import Dialect
 
@@ -16,9 +17,10 @@ from .errors import url_errors
 from .guard import guarded, prepare
 from .progress import show_progress
 from .render import render_item
-from .revisions import run_revisions
+from .revisions import run_migrations, run_revisions
 
-__all__ = ["all_but", "guarded", "prepare", "run_revisions", "schemas_of", "show_progress"]
+__all__ = ["all_but", "guarded", "prepare", "run_migrations", "run_revisions"]
+__all__ += ["schemas_of", "show_progress"]
 
 
 @contextmanager
@@ -43,11 +45,16 @@ def options(dialect: Dialect, name: str | None = None, names: list[str] | None =
     :param name: of the database, where there are several
     :param names: of all that are migrated together
     """
+    backend = backend_of(dialect)  # first of all, for it may load Alembic's own
     hooks = {
         "autogenerate_plugins": PLUGINS,
         "process_revision_directives": process_revision_directives,
         "render_item": render_item,
-        **backend_of(dialect).options,
+        # Said each time: context.configure() keeps for a database what the one before it was given.
+        "transactional_ddl": DefaultImpl.get_by_dialect(dialect).transactional_ddl,
+        "version_table_schema": None,
+        "version_table_pk": True,
+        **backend.options,
     }
     if not name:
         return hooks

@@ -8,16 +8,18 @@ from typing import Any, NoReturn
 
 from alembic import context
 from alembic.util import CommandError, msg
-from sqlalchemy import Connection, Engine, event
+from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError, NoSuchModuleError
 
 from .backends import backend_of
+from .outcome import Outcome, outcomes
 
 logger = logging.getLogger("alembic.errors")
 
 # The exit statuses of `check`; all other failures are Alembic's 255.
 NOT_AT_HEAD = 3
 MODELS_DIFFER = 4
+NEWER = 5
 
 
 def fail(message: str, status: int) -> NoReturn:
@@ -51,17 +53,17 @@ def url_errors() -> Iterator[None]:
 
 
 @contextmanager
-def explained(connection: Connection, name: str) -> Iterator[None]:
+def explained(connection: Connection, outcome: Outcome) -> Iterator[None]:
     """Say which revision of which database failed, and what became of what it had done.
 
     :raises CommandError: for what is no fault of a revision, instead of its traceback
     """
-    transactions: list[Connection] = []
-    event.listen(connection, "begin", transactions.append)
+    name = outcome.name
     try:
         yield
     except Exception as error:
-        if running_database() != name:
+        failed = next((o.name for o in outcomes if o.error is error), running_database())
+        if failed != name:
             raise  # another of several databases: it has been explained, or will be
         if isinstance(error, CommandError):
             name_database(error, name)
@@ -72,11 +74,11 @@ def explained(connection: Connection, name: str) -> Iterator[None]:
             backend = backend_of(connection.dialect)
             if code(error) == backend.lock_timeout:
                 what += " waited for a lock of others for longer than MIGRATION_LOCK_TIMEOUT."
-                raise CommandError(f"{what} {fate(transactions)} Run it again later.") from error
+                raise CommandError(f"{what} {outcome.fate(error)} Run it again later.") from error
             if not revision or code(error) == backend.read_only:
-                raise CommandError(f"{what}: {in_one_line(error)}. {fate(transactions)}") from error
+                raise CommandError(f"{what}: {in_one_line(error)}. {outcome.fate(error)}") from error
         if revision:
-            logger.error("%s failed. %s", what, fate(transactions))
+            logger.error("%s failed. %s", what, outcome.fate(error))
         raise
 
 
@@ -119,12 +121,3 @@ def running_database() -> str | None:
     with suppress(Exception):  # Alembic's own
         return str(context.get_context().opts.get("database", "default"))
     return None
-
-
-def fate(transactions: list[Connection]) -> str:
-    """Say what became of a run that failed."""
-    if not context.is_transactional_ddl():
-        return "Revisions before it are kept; what it did to the schema may remain, half done."
-    if len(transactions) > 1:
-        return "It is rolled back; what was committed before it is kept."
-    return "Nothing of this run is kept."

@@ -17,6 +17,8 @@ from sqlalchemy.exc import DBAPIError
 
 from .backends import backend_of
 from .errors import explained, in_one_line, unreachable
+from .outcome import followed
+from .session import in_transactions
 
 
 @contextmanager
@@ -33,10 +35,12 @@ def guarded(engine: Engine, name: str = "default") -> Iterator[Connection]:
         try:
             connection = stack.enter_context(engine.connect())
             if is_changing():
+                stack.enter_context(in_transactions(connection))
                 stack.enter_context(backend_of(engine.dialect).guarded(connection, name))
         except DBAPIError as error:
             raise unreachable(engine, name, error) from error
-        stack.enter_context(explained(connection, name))
+        outcome = stack.enter_context(followed(connection, name))
+        stack.enter_context(explained(connection, outcome))
         yield connection
 
 

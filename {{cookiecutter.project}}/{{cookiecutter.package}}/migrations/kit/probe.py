@@ -12,6 +12,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from .api import alembic_config, read
+from .log import Log
 
 # Alembic has one environment at a time for the whole process.
 lock = Lock()
@@ -34,11 +35,16 @@ def state(engine: Engine, version_table: dict[str, Any] | None) -> dict[str, Any
             if version_table:
                 migration = MigrationContext.configure(connection, opts=version_table)
                 current = {*migration.get_current_heads()}
-        reachable = True
+            if current == heads:
+                status = "ok"
+            elif current <= known:
+                status = "behind"
+            else:
+                status = "newer" if Log(migration).is_newer(current, heads) else "unknown"
     except SQLAlchemyError:
-        reachable = False
-    ok = reachable and (current == heads or not current <= known)
-    result = {"ok": ok, "reachable": reachable}
+        status = "unreachable"
+    result = {"ok": status in ("ok", "newer"), "status": status}
+    result["reachable"] = status != "unreachable"
     return {**result, "current": sorted(current), "heads": sorted(heads)}
 
 

@@ -5,7 +5,7 @@ import os
 import random
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from alembic.util import CommandError
@@ -51,6 +51,32 @@ def run(connection: Connection, sql: str, **parameters: Any) -> Any:
     value = result.scalar() if result.returns_rows else None
     connection.commit()
     return value
+
+
+@contextmanager
+def in_transactions(connection: Connection) -> Iterator[None]:
+    """Let a connection migrate in transactions whose engine commits each statement by itself."""
+    dialect, level = connection.dialect, connection.default_isolation_level
+    driver: Any = connection.connection.dbapi_connection
+    is_autocommit = False
+    with suppress(NotImplementedError):  # a dialect that cannot tell
+        is_autocommit = dialect.detect_autocommit_setting(driver)
+    if level is None or not is_autocommit:
+        yield
+        return
+    is_option = connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT"
+    if is_option:
+        connection.execution_options(isolation_level=level)
+    else:  # SQLAlchemy need not know, for it would not give back what the driver was told
+        dialect.set_isolation_level(driver, level)
+    try:
+        yield
+    finally:
+        with given_back(connection):
+            if is_option:
+                connection.execution_options(isolation_level="AUTOCOMMIT")
+            else:
+                dialect.set_isolation_level(driver, "AUTOCOMMIT")
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from alembic.util import CommandError
 from sqlalchemy import Connection, event
 
 from ..compare import ByName
+from ..lock_file import begin_exclusive, lock_beside
 from ..session import seconds, wait
 from . import Backend
 
@@ -92,25 +93,6 @@ class SQLiteBackend(Backend):
 
     def prepare(self, connection: Connection) -> None:
         connection.info["check"](connection)
-
-
-def lock_beside(file: str) -> sqlite3.Connection:
-    """Return a connection to a file whose lock the system takes back from a process that ends."""
-    try:
-        return sqlite3.connect(f"{file}-migrating" if file else ":memory:", timeout=0)
-    except sqlite3.OperationalError as error:
-        raise CommandError(f"{file}-migrating cannot be written: {error}.") from error
-
-
-def begin_exclusive(lock: sqlite3.Connection) -> bool:
-    """Say whether the lock is ours now."""
-    try:
-        lock.execute("BEGIN EXCLUSIVE")
-    except sqlite3.OperationalError as error:
-        if "locked" not in str(error):
-            raise
-        return False
-    return True
 
 
 def check_foreign_keys(driver: Any, file: str, name: str) -> None:
