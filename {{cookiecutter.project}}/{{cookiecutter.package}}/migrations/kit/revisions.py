@@ -5,7 +5,6 @@ Flask-Migrate or Flask-Alembic. There is nothing to do on a database that they d
 """
 
 import logging
-import os
 from collections.abc import Callable
 from inspect import signature
 from typing import Any
@@ -13,11 +12,11 @@ from typing import Any
 from alembic import context
 from alembic.script.revision import ResolutionError
 from alembic.util import CommandError, to_tuple
-from flask import current_app
 
 from .errors import NEWER, fail
 from .guard import is_changing
 from .log import Log
+from .session import setting
 
 logger = logging.getLogger("alembic.env")
 
@@ -55,8 +54,7 @@ def warn_of_edited(log: Log) -> None:
         return
     which = f"Revision {edited[0]} was" if len(edited) == 1 else f"{', '.join(edited)} were"
     message = f"Database {log.name!r}: {which} edited after it had been applied here"
-    setting = current_app.config.get("MIGRATION_EDITED", os.environ.get("MIGRATION_EDITED"))
-    if setting == "error":
+    if setting("MIGRATION_EDITED") == "error":
         raise CommandError(f"{message} (MIGRATION_EDITED).")
     logger.warning("%s.", message)
 

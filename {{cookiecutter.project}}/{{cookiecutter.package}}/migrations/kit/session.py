@@ -13,18 +13,28 @@ from flask import current_app
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import SQLAlchemyError
 
+LONGEST = 2_000_000  # seconds, 23 days: more would be none to some servers
 
-def seconds(setting: str, default: float) -> float:
+
+def setting(name: str, default: Any = None) -> Any:
     """Return a setting of the app's config, or else of the environment."""
-    value = current_app.config.get(setting, os.environ.get(setting) or default)
-    try:
-        return float(value)
-    except ValueError:
-        raise CommandError(f"{setting}={value!r} is no number of seconds.") from None
+    return current_app.config.get(name, os.environ.get(name) or default)
 
 
-def wait(locked: Callable[[], Any], name: str) -> None:
-    """Try to get a lock until it works, for ``MIGRATION_WAIT`` seconds at most."""
+def seconds(name: str, default: float) -> float:
+    """Return a setting that is a number of seconds."""
+    value = setting(name, default)
+    with suppress(ValueError, TypeError):
+        if 0 <= float(value) <= LONGEST:  # nan is not
+            return float(value)
+    raise CommandError(f"{name}={value!r} is no number of seconds from 0 to {LONGEST}.")
+
+
+def wait(locked: Callable[[], Any], name: str, holder: Callable[[], Any] = str) -> None:
+    """Try to get a lock until it works, for ``MIGRATION_WAIT`` seconds at most.
+
+    :param holder: says who has it, if that is known
+    """
     longest = seconds("MIGRATION_WAIT", 600)
     logger = logging.getLogger("alembic.guard")
     start = time.monotonic()
@@ -34,9 +44,10 @@ def wait(locked: Callable[[], Any], name: str) -> None:
             logger.info("Waiting for another migration of database %r, up to %g s", name, longest)
         waited = time.monotonic() - start
         if waited > longest:
+            found = holder()
             raise CommandError(
-                f"Another migration of database {name!r} has not ended within {longest:g} s "
-                "(MIGRATION_WAIT). See whether it hangs, then run this again."
+                f"Another migration of database {name!r}{f' ({found})' if found else ''} has not "
+                f"ended within {longest:g} s (MIGRATION_WAIT). See whether it hangs, then run this again."
             )
         # Many may wait, and none should ask all the time, nor wait much longer than it has to.
         time.sleep(min(0.02 + waited / 10, 1) * random.uniform(0.5, 1))

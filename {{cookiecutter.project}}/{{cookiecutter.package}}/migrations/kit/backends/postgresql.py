@@ -12,8 +12,9 @@ from sqlalchemy import Connection, Engine, Table, event, inspect, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.schema import CreateSchema
 
+from ..advisory_lock import in_session, in_transaction, is_pooled
 from ..compare import AsMade
-from ..session import given_back, run, seconds, wait
+from ..session import run, seconds
 from . import Backend
 
 
@@ -24,20 +25,14 @@ class PostgreSQLBackend(Backend):
     @contextmanager
     def guarded(self, connection: Connection, name: str) -> Iterator[None]:
         lock = int.from_bytes(sha256(name.encode()).digest()[:8], "big", signed=True)
-        # Not pg_advisory_lock(): who waits inside a statement holds a snapshot, and a CREATE INDEX
-        # CONCURRENTLY in the migration that is waited for would wait for that snapshot.
-        wait(lambda: run(connection, "SELECT pg_try_advisory_lock(:lock)", lock=lock), name)
-        limit = run(connection, "SELECT current_setting('lock_timeout')")
+        limit = str(math.ceil(seconds("MIGRATION_LOCK_TIMEOUT", 10) * 1000))
         prepared: list[str] = []
         event.listen(connection, "prepare_twophase", lambda _, xid: prepared.append(xid))
+        guard = in_transaction if is_pooled(connection) else in_session
         try:
-            milliseconds = str(math.ceil(seconds("MIGRATION_LOCK_TIMEOUT", 10) * 1000))
-            run(connection, "SELECT set_config('lock_timeout', :limit, false)", limit=milliseconds)
-            yield
+            with guard(connection, name, lock, limit):
+                yield
         finally:
-            with given_back(connection):
-                run(connection, "SELECT set_config('lock_timeout', :limit, false)", limit=limit)
-                run(connection, "SELECT pg_advisory_unlock(:lock)", lock=lock)
             for xid in prepared:
                 check_decided(connection.engine, name, xid)
 
