@@ -72,10 +72,10 @@ def explained(connection: Connection, outcome: Outcome) -> Iterator[None]:
         what = f"Revision {revision} of database {name!r}" if revision else f"Database {name!r}"
         if isinstance(error, DBAPIError):
             backend = backend_of(connection.dialect)
-            if code(error) == backend.lock_timeout:
+            if backend.lock_timeout in codes(error):
                 what += " waited for a lock of others for longer than MIGRATION_LOCK_TIMEOUT."
                 raise CommandError(f"{what} {outcome.fate(error)} Run it again later.") from error
-            if not revision or code(error) == backend.read_only:
+            if not revision or backend.read_only in codes(error):
                 raise CommandError(f"{what}: {in_one_line(error)}. {outcome.fate(error)}") from error
         if revision:
             logger.error("%s failed. %s", what, outcome.fate(error))
@@ -102,10 +102,11 @@ def in_one_line(error: DBAPIError) -> str:
     return " ".join(str(error.orig).split()).rstrip(".")
 
 
-def code(error: DBAPIError) -> Any:
-    """Return the driver's code of an error: of psycopg, of psycopg2, or what others give first."""
-    found = getattr(error.orig, "sqlstate", getattr(error.orig, "pgcode", None))
-    return found or next(iter(getattr(error.orig, "args", ())), "unknown")
+def codes(error: DBAPIError) -> list[Any]:
+    """Return what drivers call the code of an error, where they have it."""
+    first = next(iter(getattr(error.orig, "args", ())), None)
+    found = [first.get("C") if isinstance(first, dict) else first]  # a dict is of pg8000
+    return found + [getattr(error.orig, name, None) for name in ("sqlstate", "pgcode", "errno")]
 
 
 def failed_revision(error: BaseException) -> str | None:

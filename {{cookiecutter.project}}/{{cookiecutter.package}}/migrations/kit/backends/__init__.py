@@ -17,8 +17,8 @@ class Backend:
     # More options of context.configure().
     options: Mapping[str, Any] = MappingProxyType({})
     # The driver's codes of two errors: no lock in time; nobody may write, as on a replica.
-    lock_timeout: object = None
-    read_only: object = None
+    lock_timeout: object = "unknown"
+    read_only: object = "unknown"
 
     def guarded(self, connection: Connection, name: str) -> AbstractContextManager[None]:
         """Hold a lock by the name of the database, limit other waits, and leave nothing of both."""
