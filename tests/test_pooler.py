@@ -176,7 +176,7 @@ def test_lock_that_a_pooler_took_away_is_named(
     generic: Project, pooled: Callable[[str], tuple[URL, URL]]
 ) -> None:
     """Who says that the sessions are his own, and is wrong."""
-    pooler, url = pooled("transaction")
+    pooler, _ = pooled("transaction")
     generic.alembic("upgrade", "head", env=at(pooler))
     generic.add_revision("pass")
     generic.add_revision(

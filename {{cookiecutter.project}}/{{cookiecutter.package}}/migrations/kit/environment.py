@@ -13,14 +13,15 @@ from sqlalchemy import Dialect
 
 from .autogenerate import PLUGINS, all_but, process_revision_directives, schemas_of
 from .backends import backend_of
+from .databases import check_names, hosts
 from .errors import url_errors
 from .guard import guarded, prepare
 from .progress import show_progress
 from .render import render_item
 from .revisions import run_migrations, run_revisions
 
-__all__ = ["all_but", "guarded", "prepare", "run_migrations", "run_revisions"]
-__all__ += ["schemas_of", "show_progress"]
+__all__ = ["all_but", "check_names", "guarded", "hosts", "prepare", "run_migrations"]
+__all__ += ["run_revisions", "schemas_of", "show_progress"]
 
 
 @contextmanager

@@ -16,6 +16,7 @@ class Outcome:
     def __init__(self, connection: Connection, name: str) -> None:
         self.connection, self.name = connection, name
         self.commits = 0
+        self.is_callers = connection.in_transaction()
         self.is_committing = False
         self.error: BaseException | None = None
         self.listeners: list[tuple[Connection | Engine, str, Callable[..., None]]] = [
@@ -51,7 +52,9 @@ class Outcome:
             if isinstance(error, DBAPIError) and error.connection_invalidated:
                 return f"Whether it has committed is not known: see alembic current.{also}"
             self.commits -= 1
-        if not context.is_transactional_ddl():
+        if self.is_callers:
+            kept = "What it did is in the transaction of the caller."
+        elif not context.is_transactional_ddl():
             kept = "Revisions before it are kept; what it did to the schema may remain, half done."
         elif self.commits:
             kept = "It is rolled back; what was committed before it is kept."

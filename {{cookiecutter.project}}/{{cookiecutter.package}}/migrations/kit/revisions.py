@@ -38,8 +38,11 @@ def run_migrations(**arguments: Any) -> None:
         if goal != {*migration.get_current_heads()}:  # else nothing is made, nor need one be allowed to
             log.table.create(log.connection, checkfirst=True)
         migration.on_version_apply_callbacks += (log.write,)
+    is_ended = not log.connection.in_transaction()
     try:
         context.run_migrations(**arguments)
+        if is_ended:  # else another name of the same database would not commit what it does next
+            log.connection.rollback()
     except CommandError as error:
         if not isinstance(error.__cause__, ResolutionError) or not explain_unknown(log):
             raise

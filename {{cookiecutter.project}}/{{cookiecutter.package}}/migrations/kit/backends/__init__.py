@@ -24,8 +24,15 @@ class Backend:
         """Hold a lock by the name of the database, limit other waits, and leave nothing of both."""
         return nullcontext()
 
+    def guard_transaction(self, connection: Connection, name: str) -> None:
+        """Hold a lock until the end of a transaction that the caller of Alembic has begun."""
+
     def prepare(self, connection: Connection) -> None:
         """Let fail what can fail, before the first of several databases commits."""
+
+    def is_same(self, one: Connection, other: Connection) -> bool:
+        """Say whether two connections lead to one database; neither is in a transaction."""
+        return False
 
     def is_of_extension(self, connection: Connection, table: Table) -> bool:
         """Say whether an extension of the database made a table."""

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from hashlib import sha256
+from secrets import token_hex
 
 from alembic.ddl.mysql import MySQLImpl
 from alembic.operations import ops
@@ -43,6 +44,15 @@ class MySQLBackend(Backend):
                 for each, value in before.items():
                     run(connection, f"SET SESSION {each} = :limit", limit=value)
                 run(connection, "SELECT RELEASE_LOCK(:lock)", lock=lock)
+
+    def is_same(self, one: Connection, other: Connection) -> bool:
+        """Ask for a lock that only this server knows; names of servers need not differ."""
+        lock = token_hex()
+        run(one, "SELECT GET_LOCK(:lock, 0)", lock=lock)
+        schemas = {run(each, "SELECT DATABASE()") for each in (one, other)}
+        is_known = run(other, "SELECT IS_USED_LOCK(:lock)", lock=lock) is not None
+        run(one, "SELECT RELEASE_LOCK(:lock)", lock=lock)
+        return is_known and len(schemas) == 1
 
     def complete(self, connection: Connection, changes: ops.UpgradeOps) -> None:
         """Drop with a foreign key the index that MySQL has made for it, which would be left."""

@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from hashlib import sha256
+from secrets import randbits
 
 from alembic.ddl.postgresql import PostgresqlImpl
 from alembic.operations import ops
@@ -12,9 +13,9 @@ from sqlalchemy import Connection, Engine, Table, event, inspect, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.schema import CreateSchema
 
-from ..advisory_lock import in_session, in_transaction, is_pooled
+from ..advisory_lock import LOCAL, in_session, in_transaction, is_pooled
 from ..compare import AsMade
-from ..session import run, seconds
+from ..session import run, seconds, wait
 from . import Backend
 
 
@@ -24,7 +25,7 @@ class PostgreSQLBackend(Backend):
 
     @contextmanager
     def guarded(self, connection: Connection, name: str) -> Iterator[None]:
-        lock = int.from_bytes(sha256(name.encode()).digest()[:8], "big", signed=True)
+        lock = lock_of(name)
         limit = str(math.ceil(seconds("MIGRATION_LOCK_TIMEOUT", 10) * 1000))
         prepared: list[str] = []
         event.listen(connection, "prepare_twophase", lambda _, xid: prepared.append(xid))
@@ -35,6 +36,19 @@ class PostgreSQLBackend(Backend):
         finally:
             for xid in prepared:
                 check_decided(connection.engine, name, xid)
+
+    def guard_transaction(self, connection: Connection, name: str) -> None:
+        limit = str(math.ceil(seconds("MIGRATION_LOCK_TIMEOUT", 10) * 1000))
+        found = {"lock": lock_of(name), "limit": limit}
+        wait(lambda: connection.execute(text(LOCAL), found).scalar() is not None, name)
+
+    def is_same(self, one: Connection, other: Connection) -> bool:
+        """Ask for a lock that only this database knows; a copy of the server has its identity."""
+        lock = {"lock": randbits(62)}
+        one.execute(text("SELECT pg_advisory_xact_lock(:lock)"), lock)
+        is_free = other.scalar(text("SELECT pg_try_advisory_xact_lock(:lock)"), lock)
+        schemas = {each.scalar(text("SELECT current_schema()")) for each in (one, other)}
+        return not is_free and len(schemas) == 1
 
     def prepare(self, connection: Connection) -> None:
         connection.exec_driver_sql("SET CONSTRAINTS ALL IMMEDIATE")
@@ -52,6 +66,10 @@ class PostgreSQLBackend(Backend):
             create = CreateSchema(str(schema), if_not_exists=True)
             sql = str(create.compile(dialect=connection.dialect))
             changes.ops.insert(0, ops.ExecuteSQLOp(sql))
+
+
+def lock_of(name: str) -> int:
+    return int.from_bytes(sha256(name.encode()).digest()[:8], "big", signed=True)
 
 
 def check_decided(engine: Engine, name: str, xid: str) -> None:

@@ -91,6 +91,15 @@ class SQLiteBackend(Backend):
                 if autocommit is not None:
                     driver.autocommit = autocommit
 
+    def is_same(self, one: Connection, other: Connection) -> bool:
+        files = [each.exec_driver_sql("PRAGMA database_list").one()[2] for each in (one, other)]
+        return all(files) and Path(files[0]).samefile(files[1])
+
+    def guard_transaction(self, connection: Connection, name: str) -> None:
+        if connection.exec_driver_sql("PRAGMA foreign_keys").scalar():
+            problem = "enforces foreign keys, which a transaction cannot switch off"
+            raise CommandError(f"Database {name!r} {problem}: give a connection without one.")
+
     def prepare(self, connection: Connection) -> None:
         connection.info["check"](connection)
 
