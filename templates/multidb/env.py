@@ -112,4 +112,4 @@ with kit.app_context(create_app):
     if context.is_offline_mode():
         run_migrations_offline()
     else:
-        run_migrations_online()
+        kit.retry(run_migrations_online)

@@ -18,9 +18,10 @@ from .errors import url_errors
 from .guard import guarded, prepare
 from .progress import show_progress
 from .render import render_item
+from .retry import retry
 from .revisions import run_migrations, run_revisions
 
-__all__ = ["all_but", "check_names", "guarded", "hosts", "prepare", "run_migrations"]
+__all__ = ["all_but", "check_names", "guarded", "hosts", "prepare", "retry", "run_migrations"]
 __all__ += ["run_revisions", "schemas_of", "show_progress"]
 
 

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError, NoSuchModuleError
 
 from .backends import backend_of
-from .outcome import Outcome, outcomes
+from .outcome import NOTHING_KEPT, Outcome, outcomes
 
 logger = logging.getLogger("alembic.errors")
 
@@ -32,6 +32,14 @@ def fail(message: str, status: int) -> NoReturn:
         raise CommandError(message)
     msg(f"FAILED: {message}", **context.config.messaging_opts)
     raise SystemExit(status)
+
+
+class LockTimeout(CommandError):
+    """Says that a lock was not to be had in time, and what became of the run."""
+
+    def __init__(self, message: str, fate: str) -> None:
+        super().__init__(f"{message} Run it again later.")
+        self.message, self.is_clean = message, fate == NOTHING_KEPT
 
 
 @contextmanager
@@ -61,6 +69,10 @@ def explained(connection: Connection, outcome: Outcome) -> Iterator[None]:
     name = outcome.name
     try:
         yield
+    except KeyboardInterrupt as error:
+        if context.config.cmd_opts is None:
+            raise
+        fail(f"Interrupted. {outcome.fate(error)}", 130)
     except Exception as error:
         failed = next((o.name for o in outcomes if o.error is error), running_database())
         if failed != name:
@@ -71,12 +83,14 @@ def explained(connection: Connection, outcome: Outcome) -> Iterator[None]:
         revision = failed_revision(error)
         what = f"Revision {revision} of database {name!r}" if revision else f"Database {name!r}"
         if isinstance(error, DBAPIError):
-            backend = backend_of(connection.dialect)
-            if backend.lock_timeout in codes(error):
-                what += " waited for a lock of others for longer than MIGRATION_LOCK_TIMEOUT."
-                raise CommandError(f"{what} {outcome.fate(error)} Run it again later.") from error
-            if not revision or backend.read_only in codes(error):
-                raise CommandError(f"{what}: {in_one_line(error)}. {outcome.fate(error)}") from error
+            backend, found, fate = backend_of(connection.dialect), codes(error), outcome.fate(error)
+            if backend.lock_timeout in found:
+                what += " waited for a lock of others for longer than MIGRATION_LOCK_TIMEOUT"
+                statement = " ".join((error.statement or "").split())[:80]
+                raise LockTimeout(f"{what}, in {statement!r}. {fate}", fate) from error
+            is_fault = error.connection_invalidated or {*backend.faults} & {*found}
+            if not revision or is_fault:
+                raise CommandError(f"{what}: {in_one_line(error)}. {fate}") from error
         if revision:
             logger.error("%s failed. %s", what, outcome.fate(error))
         raise

@@ -9,6 +9,8 @@ from sqlalchemy import Connection, Engine, event
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import DBAPIError
 
+NOTHING_KEPT = "Nothing of this run is kept."
+
 
 class Outcome:
     """What is known of one database."""
@@ -59,7 +61,7 @@ class Outcome:
         elif self.commits:
             kept = "It is rolled back; what was committed before it is kept."
         else:
-            kept = "It is rolled back." if also else "Nothing of this run is kept."
+            kept = "It is rolled back." if also else NOTHING_KEPT
         return kept + also
 
 

@@ -1,7 +1,6 @@
 """The answer of ``/health``: whether the databases can be reached, and are where the code needs them."""
 
 from functools import cache
-from threading import Lock
 from typing import Any
 
 from alembic.runtime.migration import MigrationContext
@@ -11,11 +10,8 @@ from flask import current_app
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from .api import alembic_config, read
+from .api import alembic_config, lock, read
 from .log import Log
-
-# Alembic has one environment at a time for the whole process.
-lock = Lock()
 
 
 def states() -> dict[str, dict[str, Any]]:

@@ -22,12 +22,12 @@ def setting(name: str, default: Any = None) -> Any:
 
 
 def seconds(name: str, default: float) -> float:
-    """Return a setting that is a number of seconds."""
+    """Return a setting that is a number, as all are but two: mostly of seconds."""
     value = setting(name, default)
     with suppress(ValueError, TypeError):
         if 0 <= float(value) <= LONGEST:  # nan is not
             return float(value)
-    raise CommandError(f"{name}={value!r} is no number of seconds from 0 to {LONGEST}.")
+    raise CommandError(f"{name}={value!r} is no number from 0 to {LONGEST}.")
 
 
 def wait(locked: Callable[[], Any], name: str, holder: Callable[[], Any] = str) -> None:

@@ -1,6 +1,6 @@
 """What differs by kind of database: a file for each, with the name of SQLAlchemy's dialect."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from importlib import import_module
 from importlib.util import find_spec
@@ -16,9 +16,9 @@ class Backend:
 
     # More options of context.configure().
     options: Mapping[str, Any] = MappingProxyType({})
-    # The driver's codes of two errors: no lock in time; nobody may write, as on a replica.
+    # The driver's codes of errors: no lock in time; what else is no fault of a revision.
     lock_timeout: object = "unknown"
-    read_only: object = "unknown"
+    faults: Collection[object] = ()
 
     def guarded(self, connection: Connection, name: str) -> AbstractContextManager[None]:
         """Hold a lock by the name of the database, limit other waits, and leave nothing of both."""

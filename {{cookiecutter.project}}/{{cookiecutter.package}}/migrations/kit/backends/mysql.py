@@ -26,7 +26,7 @@ HOLDER = """
 
 class MySQLBackend(Backend):
     lock_timeout = 1205
-    read_only = 1290
+    faults = (1290, 1213, 1021, 1114)  # read-only, deadlock, disk full, table full
 
     @contextmanager
     def guarded(self, connection: Connection, name: str) -> Iterator[None]:

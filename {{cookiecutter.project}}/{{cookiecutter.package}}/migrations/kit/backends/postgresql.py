@@ -21,7 +21,7 @@ from . import Backend
 
 class PostgreSQLBackend(Backend):
     lock_timeout = "55P03"
-    read_only = "25006"
+    faults = ("25006", "40P01", "53100")  # read-only, deadlock, disk full
 
     @contextmanager
     def guarded(self, connection: Connection, name: str) -> Iterator[None]:

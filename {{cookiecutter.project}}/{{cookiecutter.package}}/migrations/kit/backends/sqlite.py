@@ -32,7 +32,11 @@ class SQLiteBackend(Backend):
     # The ALTER TABLE of SQLite can do little, and begin() below makes its DDL transactional.
     options = MappingProxyType({"render_as_batch": True, "transactional_ddl": True})
     lock_timeout = "database is locked"
-    read_only = "attempt to write a readonly database"
+    faults = (
+        "attempt to write a readonly database",
+        "database or disk is full",
+        "disk I/O error",
+    )
 
     @contextmanager
     def guarded(self, connection: Connection, name: str) -> Iterator[None]:
