@@ -13,7 +13,8 @@ from typing import Any
 
 from alembic import context
 from alembic.util import CommandError
-from sqlalchemy import Connection, event, text
+from sqlalchemy import event, text
+from sqlalchemy.engine import Connection
 
 from .session import given_back, run, setting, wait
 

@@ -15,7 +15,7 @@ from sqlalchemy import CheckConstraint, MetaData, Table
 from sqlalchemy.schema import CreateTable
 
 from .backends import backend_of
-from .errors import MODELS_DIFFER, fail
+from .errors import MODELS_DIFFER, fail, running_command
 from .log import log_name
 from .order import put_in_order
 
@@ -84,7 +84,7 @@ def process_revision_directives(
         where = f"where the app {current_app.import_name!r} is made"
         raise CommandError(f"The database {name!r} has no model: import its models {where}.")
     config = context.config
-    is_check = config.cmd_opts is not None and config.cmd_opts.cmd[0] is check
+    is_check = running_command() is check
     databases = migration.opts["template_args"].get("databases", ["default"])
     changes = directives[0].upgrade_ops_list
     put_in_order(changes[-1])

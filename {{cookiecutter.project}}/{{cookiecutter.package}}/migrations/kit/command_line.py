@@ -13,6 +13,7 @@ from alembic.runtime.environment import EnvironmentContext
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
+from . import typed
 from .api import alembic_config, set_script_location
 from .log import Log
 
@@ -60,6 +61,8 @@ class CommandLine(config.CommandLine):
         self.register_command(migrate)
         self.register_command(log)
         self.register_command(applied)
+        self.register_command(typed.mkdir)
+        typed.add_options(self.subparsers.choices)
         self.parser.description = "Migrate the databases of the app that --app or FLASK_APP names."
         self.parser.add_argument("--x-arg", action="append", dest="x", help=SUPPRESS)
         self.parser.add_argument("-d", "--directory", dest="folder", help=FOLDER)
@@ -74,6 +77,7 @@ class CommandLine(config.CommandLine):
 
     def main(self, argv: Sequence[str] | None = None) -> None:
         """Run a command, by default with the project's own ``alembic.ini``."""
+        argv = ["list_templates" if word == "list-templates" else word for word in argv or ()]
         options = self.parser.parse_args(argv)
         if options.config or "ALEMBIC_CONFIG" in os.environ or not hasattr(options, "cmd"):
             super().main(argv)
@@ -86,4 +90,5 @@ class CommandLine(config.CommandLine):
         options.autogenerate = options.cmd[0] is migrate or getattr(options, "autogenerate", False)
         if folder := options.folder or os.environ.get("FLASK_DB_DIRECTORY"):
             set_script_location(config, folder)
+        typed.understand(config, options)
         super().run_cmd(config, options)

@@ -6,7 +6,7 @@ from keyword import iskeyword
 
 from alembic import context
 from alembic.util import CommandError
-from sqlalchemy import Engine
+from sqlalchemy.engine import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from .backends import backend_of

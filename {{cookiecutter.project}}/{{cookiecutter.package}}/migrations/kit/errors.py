@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 
 from alembic import context
 from alembic.util import CommandError, msg
-from sqlalchemy import Connection, Engine
+from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import DBAPIError, NoSuchModuleError
 
 from .backends import backend_of
@@ -22,13 +22,21 @@ MODELS_DIFFER = 4
 NEWER = 5
 
 
+def running_command() -> Any:
+    """Return the command that runs, of ``alembic.command``; None if Python has called Alembic.
+
+    Python may have options too: ``cmd_opts=Namespace(x=[...])`` is what ``-x`` gives.
+    """
+    return getattr(context.config.cmd_opts, "cmd", (None,))[0]
+
+
 def fail(message: str, status: int) -> NoReturn:
     """End a command with an exit status of its own, which Alembic knows no way to.
 
     :raises CommandError: where there is no command, but Python that calls Alembic
     """
-    command = context.config.cmd_opts
-    if command is None or command.raiseerr:
+    options: Any = context.config.cmd_opts
+    if running_command() is None or options.raiseerr:
         raise CommandError(message)
     msg(f"FAILED: {message}", **context.config.messaging_opts)
     raise SystemExit(status)
@@ -70,7 +78,7 @@ def explained(connection: Connection, outcome: Outcome) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt as error:
-        if context.config.cmd_opts is None:
+        if running_command() is None:
             raise
         fail(f"Interrupted. {outcome.fate(error)}", 130)
     except Exception as error:

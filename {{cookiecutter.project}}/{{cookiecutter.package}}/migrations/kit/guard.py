@@ -12,19 +12,19 @@ from typing import Any
 
 from alembic import context
 from alembic.util import CommandError
-from sqlalchemy import Connection, Engine
-from sqlalchemy.engine import TwoPhaseTransaction
+from sqlalchemy.engine import Connection, Engine, TwoPhaseTransaction
 from sqlalchemy.exc import DBAPIError
 
 from .backends import backend_of
-from .errors import explained, in_one_line, unreachable
+from .errors import explained, in_one_line, running_command, unreachable
 from .outcome import followed
 from .session import in_transactions
+from .shared import shared
 
 
 @contextmanager
 def guarded(
-    engine: Engine, name: str = "default", shared: Connection | None = None
+    engine: Engine, name: str = "default", twin: Connection | None = None
 ) -> Iterator[Connection]:
     """Yield a connection that is safe to migrate over.
 
@@ -32,22 +32,24 @@ def guarded(
     a dict of these by name, takes the place of the app's.
 
     :param name: the name of the database, in messages and in the lock
-    :param shared: a guarded connection to the same database, under another name of it
+    :param twin: a guarded connection to the same database, under another name of it
     :raises CommandError: if the database cannot be reached, another migration takes longer than
         ``MIGRATION_WAIT`` seconds, or somebody locks a table for ``MIGRATION_LOCK_TIMEOUT`` seconds
     """
-    if context.config.cmd_opts:  # a process of its own, which has loaded all that it needs
+    if running_command():  # a process of its own, which has loaded all that it needs
         gc.freeze()  # the collector looks through none of that again: a tenth of the time of a long run
     with ExitStack() as stack:
         try:
-            found = shared or given(name) or engine
+            found = twin or given(name) or engine
             connection = stack.enter_context(found.connect()) if isinstance(found, Engine) else found
             backend = backend_of(connection.dialect)
-            if is_changing() and connection.in_transaction() and not shared:
+            if is_changing() and connection.in_transaction() and not twin:
                 backend.guard_transaction(connection, name)
-            elif is_changing() and not shared:
+            elif is_changing() and not twin:
                 stack.enter_context(in_transactions(connection))
                 stack.enter_context(backend.guarded(connection, name))
+                if backend.is_one_transaction:
+                    stack.enter_context(shared(connection))
         except DBAPIError as error:
             raise unreachable(engine, name, error) from error
         outcome = stack.enter_context(followed(connection, name))

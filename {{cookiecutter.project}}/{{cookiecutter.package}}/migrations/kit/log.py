@@ -15,8 +15,9 @@ from typing import Any, cast
 from alembic.runtime.migration import MigrationContext, MigrationInfo
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
-from sqlalchemy import Boolean, Column, DateTime, Float, Integer, MetaData, Row, String, Table, Text
+from sqlalchemy import Boolean, Column, DateTime, Float, Integer, MetaData, String, Table, Text
 from sqlalchemy import inspect, select
+from sqlalchemy.engine import Row
 
 from . import __version__
 

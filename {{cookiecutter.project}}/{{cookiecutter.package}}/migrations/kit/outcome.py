@@ -5,8 +5,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from alembic import context
-from sqlalchemy import Connection, Engine, event
-from sqlalchemy.engine import ExceptionContext
+from sqlalchemy import event
+from sqlalchemy.engine import Connection, Engine, ExceptionContext
 from sqlalchemy.exc import DBAPIError
 
 NOTHING_KEPT = "Nothing of this run is kept."

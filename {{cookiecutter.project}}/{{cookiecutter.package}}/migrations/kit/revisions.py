@@ -41,8 +41,8 @@ def run_migrations(**arguments: Any) -> None:
     is_ended = not log.connection.in_transaction()
     try:
         context.run_migrations(**arguments)
-        if is_ended:  # else another name of the same database would not commit what it does next
-            log.connection.rollback()
+        if is_ended and (read := log.connection.get_transaction()):
+            read.rollback()  # else another name of the same database would commit nothing
     except CommandError as error:
         if not isinstance(error.__cause__, ResolutionError) or not explain_unknown(log):
             raise

@@ -10,7 +10,8 @@ from typing import Any
 
 from alembic.util import CommandError
 from flask import current_app
-from sqlalchemy import Connection, text
+from sqlalchemy import text
+from sqlalchemy.engine import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 LONGEST = 2_000_000  # seconds, 23 days: more would be none to some servers
@@ -58,10 +59,9 @@ def run(connection: Connection, sql: str, **parameters: Any) -> Any:
 
     Alembic would take that for somebody else's, and commit nothing.
     """
-    result = connection.execute(text(sql), parameters)
-    value = result.scalar() if result.returns_rows else None
-    connection.commit()
-    return value
+    with connection.begin():  # SQLAlchemy 1.4 has no commit()
+        result = connection.execute(text(sql), parameters)
+        return result.scalar() if result.returns_rows else None
 
 
 @contextmanager
@@ -70,7 +70,7 @@ def in_transactions(connection: Connection) -> Iterator[None]:
     dialect, level = connection.dialect, connection.default_isolation_level
     driver: Any = connection.connection.dbapi_connection
     is_autocommit = False
-    with suppress(NotImplementedError):  # a dialect that cannot tell
+    with suppress(NotImplementedError, AttributeError):  # a dialect that cannot tell; SQLAlchemy 1.4
         is_autocommit = dialect.detect_autocommit_setting(driver)
     if level is None or not is_autocommit:
         yield
@@ -94,7 +94,8 @@ def in_transactions(connection: Connection) -> Iterator[None]:
 def given_back(connection: Connection) -> Iterator[None]:
     """End what a migration has left; if that fails, close the connection and all that it holds."""
     try:
-        connection.rollback()
+        if transaction := connection.get_transaction():
+            transaction.rollback()
         yield
     except SQLAlchemyError:
         connection.invalidate()

@@ -9,7 +9,8 @@ from secrets import token_hex
 
 from alembic.ddl.mysql import MySQLImpl
 from alembic.operations import ops
-from sqlalchemy import Connection, inspect
+from sqlalchemy import inspect
+from sqlalchemy.engine import Connection
 
 from ..compare import ByName
 from ..order import is_dropped, place

@@ -9,9 +9,9 @@ from secrets import randbits
 from alembic.ddl.postgresql import PostgresqlImpl
 from alembic.operations import ops
 from alembic.util import CommandError
-from sqlalchemy import Connection, Engine, Table, event, inspect, text
+from sqlalchemy import Table, event, inspect, text
+from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.schema import CreateSchema
 
 from ..advisory_lock import LOCAL, in_session, in_transaction, is_pooled
 from ..compare import AsMade
@@ -20,6 +20,7 @@ from . import Backend
 
 
 class PostgreSQLBackend(Backend):
+    is_one_transaction = True
     lock_timeout = "55P03"
     faults = ("25006", "40P01", "53100")  # read-only, deadlock, disk full
 
@@ -63,9 +64,8 @@ class PostgreSQLBackend(Backend):
         """Create the schemas of new tables; no downgrade drops them: others may use them by then."""
         schemas = {change.schema for change in changes.ops if isinstance(change, ops.CreateTableOp)}
         for schema in sorted(schemas - {None, *inspect(connection).get_schema_names()}, key=str):
-            create = CreateSchema(str(schema), if_not_exists=True)
-            sql = str(create.compile(dialect=connection.dialect))
-            changes.ops.insert(0, ops.ExecuteSQLOp(sql))
+            quoted = connection.dialect.identifier_preparer.quote(str(schema))
+            changes.ops.insert(0, ops.ExecuteSQLOp(f"CREATE SCHEMA IF NOT EXISTS {quoted}"))
 
 
 def lock_of(name: str) -> int:
