@@ -13,10 +13,12 @@ import re
 import sys
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from cookiecutter.exceptions import FailedHookException
 from jinja2 import Environment
 from jinja2.ext import Extension
+from jinja2.runtime import Context
 
 if sys.version_info < (3, 10):  # noqa: UP036 - cookiecutter runs on these, this file does not
     version = ".".join(map(str, sys.version_info[:2]))
@@ -107,6 +109,28 @@ def check_package(answer: object) -> str:
     return answer
 
 
+class CheckedContext(Context):
+    """What a template is rendered with: checked once more, as a replay file passes no question."""
+
+    def __init__(
+        self, environment: Environment, parent: dict[str, Any], *arguments: Any, **named: Any
+    ) -> None:
+        super().__init__(environment, parent, *arguments, **named)
+        answers = parent.get("cookiecutter", {})
+        known = json.loads(COOKIECUTTER_JSON.read_text(encoding="utf-8"))
+        for question, check in (("project", check_project), ("package", check_package)):
+            # Until it is answered, the default is there, which may be a template.
+            if question in answers and answers[question] != known[question]:
+                check(answers[question])
+        allowed = {name: values for name, values in known.items() if isinstance(values, list)}
+        allowed |= {"__compose": [known["__compose"], "", "compose.yaml"]}
+        for question in ("variant", "layer", "database", "__compose"):
+            answer = answers.get(question)
+            if answer is not None and answer not in [*allowed[question], allowed[question]]:
+                example = f"{question}={allowed[question][-1]}"
+                raise refusal(question, answer, "is none of the choices", example)
+
+
 class Answers(Extension):
     """Adds the two checks as filters, and lets no answer be run as a template.
 
@@ -120,6 +144,7 @@ class Answers(Extension):
         environment.filters["check_package"] = check_package
         # Not once for all: an update by cruft renders two versions of the kit in one process.
         self.known = COOKIECUTTER_JSON.read_text(encoding="utf-8")
+        environment.context_class = CheckedContext
 
     def preprocess(self, source: str, name: str | None, filename: str | None = None) -> str:
         """Refuse a template that is neither a file of the kit nor in ``cookiecutter.json``.

@@ -216,8 +216,9 @@ class Project:
             )
 
     def tables(self, database: str = "default") -> set[str]:
-        """Return the names of the tables of a database."""
-        return {name for name, sql in self.schema(database).items() if "CREATE TABLE" in sql}
+        """Return the names of the tables of a database, without the log that each has."""
+        found = {name for name, sql in self.schema(database).items() if "CREATE TABLE" in sql}
+        return found - {"alembic_log"}
 
     def copy(self, folder: Path, *, databases: bool = False) -> "Project":
         """Return a copy of the project in another folder, with or without its databases."""

@@ -78,9 +78,10 @@ def query(url: URL, sql: str, **parameters: Any) -> list[Any]:
 
 
 def tables(url: URL) -> set[str]:
-    """Return the names of the tables of a database."""
+    """Return the names of the tables of a database, without the log that comes with each."""
     with connect(url) as connection:
-        return set(inspect(connection).get_table_names())
+        names = inspect(connection).get_table_names()
+        return {name for name in names if not name.startswith("alembic_log")}
 
 
 @contextmanager

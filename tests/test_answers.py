@@ -1,5 +1,6 @@
 """Answers that will not do are refused in one line, before anything is made of them."""
 
+import json
 import re
 import sys
 from importlib.metadata import distribution, packages_distributions
@@ -286,3 +287,37 @@ def test_nothing_that_a_project_installs_can_be_hidden(combined: Project) -> Non
         if importable and normalized & {re.sub(r"[-_.]+", "-", name).lower() for name in names}:
             with pytest.raises(CookiecutterException, match="itself installs"):
                 check_package(module)
+
+
+UNCHECKED = {
+    "project": "../outside",
+    "package": "../../outside",
+    "variant": "../outside",
+    "database": "nosuch",
+    "__compose": "../../outside.yaml",
+}
+
+
+@pytest.mark.parametrize("question", UNCHECKED)
+@pytest.mark.parametrize("way", ["replay", "command"])
+def test_answer_that_no_question_has_seen_is_refused(
+    tmp_path: Path, question: str, way: str
+) -> None:
+    """A replay file, and a value of the kit's own on the command line, are asked nothing."""
+    folder = tmp_path / "deep" / "er"
+    config = cookiecutter_config(tmp_path / "config")
+    options: dict[str, Any] = {"output_dir": str(folder), "config_file": str(config)}
+    cookiecutter(str(ROOT), no_input=True, **{**options, "output_dir": str(tmp_path / "first")})
+    if way == "replay":
+        (replay,) = (tmp_path / "config" / "replay").glob("*.json")
+        found = json.loads(replay.read_text(encoding="utf-8"))
+        found["cookiecutter"][question] = UNCHECKED[question]
+        replay.write_text(json.dumps(found), encoding="utf-8")
+        options["replay"] = str(replay)
+    else:
+        options |= {"no_input": True, "extra_context": {question: UNCHECKED[question]}}
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises((CookiecutterException, ValueError)) as refused:
+        cookiecutter(str(ROOT), **options)
+    assert "outside" in str(refused.value) or "nosuch" in str(refused.value)
+    assert [path for path in sorted(tmp_path.rglob("*")) if path not in before] in ([], [folder])

@@ -219,10 +219,11 @@ assert not [*Path().glob("*.sql")]
 
 
 def test_health_of_databases_that_are_behind_and_at_head(project: Project) -> None:
-    behind = {"ok": False, "reachable": True, "current": [], "heads": [FIRST_REVISION]}
+    behind = {"ok": False, "status": "behind", "reachable": True}
+    behind |= {"current": [], "heads": [FIRST_REVISION]}
     assert health(project) == (503, dict.fromkeys(project.databases, behind))
     project.alembic("upgrade", "head")
-    at_head = behind | {"ok": True, "current": [FIRST_REVISION]}
+    at_head = behind | {"ok": True, "status": "ok", "current": [FIRST_REVISION]}
     assert health(project) == (200, dict.fromkeys(project.databases, at_head))
 
 
@@ -230,8 +231,11 @@ def test_health_stays_well_while_newer_code_is_deployed(migrated: Project) -> No
     """It migrates before it starts, and what runs until then must not be taken out of service."""
     for url in migrated.databases.values():
         query(make_url(f"sqlite:///{url}"), "UPDATE alembic_version SET version_num = 'newer'")
+        log = f"UPDATE alembic_log SET revision = 'newer', down_revision = '{FIRST_REVISION}'"
+        query(make_url(f"sqlite:///{url}"), log)
     status, states = health(migrated)
     assert status == 200
+    assert states["default"]["status"] == "newer"
     assert states["default"]["current"] == ["newer"]
 
 
@@ -249,7 +253,8 @@ def test_health_of_a_database_that_the_app_only_reads(multidb: Project) -> None:
     multidb.alembic("upgrade", "head")
     status, states = health(multidb)
     assert status == 200
-    assert states["auth"] == {"ok": True, "reachable": True, "current": [], "heads": []}
+    ok = {"ok": True, "status": "ok", "reachable": True}
+    assert states["auth"] == {**ok, "current": [], "heads": []}
 
 
 @pytest.mark.parametrize("dialect", ["postgresql", "mysql"])

@@ -1,6 +1,7 @@
 """Nothing lost, nothing half-applied, any number of replicas: on real databases."""
 
 import random
+import signal
 import subprocess
 import sys
 import time
@@ -414,7 +415,8 @@ def test_busy_table_fails_the_migration_in_one_line(generic: Project, url: URL) 
     busy = generic.add_revision('op.add_column("users", sa.Column("email", sa.String(80)))')
     holder = hold(generic, url, "INSERT INTO users (name) VALUES ('Ada')")
     with holder:
-        line = generic.fails("upgrade", "head", env={**at(url), "MIGRATION_LOCK_TIMEOUT": "1"})
+        env = {**at(url), "MIGRATION_LOCK_TIMEOUT": "1", "MIGRATION_LOCK_RETRIES": "0"}
+        line = generic.fails("upgrade", "head", env=env)
         # Who queued up behind the migration goes on, although the holder still holds.
         assert query(url, "SELECT count(*) FROM users") == [0]
         holder.communicate("")
@@ -425,6 +427,48 @@ def test_busy_table_fails_the_migration_in_one_line(generic: Project, url: URL) 
         assert "Nothing of this run is kept." in line
         assert "before" not in tables(url)
     generic.alembic("upgrade", "head", env=at(url))
+
+
+@pytest.mark.parametrize("dialect", ["sqlite", "postgresql"])
+def test_lock_that_is_not_to_be_had_is_tried_again(
+    generic: Project, tmp_path: Path, dialect: str
+) -> None:
+    with database(dialect, tmp_path) as url:
+        generic.alembic("upgrade", "head", env=at(url))
+        generic.add_revision('op.create_table("before", sa.Column("id", sa.Integer))')
+        generic.add_revision('op.add_column("users", sa.Column("email", sa.String(80)))')
+        env = {**at(url), "MIGRATION_LOCK_TIMEOUT": "0.5", "MIGRATION_LOCK_RETRIES": "2"}
+        with hold(generic, url, "INSERT INTO users (name) VALUES ('Ada')") as holder:
+            done = generic.alembic("upgrade", "head", env=env, status=None)
+            assert done.stderr.count("Trying again in") == 2
+            assert "(1/2)" in done.stderr and "(2/2)" in done.stderr
+            waiting = start(generic, "upgrade", "head", env=env)
+            wait_for_line(waiting, "Trying again")
+            holder.communicate("")
+        assert finished(waiting) == 0
+        assert "before" in tables(url)
+        assert query(url, "SELECT count(*) FROM alembic_log") == [3]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="SIGINT is not known there")
+def test_interrupted_migration_is_one_line(generic: Project, url: URL) -> None:
+    revision = generic.add_revision(UNTIL_TOLD)
+    process = start(generic, "upgrade", "head", env=at(url))
+    wait_for_line(process, f"-> {revision}")
+    process.send_signal(signal.SIGINT)
+    printed, log = process.communicate(timeout=30)
+    assert "Traceback" not in log, log
+    kept = "may remain" if url.get_backend_name() == "mysql" else "Nothing of this run is kept."
+    assert printed.startswith("FAILED: Interrupted. ") and kept in printed
+    assert process.returncode == 130
+
+
+def test_lost_connection_is_one_line(generic: Project, postgresql: URL) -> None:
+    generic.add_revision('op.execute("SELECT pg_terminate_backend(pg_backend_pid())")')
+    line = generic.fails("upgrade", "head", env=at(postgresql))
+    assert "Revision r001 of database 'default': terminating connection" in line
+    assert "Nothing of this run is kept." in line
+    assert tables(postgresql) == set()
 
 
 def test_without_a_lock_timeout_the_migration_waits(generic: Project, url: URL) -> None:

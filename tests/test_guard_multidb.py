@@ -92,21 +92,95 @@ def test_database_that_cannot_be_reached_leaves_the_others_alone(
         assert tables(there) == set()
 
 
-@pytest.mark.parametrize("dialect", ["postgresql", "mysql"])
+def other_name(url: URL) -> URL:
+    """Return another URL of the same database."""
+    if url.get_backend_name() == "sqlite":
+        assert url.database
+        folder, _, name = url.database.rpartition("/")
+        return url.set(database=f"{folder}/../{folder.rpartition('/')[2]}/{name}")
+    return url.set(host="localhost" if url.host == "127.0.0.1" else "127.0.0.1")
+
+
+@pytest.mark.parametrize("same", [True, False], ids=["one-url", "two-urls"])
+@pytest.mark.parametrize("dialect", ["sqlite", "postgresql", "mysql"])
 def test_two_names_for_one_database_do_not_wait_for_each_other(
-    multidb: Project, dialect: str
+    multidb: Project, tmp_path: Path, dialect: str, same: bool
 ) -> None:
-    with servers.database(dialect) as url:
-        for command in (
-            ["upgrade", "head"],
-            ["current"],
-            ["downgrade", "base"],
-            ["upgrade", "head"],
+    with ExitStack() as stack:
+        url = make_url(f"sqlite:///{tmp_path / 'both.db'}")
+        if dialect != "sqlite":
+            url = stack.enter_context(servers.database(dialect))
+        env = environment(url, url if same else other_name(url))
+        env |= {"MIGRATION_WAIT": "2", "MIGRATION_LOCK_TIMEOUT": "2"}
+        both = {"users", "posts", "alembic_version", "alembic_version_auth"}
+        versions = {"alembic_version", "alembic_version_auth"}
+        for command, left in (
+            ("upgrade head", both),
+            ("upgrade head", both),
+            ("downgrade base", versions),
+            ("-x database=auth upgrade head", both - {"posts"}),
+            ("current", both - {"posts"}),
+            ("upgrade head", both),
         ):
-            multidb.alembic(
-                *command, env={**environment(url, url), "MIGRATION_WAIT": "2"}, timeout=60
-            )
-        assert tables(url) == {"users", "posts", "alembic_version", "alembic_version_auth"}
+            multidb.alembic(*command.split(), env=env, timeout=60)
+            assert tables(url) == left, command
+        for table in versions:
+            assert len(query(url, f"SELECT version_num FROM {table}")) == 1
+        failing = multidb.add_revision("pass", upgrade_auth="1 / 0")
+        done = multidb.alembic("upgrade", "head", env=env, status=1)
+        assert done.stderr.count(f"Revision {failing} of database 'auth' failed.") == 1
+
+
+BAD_NAMES = {
+    "hyphen": "auth-2",
+    "keyword": "class",
+    "outside": "../auth",
+    "quote": "a'b",
+    "empty": "a b",
+}
+
+
+@pytest.mark.parametrize("case", BAD_NAMES)
+def test_name_that_is_none_for_a_function_is_refused(multidb: Project, case: str) -> None:
+    config = multidb.folder / multidb.package / "config.py"
+    text = config.read_text(encoding="utf-8")
+    old = '"SQLALCHEMY_BINDS": {'
+    assert old in text
+    bind = f'{old}{BAD_NAMES[case]!r}: "sqlite:///more.db", '
+    config.write_text(text.replace(old, bind), encoding="utf-8")
+    before = sorted(multidb.versions.iterdir())
+    for command in (
+        "upgrade head",
+        "upgrade head --sql",
+        "revision -m x",
+        "revision --autogenerate -m x",
+    ):
+        done = multidb.alembic(*command.split(), status=None)
+        assert "Traceback" not in done.stderr
+        line = done.stdout.splitlines()[-1]
+        # Without env.py there is only the template to say no, and Alembic hides what it says.
+        expected = f"cannot have the name {BAD_NAMES[case]!r}"
+        assert (expected if command != "revision -m x" else "Template rendering failed") in line
+        assert sorted(multidb.versions.iterdir()) == before
+        assert not list(multidb.folder.rglob("*.sql"))
+
+
+def test_renamed_bind_is_one_line(multidb: Project) -> None:
+    config = multidb.folder / multidb.package / "config.py"
+    text = config.read_text(encoding="utf-8")
+    config.write_text(text.replace('"auth": ', '"people": '), encoding="utf-8")
+    assert "models for the database 'auth', but no URL" in multidb.fails("upgrade", "head")
+
+
+def test_only_binds(multidb: Project, tmp_path: Path) -> None:
+    auth = make_url(f"sqlite:///{tmp_path / 'auth.db'}")
+    multidb.edit(
+        "__init__.py",
+        "    db.init_app(",
+        '    app.config.pop("SQLALCHEMY_DATABASE_URI")\n    db.init_app(',
+    )
+    multidb.alembic("upgrade", "head", env=at(auth, "AUTH_DATABASE_URL"))
+    assert tables(auth) == {"users", "alembic_version"}
 
 
 def test_two_schemas_of_one_database_do_not_wait_for_each_other(multidb: Project) -> None:

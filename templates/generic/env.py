@@ -50,11 +50,11 @@ def run_migrations_online() -> None:
         context.configure(connection=connection, **options(connection.dialect))
         kit.show_progress()
         with context.begin_transaction():
-            context.run_migrations()
+            kit.run_migrations()
 
 
 with kit.app_context({{ cookiecutter.__app }}):
     if context.is_offline_mode():
         run_migrations_offline()
     else:
-        run_migrations_online()
+        kit.retry(run_migrations_online)

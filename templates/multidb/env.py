@@ -13,7 +13,7 @@ from typing import Any
 from alembic import context
 from alembic.util import CommandError
 from flask import current_app
-from sqlalchemy.engine import Engine
+from sqlalchemy.engine import Connection, Dialect, Engine
 
 {{ cookiecutter.__imports }}
 from {{ cookiecutter.__migrations }}.kit import environment as kit
@@ -28,9 +28,16 @@ TWO_PHASE = False
 IGNORED_TABLES: set[str] = set(){{ cookiecutter.__definitions }}
 
 
+def all_databases() -> dict[str, Engine]:
+    """Return the app's engines by name, the default one first."""
+    engines = {name or "default": engine for name, engine in db.engines.items()}
+    kit.check_names(engines, db.metadatas)
+    return dict(sorted(engines.items(), key=lambda item: item[0] != "default"))
+
+
 def databases() -> dict[str, Engine]:
-    """Return the app's engines by name: all, or those that ``-x database=NAME`` names."""
-    engines = {"default": db.engine} | {name or "default": db.engines[name] for name in db.engines}
+    """Return those of them that are to be migrated: all, or what ``-x database=NAME`` names."""
+    engines = all_databases()
     named = {x.partition("=")[2] for x in context.get_x_argument() if x.startswith("database=")}
     chosen = named or {*engines} - READ_ONLY
     if unknown := chosen - {*engines}:
@@ -38,25 +45,28 @@ def databases() -> dict[str, Engine]:
     return {name: engine for name, engine in engines.items() if name in chosen}
 
 
-def options(name: str, engine: Engine) -> dict[str, Any]:
-    """Return what is passed to ``context.configure()``; the last one wins."""
+def options(name: str, dialect: Dialect, host: str) -> dict[str, Any]:
+    """Return what is passed to ``context.configure()``; the last one wins.
+
+    :param host: the first name of the same database: there may be several
+    """
     # What autogenerate compares the database with: one MetaData or a list of several.
     target_metadata = {**db.metadatas, "default": db.metadata}[name]
-    is_guest = name != "default" and engine.url == db.engine.url  # two names for one database
     return {
-        **kit.options(engine.dialect, name, [*databases()]),
+        **kit.options(dialect, name, [*databases()]),
         "target_metadata": target_metadata,
         "include_schemas": True,
         "include_name": kit.schemas_of(target_metadata),
         "include_object": kit.all_but(IGNORED_TABLES),
         "compare_server_default": {{ cookiecutter.__server_default }},{{ cookiecutter.__options }}
-        "version_table": f"alembic_version_{name}" if is_guest else "alembic_version",
+        "version_table": "alembic_version" if host == name else f"alembic_version_{name}",
         **current_app.config.get("ALEMBIC_CONTEXT", {}),
     }
 
 
 def run_migrations_offline() -> None:
     """Write the SQL (``--sql``) without connecting, one file ``NAME.sql`` a database."""
+    hosts = kit.hosts(all_databases())
     scripts = {name: StringIO() for name in databases()}
     for name, engine in databases().items():
         context.configure(
@@ -64,7 +74,7 @@ def run_migrations_offline() -> None:
             literal_binds=True,
             dialect_opts={"paramstyle": "named"},
             output_buffer=scripts[name],
-            **options(name, engine),
+            **options(name, engine.dialect, hosts[name]),
         )
         with context.begin_transaction():
             kit.run_revisions(name)
@@ -78,17 +88,22 @@ def run_migrations_offline() -> None:
 
 def run_migrations_online() -> None:
     """Migrate through the app's own engines; commit only when all databases are done."""
+    hosts = kit.hosts(all_databases())
+    guarded: dict[str, Connection] = {}
     with ExitStack() as stack:
         enter = stack.enter_context
-        guarded = {name: enter(kit.guarded(engine, name)) for name, engine in databases().items()}
+        for name, engine in databases().items():
+            guarded[name] = enter(kit.guarded(engine, name, guarded.get(hosts[name])))
         for name, connection in guarded.items():
-            context.configure(connection=connection, **options(name, connection.engine))
+            context.configure(
+                connection=connection, **options(name, connection.dialect, hosts[name])
+            )
             kit.show_progress(name)
-            if TWO_PHASE:
+            if TWO_PHASE and not connection.in_transaction():
                 connection.begin_twophase()
             enter(context.begin_transaction())
             kit.run_revisions(name)
-        for name, connection in guarded.items():
+        for connection, name in {guarded[name]: name for name in guarded}.items():
             kit.prepare(connection, name)
 
 
@@ -96,4 +111,4 @@ with kit.app_context({{ cookiecutter.__app }}):
     if context.is_offline_mode():
         run_migrations_offline()
     else:
-        run_migrations_online()
+        kit.retry(run_migrations_online)

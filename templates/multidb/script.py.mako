@@ -2,11 +2,14 @@
 from flask import current_app, has_app_context
 
 from {{ cookiecutter.package }} import create_app
+from {{ cookiecutter.__migrations }}.kit.environment import check_names
 
 
 def all_databases():
     app = current_app if has_app_context() else create_app()
-    return ["default", *app.config["SQLALCHEMY_BINDS"]]
+    names = ["default", *app.config["SQLALCHEMY_BINDS"]]
+    check_names(names, names)
+    return names
 %>\
 """${message}
 

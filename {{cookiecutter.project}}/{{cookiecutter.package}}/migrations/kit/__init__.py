@@ -31,8 +31,9 @@ def db(arguments: tuple[str, ...]) -> None:
 def health() -> dict[str, dict[str, Any]]:
     """Return the state of each database of the current app by name, ready for JSON.
 
-    It is ``ok`` if it can be reached and is at ``heads``. It also is if newer code has migrated it,
-    which is about to replace this. No migration is waited for.
+    Its ``status`` is ``ok`` at ``heads``, ``newer`` if newer code has gone on from there, which is
+    about to replace this, else ``behind``, ``unknown`` or ``unreachable``; the first two are well.
+    No migration is waited for.
     """
     from .probe import states  # and here
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from inspect import signature
 from io import StringIO
 from pathlib import Path
+from threading import RLock
 from typing import Any, TypeVar
 
 from alembic.autogenerate import compare_metadata
@@ -14,6 +15,8 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 FOLDER = Path(__file__).parents[1]
+# Alembic has one environment at a time for the whole process.
+lock = RLock()
 T = TypeVar("T")
 
 
@@ -105,6 +108,6 @@ def read(function: Callable[[MigrationContext], T]) -> dict[str, T]:
 
     config = alembic_config(stdout=StringIO())
     script = ScriptDirectory.from_config(config)
-    with EnvironmentContext(config, script, fn=visit, dont_mutate=True):
+    with lock, EnvironmentContext(config, script, fn=visit, dont_mutate=True):
         script.run_env()
     return found

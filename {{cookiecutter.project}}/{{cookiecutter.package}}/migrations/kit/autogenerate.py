@@ -16,6 +16,7 @@ from sqlalchemy.schema import CreateTable
 
 from .backends import backend_of
 from .errors import MODELS_DIFFER, fail, running_command
+from .log import log_name
 from .order import put_in_order
 
 logger = logging.getLogger("alembic.env")
@@ -36,7 +37,8 @@ def all_but(ignored: Collection[str]) -> Callable[..., bool]:
             return True
         connection = context.get_bind()
         is_of_extension = backend_of(connection.dialect).is_of_extension
-        return name not in ignored and not (is_superfluous and is_of_extension(connection, item))
+        is_log = name == log_name(context.get_context().version_table)
+        return not is_log and name not in ignored and not (is_superfluous and is_of_extension(connection, item))
 
     return include_object
 

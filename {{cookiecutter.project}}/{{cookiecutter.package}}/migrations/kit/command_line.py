@@ -9,9 +9,13 @@ from typing import Any
 from alembic import config
 from alembic.command import history, revision
 from alembic.config import Config
+from alembic.runtime.environment import EnvironmentContext
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 
 from . import typed
 from .api import alembic_config, set_script_location
+from .log import Log
 
 # The revision that a command takes if it is given none.
 REVISIONS = {"downgrade": "-1", "merge": "heads"}
@@ -30,6 +34,25 @@ migrate = renamed(revision, "migrate", "Write a revision from the models: revisi
 log = renamed(history, "log", "List the revisions: history.")
 
 
+def applied(config: Config) -> None:
+    """List what was applied to the databases, when (UTC), and what was edited afterwards."""
+
+    def show(_: object, migration: MigrationContext) -> list[Any]:
+        log = Log(migration)
+        edited = log.edited(script)
+        for row in log.rows():
+            way = f"{'stamped ' if row.stamped else ''}{row.direction}"
+            took = "" if row.seconds is None else f"{row.seconds:g} s"
+            note = "  edited since" if row.revision in edited else ""
+            line = (f"{row.applied_at}  {way:<12}  {row.revision:<12}", f"{took:>9}  kit {row.kit}")
+            config.print_stdout("%s", "  ".join(line) + note)
+        return []
+
+    script = ScriptDirectory.from_config(config)
+    with EnvironmentContext(config, script, fn=show, dont_mutate=True):
+        script.run_env()
+
+
 class CommandLine(config.CommandLine):
     """Every command and option of ``alembic``, and some that users of Flask-Migrate type."""
 
@@ -37,6 +60,7 @@ class CommandLine(config.CommandLine):
         super().__init__("flask db")
         self.register_command(migrate)
         self.register_command(log)
+        self.register_command(applied)
         self.register_command(typed.mkdir)
         typed.add_options(self.subparsers.choices)
         self.parser.description = "Migrate the databases of the app that --app or FLASK_APP names."

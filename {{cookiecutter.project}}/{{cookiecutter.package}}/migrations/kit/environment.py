@@ -5,19 +5,23 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from alembic import context
+from alembic.ddl.impl import DefaultImpl
 from flask import Flask, has_app_context
 from sqlalchemy.engine import Dialect
 
 from . import logs
 from .autogenerate import PLUGINS, all_but, process_revision_directives, schemas_of
 from .backends import backend_of
+from .databases import check_names, hosts
 from .errors import url_errors
 from .guard import guarded, prepare
 from .progress import show_progress
 from .render import render_item
-from .revisions import run_revisions
+from .retry import retry
+from .revisions import run_migrations, run_revisions
 
-__all__ = ["all_but", "guarded", "prepare", "run_revisions", "schemas_of", "show_progress"]
+__all__ = ["all_but", "check_names", "guarded", "hosts", "prepare", "retry", "run_migrations"]
+__all__ += ["run_revisions", "schemas_of", "show_progress"]
 
 
 @contextmanager
@@ -30,7 +34,7 @@ def app_context(factory: Callable[[], Flask]) -> Iterator[None]:
     logs.set_up(config)
     with url_errors(), ExitStack() as stack:
         if not has_app_context():
-            environment: Any = vars(context)["_proxy"]
+            environment = context._proxy  # type: ignore[attr-defined]
             stack.enter_context(factory().app_context())
             environment.__enter__()  # a factory that migrates has put Alembic's away
         logs.restore(config)
@@ -43,11 +47,16 @@ def options(dialect: Dialect, name: str | None = None, names: list[str] | None =
     :param name: of the database, where there are several
     :param names: of all that are migrated together
     """
+    backend = backend_of(dialect)  # first of all, for it may load Alembic's own
     hooks = {
         "autogenerate_plugins": PLUGINS,
         "process_revision_directives": process_revision_directives,
         "render_item": render_item,
-        **backend_of(dialect).options,
+        # Said each time: context.configure() keeps for a database what the one before it was given.
+        "transactional_ddl": DefaultImpl.get_by_dialect(dialect).transactional_ddl,
+        "version_table_schema": None,
+        "version_table_pk": True,
+        **backend.options,
     }
     if not name:
         return hooks

@@ -8,17 +8,18 @@ from typing import Any, NoReturn
 
 from alembic import context
 from alembic.util import CommandError, msg
-from sqlalchemy import event
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import DBAPIError, NoSuchModuleError
 
 from .backends import backend_of
+from .outcome import NOTHING_KEPT, Outcome, outcomes
 
 logger = logging.getLogger("alembic.errors")
 
 # The exit statuses of `check`; all other failures are Alembic's 255.
 NOT_AT_HEAD = 3
 MODELS_DIFFER = 4
+NEWER = 5
 
 
 def running_command() -> Any:
@@ -41,6 +42,14 @@ def fail(message: str, status: int) -> NoReturn:
     raise SystemExit(status)
 
 
+class LockTimeout(CommandError):
+    """Says that a lock was not to be had in time, and what became of the run."""
+
+    def __init__(self, message: str, fate: str) -> None:
+        super().__init__(f"{message} Run it again later.")
+        self.message, self.is_clean = message, fate == NOTHING_KEPT
+
+
 @contextmanager
 def url_errors() -> Iterator[None]:
     """Say what is wrong with the URL of a database, without showing it: it has a password."""
@@ -60,17 +69,21 @@ def url_errors() -> Iterator[None]:
 
 
 @contextmanager
-def explained(connection: Connection, name: str) -> Iterator[None]:
+def explained(connection: Connection, outcome: Outcome) -> Iterator[None]:
     """Say which revision of which database failed, and what became of what it had done.
 
     :raises CommandError: for what is no fault of a revision, instead of its traceback
     """
-    transactions: list[Connection] = []
-    event.listen(connection, "begin", transactions.append)
+    name = outcome.name
     try:
         yield
+    except KeyboardInterrupt as error:
+        if running_command() is None:
+            raise
+        fail(f"Interrupted. {outcome.fate(error)}", 130)
     except Exception as error:
-        if running_database() != name:
+        failed = next((o.name for o in outcomes if o.error is error), running_database())
+        if failed != name:
             raise  # another of several databases: it has been explained, or will be
         if isinstance(error, CommandError):
             name_database(error, name)
@@ -78,14 +91,16 @@ def explained(connection: Connection, name: str) -> Iterator[None]:
         revision = failed_revision(error)
         what = f"Revision {revision} of database {name!r}" if revision else f"Database {name!r}"
         if isinstance(error, DBAPIError):
-            backend = backend_of(connection.dialect)
-            if code(error) == backend.lock_timeout:
-                what += " waited for a lock of others for longer than MIGRATION_LOCK_TIMEOUT."
-                raise CommandError(f"{what} {fate(transactions)} Run it again later.") from error
-            if not revision or code(error) == backend.read_only:
-                raise CommandError(f"{what}: {in_one_line(error)}. {fate(transactions)}") from error
+            backend, found, fate = backend_of(connection.dialect), codes(error), outcome.fate(error)
+            if backend.lock_timeout in found:
+                what += " waited for a lock of others for longer than MIGRATION_LOCK_TIMEOUT"
+                statement = " ".join((error.statement or "").split())[:80]
+                raise LockTimeout(f"{what}, in {statement!r}. {fate}", fate) from error
+            is_fault = error.connection_invalidated or {*backend.faults} & {*found}
+            if not revision or is_fault:
+                raise CommandError(f"{what}: {in_one_line(error)}. {fate}") from error
         if revision:
-            logger.error("%s failed. %s", what, fate(transactions))
+            logger.error("%s failed. %s", what, outcome.fate(error))
         raise
 
 
@@ -109,10 +124,11 @@ def in_one_line(error: DBAPIError) -> str:
     return " ".join(str(error.orig).split()).rstrip(".")
 
 
-def code(error: DBAPIError) -> Any:
-    """Return the driver's code of an error: of psycopg, of psycopg2, or what others give first."""
-    found = getattr(error.orig, "sqlstate", getattr(error.orig, "pgcode", None))
-    return found or next(iter(getattr(error.orig, "args", ())), "unknown")
+def codes(error: DBAPIError) -> list[Any]:
+    """Return what drivers call the code of an error, where they have it."""
+    first = next(iter(getattr(error.orig, "args", ())), None)
+    found = [first.get("C") if isinstance(first, dict) else first]  # a dict is of pg8000
+    return found + [getattr(error.orig, name, None) for name in ("sqlstate", "pgcode", "errno")]
 
 
 def failed_revision(error: BaseException) -> str | None:
@@ -128,12 +144,3 @@ def running_database() -> str | None:
     with suppress(Exception):  # Alembic's own
         return str(context.get_context().opts.get("database", "default"))
     return None
-
-
-def fate(transactions: list[Connection]) -> str:
-    """Say what became of a run that failed."""
-    if not context.is_transactional_ddl():
-        return "Revisions before it are kept; what it did to the schema may remain, half done."
-    if len(transactions) > 1:
-        return "It is rolled back; what was committed before it is kept."
-    return "Nothing of this run is kept."

@@ -6,8 +6,9 @@ a kind of database needs, is in backends/. The connection goes back to the pool 
 """
 
 import gc
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from typing import Any
 
 from alembic import context
 from alembic.util import CommandError
@@ -16,14 +17,22 @@ from sqlalchemy.exc import DBAPIError
 
 from .backends import backend_of
 from .errors import explained, in_one_line, running_command, unreachable
+from .outcome import followed
+from .session import in_transactions
 from .shared import shared
 
 
 @contextmanager
-def guarded(engine: Engine, name: str = "default") -> Iterator[Connection]:
+def guarded(
+    engine: Engine, name: str = "default", twin: Connection | None = None
+) -> Iterator[Connection]:
     """Yield a connection that is safe to migrate over.
 
+    What a caller of Alembic gave as ``config.attributes["connection"]``, a connection, an engine or
+    a dict of these by name, takes the place of the app's.
+
     :param name: the name of the database, in messages and in the lock
+    :param twin: a guarded connection to the same database, under another name of it
     :raises CommandError: if the database cannot be reached, another migration takes longer than
         ``MIGRATION_WAIT`` seconds, or somebody locks a table for ``MIGRATION_LOCK_TIMEOUT`` seconds
     """
@@ -31,16 +40,38 @@ def guarded(engine: Engine, name: str = "default") -> Iterator[Connection]:
         gc.freeze()  # the collector looks through none of that again: a tenth of the time of a long run
     with ExitStack() as stack:
         try:
-            connection = stack.enter_context(engine.connect())
-            if is_changing():
-                backend = backend_of(engine.dialect)
+            found = twin or given(name) or engine
+            connection = stack.enter_context(found.connect()) if isinstance(found, Engine) else found
+            backend = backend_of(connection.dialect)
+            if is_changing() and connection.in_transaction() and not twin:
+                backend.guard_transaction(connection, name)
+            elif is_changing() and not twin:
+                stack.enter_context(in_transactions(connection))
                 stack.enter_context(backend.guarded(connection, name))
                 if backend.is_one_transaction:
                     stack.enter_context(shared(connection))
         except DBAPIError as error:
             raise unreachable(engine, name, error) from error
-        stack.enter_context(explained(connection, name))
+        outcome = stack.enter_context(followed(connection, name))
+        stack.enter_context(explained(connection, outcome))
         yield connection
+
+
+def given(name: str) -> Engine | Connection | None:
+    """Return what the caller of Alembic wants to be migrated in place of the app's database."""
+    found: Any = context.config.attributes.get("connection")
+    if isinstance(found, Mapping):
+        found = {**dict.fromkeys([name]), **found}[name]
+        is_missing = found is None
+    else:
+        is_missing = found is not None and name != "default"
+    if is_missing:
+        raise CommandError(
+            f"attributes['connection'] has none for the database {name!r}: give a dict by name, or "
+            "take only some of the databases with -x database=NAME."
+        )
+    result: Engine | Connection | None = found
+    return result
 
 
 def prepare(connection: Connection, name: str) -> None:

@@ -1,7 +1,6 @@
 """The answer of ``/health``: whether the databases can be reached, and are where the code needs them."""
 
 from functools import cache
-from threading import Lock
 from typing import Any
 
 from alembic.runtime.migration import MigrationContext
@@ -11,10 +10,8 @@ from flask import current_app
 from sqlalchemy.engine import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from .api import alembic_config, read
-
-# Alembic has one environment at a time for the whole process.
-lock = Lock()
+from .api import alembic_config, lock, read
+from .log import Log
 
 
 def states() -> dict[str, dict[str, Any]]:
@@ -35,11 +32,16 @@ def state(engine: Engine, version_table: dict[str, Any] | None) -> dict[str, Any
             if version_table:
                 migration = MigrationContext.configure(connection, opts=version_table)
                 current = {*migration.get_current_heads()}
-        reachable = True
+            if current == heads:
+                status = "ok"
+            elif current <= known:
+                status = "behind"
+            else:
+                status = "newer" if Log(migration).is_newer(current, heads) else "unknown"
     except SQLAlchemyError:
-        reachable = False
-    ok = reachable and (current == heads or not current <= known)
-    result = {"ok": ok, "reachable": reachable}
+        status = "unreachable"
+    result = {"ok": status in ("ok", "newer"), "status": status}
+    result["reachable"] = status != "unreachable"
     return {**result, "current": sorted(current), "heads": sorted(heads)}
 
 

@@ -1,13 +1,90 @@
-"""Runs revisions of any origin on one of several databases; used by env.py.
+"""Runs revisions, of any origin, and logs them; used by env.py.
 
-They may be older than the database, from when there was only one, or written by Flask-Migrate or
-Flask-Alembic. There is nothing to do on a database that they do not know.
+They may be older than one of several databases, from when there was only one, or written by
+Flask-Migrate or Flask-Alembic. There is nothing to do on a database that they do not know.
 """
 
+import logging
 from collections.abc import Callable
 from inspect import signature
+from typing import Any
 
 from alembic import context
+from alembic.script.revision import ResolutionError
+from alembic.util import CommandError, to_tuple
+
+from .errors import NEWER, fail
+from .guard import is_changing
+from .log import Log
+from .session import setting
+
+logger = logging.getLogger("alembic.env")
+
+
+def run_migrations(**arguments: Any) -> None:
+    """Do as ``context.run_migrations()``, and leave alone what newer code has migrated.
+
+    :raises CommandError: if the database is at a revision that is not here, and a command needs it
+    """
+    if context.is_offline_mode():
+        context.run_migrations(**arguments)
+        return
+    migration = context.get_context()
+    log = Log(migration)
+    if is_changing() or "revision_context" in migration.opts:
+        warn_of_edited(log)
+    if is_changing():
+        goal = {*to_tuple(context.get_revision_argument(), ())}
+        if goal != {*migration.get_current_heads()}:  # else nothing is made, nor need one be allowed to
+            log.table.create(log.connection, checkfirst=True)
+        migration.on_version_apply_callbacks += (log.write,)
+    is_ended = not log.connection.in_transaction()
+    try:
+        context.run_migrations(**arguments)
+        if is_ended and (read := log.connection.get_transaction()):
+            read.rollback()  # else another name of the same database would commit nothing
+    except CommandError as error:
+        if not isinstance(error.__cause__, ResolutionError) or not explain_unknown(log):
+            raise
+
+
+def warn_of_edited(log: Log) -> None:
+    """Name the revisions that no longer do what they did; ``MIGRATION_EDITED=error`` fails then.
+
+    :raises CommandError: if it does
+    """
+    if not (edited := log.edited(context.script)):
+        return
+    which = f"Revision {edited[0]} was" if len(edited) == 1 else f"{', '.join(edited)} were"
+    message = f"Database {log.name!r}: {which} edited after it had been applied here"
+    if setting("MIGRATION_EDITED") == "error":
+        raise CommandError(f"{message} (MIGRATION_EDITED).")
+    logger.warning("%s.", message)
+
+
+def explain_unknown(log: Log) -> bool:
+    """Say what a database is at whose revision is not here; if there is nothing to do, it is well.
+
+    :return: False if its revision is here
+    :raises CommandError: if there was something to do
+    """
+    current, heads = {*log.migration.get_current_heads()}, {*context.script.get_heads()}
+    known = {revision.revision for revision in context.script.walk_revisions()}
+    if current <= known:
+        return False
+    at, own = (", ".join(sorted(found)) or "nothing" for found in (current - known, heads))
+    if not log.is_newer(current, heads):
+        raise CommandError(
+            f"Database {log.name!r} is at {at}, which is no revision of this code, and its log does "
+            f"not say that {own} came before: run the code that has it, or, if it is gone for good, "
+            "say where the database is with alembic stamp --purge."
+        )
+    state = f"Database {log.name!r} is newer than this code: it is at {at}, after {own}."
+    goal = log.migration.opts.get("destination_rev")
+    if not isinstance(goal, str) or goal.rpartition("@")[2] not in ("head", "heads"):
+        fail(f"{state} Only the code that has that revision can do this.", NEWER)
+    logger.warning("%s There is nothing to do.", state)
+    return True
 
 
 def run_revisions(database: str) -> None:
@@ -23,7 +100,7 @@ def run_revisions(database: str) -> None:
             # Flask-Migrate names no database in the functions for the default one.
             other = module.get(f"{direction}_", do_nothing) if database == "default" else do_nothing
             module.setdefault(f"{direction}_{database}", other)
-    context.run_migrations(engine_name=database)
+    run_migrations(engine_name=database)
 
 
 def on_default(function: Callable[[], None]) -> Callable[[str], None]:

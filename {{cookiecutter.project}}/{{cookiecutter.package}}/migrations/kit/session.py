@@ -5,7 +5,7 @@ import os
 import random
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from alembic.util import CommandError
@@ -14,18 +14,28 @@ from sqlalchemy import text
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
+LONGEST = 2_000_000  # seconds, 23 days: more would be none to some servers
 
-def seconds(setting: str, default: float) -> float:
+
+def setting(name: str, default: Any = None) -> Any:
     """Return a setting of the app's config, or else of the environment."""
-    value = current_app.config.get(setting, os.environ.get(setting) or default)
-    try:
-        return float(value)
-    except ValueError:
-        raise CommandError(f"{setting}={value!r} is no number of seconds.") from None
+    return current_app.config.get(name, os.environ.get(name) or default)
 
 
-def wait(locked: Callable[[], Any], name: str) -> None:
-    """Try to get a lock until it works, for ``MIGRATION_WAIT`` seconds at most."""
+def seconds(name: str, default: float) -> float:
+    """Return a setting that is a number, as all are but two: mostly of seconds."""
+    value = setting(name, default)
+    with suppress(ValueError, TypeError):
+        if 0 <= float(value) <= LONGEST:  # nan is not
+            return float(value)
+    raise CommandError(f"{name}={value!r} is no number from 0 to {LONGEST}.")
+
+
+def wait(locked: Callable[[], Any], name: str, holder: Callable[[], Any] = str) -> None:
+    """Try to get a lock until it works, for ``MIGRATION_WAIT`` seconds at most.
+
+    :param holder: says who has it, if that is known
+    """
     longest = seconds("MIGRATION_WAIT", 600)
     logger = logging.getLogger("alembic.guard")
     start = time.monotonic()
@@ -35,9 +45,10 @@ def wait(locked: Callable[[], Any], name: str) -> None:
             logger.info("Waiting for another migration of database %r, up to %g s", name, longest)
         waited = time.monotonic() - start
         if waited > longest:
+            found = holder()
             raise CommandError(
-                f"Another migration of database {name!r} has not ended within {longest:g} s "
-                "(MIGRATION_WAIT). See whether it hangs, then run this again."
+                f"Another migration of database {name!r}{f' ({found})' if found else ''} has not "
+                f"ended within {longest:g} s (MIGRATION_WAIT). See whether it hangs, then run this again."
             )
         # Many may wait, and none should ask all the time, nor wait much longer than it has to.
         time.sleep(min(0.02 + waited / 10, 1) * random.uniform(0.5, 1))
@@ -51,6 +62,32 @@ def run(connection: Connection, sql: str, **parameters: Any) -> Any:
     with connection.begin():  # SQLAlchemy 1.4 has no commit()
         result = connection.execute(text(sql), parameters)
         return result.scalar() if result.returns_rows else None
+
+
+@contextmanager
+def in_transactions(connection: Connection) -> Iterator[None]:
+    """Let a connection migrate in transactions whose engine commits each statement by itself."""
+    dialect, level = connection.dialect, connection.default_isolation_level
+    driver: Any = connection.connection.dbapi_connection
+    is_autocommit = False
+    with suppress(NotImplementedError, AttributeError):  # a dialect that cannot tell; SQLAlchemy 1.4
+        is_autocommit = dialect.detect_autocommit_setting(driver)
+    if level is None or not is_autocommit:
+        yield
+        return
+    is_option = connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT"
+    if is_option:
+        connection.execution_options(isolation_level=level)
+    else:  # SQLAlchemy need not know, for it would not give back what the driver was told
+        dialect.set_isolation_level(driver, level)
+    try:
+        yield
+    finally:
+        with given_back(connection):
+            if is_option:
+                connection.execution_options(isolation_level="AUTOCOMMIT")
+            else:
+                dialect.set_isolation_level(driver, "AUTOCOMMIT")
 
 
 @contextmanager

@@ -1,6 +1,6 @@
 """What differs by kind of database: a file for each, with the name of SQLAlchemy's dialect."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from importlib import import_module
 from importlib.util import find_spec
@@ -19,16 +19,23 @@ class Backend:
     options: Mapping[str, Any] = MappingProxyType({})
     # Whether a run is one transaction, DDL too, which other connections do not see.
     is_one_transaction = False
-    # The driver's codes of two errors: no lock in time; nobody may write, as on a replica.
-    lock_timeout: object = None
-    read_only: object = None
+    # The driver's codes of errors: no lock in time; what else is no fault of a revision.
+    lock_timeout: object = "unknown"
+    faults: Collection[object] = ()
 
     def guarded(self, connection: Connection, name: str) -> AbstractContextManager[None]:
         """Hold a lock by the name of the database, limit other waits, and leave nothing of both."""
         return nullcontext()
 
+    def guard_transaction(self, connection: Connection, name: str) -> None:
+        """Hold a lock until the end of a transaction that the caller of Alembic has begun."""
+
     def prepare(self, connection: Connection) -> None:
         """Let fail what can fail, before the first of several databases commits."""
+
+    def is_same(self, one: Connection, other: Connection) -> bool:
+        """Say whether two connections lead to one database; neither is in a transaction."""
+        return False
 
     def is_of_extension(self, connection: Connection, table: Table) -> bool:
         """Say whether an extension of the database made a table."""

@@ -3,7 +3,9 @@
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from hashlib import sha256
+from secrets import token_hex
 
 from alembic.ddl.mysql import MySQLImpl
 from alembic.operations import ops
@@ -16,25 +18,42 @@ from ..session import given_back, run, seconds, wait
 from . import Backend
 
 LONGEST = 31536000  # seconds, the longest limit there is: a year
+LIMITS = ("lock_wait_timeout", "innodb_lock_wait_timeout")  # of tables, and of rows
+HOLDER = """
+    SELECT CONCAT('connection ', id, ' from ', host) FROM information_schema.processlist
+    WHERE id = IS_USED_LOCK(:lock)
+"""
 
 
 class MySQLBackend(Backend):
     lock_timeout = 1205
-    read_only = 1290
+    faults = (1290, 1213, 1021, 1114)  # read-only, deadlock, disk full, table full
 
     @contextmanager
     def guarded(self, connection: Connection, name: str) -> Iterator[None]:
         lock = sha256(f"{connection.engine.url.database} {name}".encode()).hexdigest()
-        wait(lambda: run(connection, "SELECT GET_LOCK(:lock, 0)", lock=lock), name)
-        before = run(connection, "SELECT @@SESSION.lock_wait_timeout")
+        limit = math.ceil(seconds("MIGRATION_LOCK_TIMEOUT", 10)) or LONGEST
+        locked = partial(run, connection, "SELECT GET_LOCK(:lock, 0)", lock=lock)
+        wait(locked, name, lambda: run(connection, HOLDER, lock=lock))
+        before = {each: run(connection, f"SELECT @@SESSION.{each}") for each in LIMITS}
         try:
-            limit = math.ceil(seconds("MIGRATION_LOCK_TIMEOUT", 10)) or LONGEST
-            run(connection, "SET SESSION lock_wait_timeout = :limit", limit=limit)
+            for each in LIMITS:
+                run(connection, f"SET SESSION {each} = :limit", limit=limit)
             yield
         finally:
             with given_back(connection):
-                run(connection, "SET SESSION lock_wait_timeout = :limit", limit=before)
+                for each, value in before.items():
+                    run(connection, f"SET SESSION {each} = :limit", limit=value)
                 run(connection, "SELECT RELEASE_LOCK(:lock)", lock=lock)
+
+    def is_same(self, one: Connection, other: Connection) -> bool:
+        """Ask for a lock that only this server knows; names of servers need not differ."""
+        lock = token_hex()
+        run(one, "SELECT GET_LOCK(:lock, 0)", lock=lock)
+        schemas = {run(each, "SELECT DATABASE()") for each in (one, other)}
+        is_known = run(other, "SELECT IS_USED_LOCK(:lock)", lock=lock) is not None
+        run(one, "SELECT RELEASE_LOCK(:lock)", lock=lock)
+        return is_known and len(schemas) == 1
 
     def complete(self, connection: Connection, changes: ops.UpgradeOps) -> None:
         """Drop with a foreign key the index that MySQL has made for it, which would be left."""

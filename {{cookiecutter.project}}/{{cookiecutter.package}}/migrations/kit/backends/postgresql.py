@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from hashlib import sha256
+from secrets import randbits
 
 from alembic.ddl.postgresql import PostgresqlImpl
 from alembic.operations import ops
@@ -12,35 +13,43 @@ from sqlalchemy import Table, event, inspect, text
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
+from ..advisory_lock import LOCAL, in_session, in_transaction, is_pooled
 from ..compare import AsMade
-from ..session import given_back, run, seconds, wait
+from ..session import run, seconds, wait
 from . import Backend
 
 
 class PostgreSQLBackend(Backend):
     is_one_transaction = True
     lock_timeout = "55P03"
-    read_only = "25006"
+    faults = ("25006", "40P01", "53100")  # read-only, deadlock, disk full
 
     @contextmanager
     def guarded(self, connection: Connection, name: str) -> Iterator[None]:
-        lock = int.from_bytes(sha256(name.encode()).digest()[:8], "big", signed=True)
-        # Not pg_advisory_lock(): who waits inside a statement holds a snapshot, and a CREATE INDEX
-        # CONCURRENTLY in the migration that is waited for would wait for that snapshot.
-        wait(lambda: run(connection, "SELECT pg_try_advisory_lock(:lock)", lock=lock), name)
-        limit = run(connection, "SELECT current_setting('lock_timeout')")
+        lock = lock_of(name)
+        limit = str(math.ceil(seconds("MIGRATION_LOCK_TIMEOUT", 10) * 1000))
         prepared: list[str] = []
         event.listen(connection, "prepare_twophase", lambda _, xid: prepared.append(xid))
+        guard = in_transaction if is_pooled(connection) else in_session
         try:
-            milliseconds = str(math.ceil(seconds("MIGRATION_LOCK_TIMEOUT", 10) * 1000))
-            run(connection, "SELECT set_config('lock_timeout', :limit, false)", limit=milliseconds)
-            yield
+            with guard(connection, name, lock, limit):
+                yield
         finally:
-            with given_back(connection):
-                run(connection, "SELECT set_config('lock_timeout', :limit, false)", limit=limit)
-                run(connection, "SELECT pg_advisory_unlock(:lock)", lock=lock)
             for xid in prepared:
                 check_decided(connection.engine, name, xid)
+
+    def guard_transaction(self, connection: Connection, name: str) -> None:
+        limit = str(math.ceil(seconds("MIGRATION_LOCK_TIMEOUT", 10) * 1000))
+        found = {"lock": lock_of(name), "limit": limit}
+        wait(lambda: connection.execute(text(LOCAL), found).scalar() is not None, name)
+
+    def is_same(self, one: Connection, other: Connection) -> bool:
+        """Ask for a lock that only this database knows; a copy of the server has its identity."""
+        lock = {"lock": randbits(62)}
+        one.execute(text("SELECT pg_advisory_xact_lock(:lock)"), lock)
+        is_free = other.scalar(text("SELECT pg_try_advisory_xact_lock(:lock)"), lock)
+        schemas = {each.scalar(text("SELECT current_schema()")) for each in (one, other)}
+        return not is_free and len(schemas) == 1
 
     def prepare(self, connection: Connection) -> None:
         connection.exec_driver_sql("SET CONSTRAINTS ALL IMMEDIATE")
@@ -57,6 +66,10 @@ class PostgreSQLBackend(Backend):
         for schema in sorted(schemas - {None, *inspect(connection).get_schema_names()}, key=str):
             quoted = connection.dialect.identifier_preparer.quote(str(schema))
             changes.ops.insert(0, ops.ExecuteSQLOp(f"CREATE SCHEMA IF NOT EXISTS {quoted}"))
+
+
+def lock_of(name: str) -> int:
+    return int.from_bytes(sha256(name.encode()).digest()[:8], "big", signed=True)
 
 
 def check_decided(engine: Engine, name: str, xid: str) -> None:

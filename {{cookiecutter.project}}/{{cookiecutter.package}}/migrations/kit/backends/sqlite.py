@@ -19,6 +19,7 @@ from sqlalchemy import event
 from sqlalchemy.engine import Connection
 
 from ..compare import ByName
+from ..lock_file import begin_exclusive, lock_beside
 from ..session import seconds, wait
 from . import Backend
 
@@ -33,7 +34,11 @@ class SQLiteBackend(Backend):
     options = MappingProxyType({"render_as_batch": True, "transactional_ddl": True})
     is_one_transaction = True
     lock_timeout = "database is locked"
-    read_only = "attempt to write a readonly database"
+    faults = (
+        "attempt to write a readonly database",
+        "database or disk is full",
+        "disk I/O error",
+    )
 
     @contextmanager
     def guarded(self, connection: Connection, name: str) -> Iterator[None]:
@@ -92,27 +97,17 @@ class SQLiteBackend(Backend):
                 if autocommit is not None:
                     driver.autocommit = autocommit
 
+    def is_same(self, one: Connection, other: Connection) -> bool:
+        files = [each.exec_driver_sql("PRAGMA database_list").one()[2] for each in (one, other)]
+        return all(files) and Path(files[0]).samefile(files[1])
+
+    def guard_transaction(self, connection: Connection, name: str) -> None:
+        if connection.exec_driver_sql("PRAGMA foreign_keys").scalar():
+            problem = "enforces foreign keys, which a transaction cannot switch off"
+            raise CommandError(f"Database {name!r} {problem}: give a connection without one.")
+
     def prepare(self, connection: Connection) -> None:
         connection.info["check"](connection)
-
-
-def lock_beside(file: str) -> sqlite3.Connection:
-    """Return a connection to a file whose lock the system takes back from a process that ends."""
-    try:
-        return sqlite3.connect(f"{file}-migrating" if file else ":memory:", timeout=0)
-    except sqlite3.OperationalError as error:
-        raise CommandError(f"{file}-migrating cannot be written: {error}.") from error
-
-
-def begin_exclusive(lock: sqlite3.Connection) -> bool:
-    """Say whether the lock is ours now."""
-    try:
-        lock.execute("BEGIN EXCLUSIVE")
-    except sqlite3.OperationalError as error:
-        if "locked" not in str(error):
-            raise
-        return False
-    return True
 
 
 def check_foreign_keys(driver: Any, file: str, name: str) -> None:

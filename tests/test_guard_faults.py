@@ -1,0 +1,232 @@
+"""What is said after a failure is true, whatever the databases and the engines are."""
+
+import itertools
+import os
+import re
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+import servers
+from kit import ENVIRONMENT, FIRST_REVISION, Project, run
+from servers import at, query, tables
+from sqlalchemy import URL, make_url
+
+KINDS = ("sqlite", "postgresql", "mysql")
+TABLE = 'op.create_table("t", sa.Column("a", sa.Integer))'
+
+
+@pytest.fixture
+def urls(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[dict[str, URL]]:
+    """Empty databases by name, of the kinds that the parameter names."""
+    with ExitStack() as stack:
+        yield {
+            name: make_url(f"sqlite:///{tmp_path / name}.db")
+            if kind == "sqlite"
+            else stack.enter_context(servers.database(kind))
+            for name, kind in zip(("default", "auth", "more"), request.param, strict=False)
+        }
+
+
+def environment(project: Project, urls: dict[str, URL]) -> dict[str, str]:
+    """Return the environment for two databases or three, and let the project know the third."""
+    if (
+        "more" in urls
+        and '"more"' not in (project.folder / project.package / "config.py").read_text()
+    ):
+        more = urls["more"].render_as_string(hide_password=False)
+        config = project.folder / project.package / "config.py"
+        text = config.read_text(encoding="utf-8")
+        text = text.replace('"SQLALCHEMY_BINDS": {', f'"SQLALCHEMY_BINDS": {{"more": "{more}", ')
+        config.write_text(text, encoding="utf-8")
+        env = project.folder / project.package / "migrations" / "env.py"
+        text = env.read_text(encoding="utf-8").replace(
+            "{**db.metadatas,", "{'more': sa.MetaData(), **db.metadatas,"
+        )
+        env.write_text(f"import sqlalchemy as sa\n{text}", encoding="utf-8")
+    return at(urls["default"]) | at(urls["auth"], "AUTH_DATABASE_URL")
+
+
+def versions(url: URL) -> list[str]:
+    if "alembic_version" not in tables(url):
+        return []
+    return query(url, "SELECT version_num FROM alembic_version")
+
+
+@pytest.mark.parametrize("failing", ["default", "auth", "more"])
+@pytest.mark.parametrize("urls", list(itertools.permutations(KINDS)), indirect=True, ids="-".join)
+def test_kinds_in_any_order_say_what_is_kept_and_go_on(
+    multidb: Project, urls: dict[str, URL], failing: str
+) -> None:
+    env = environment(multidb, urls)
+    bodies = {name: TABLE + ("\n1 / 0" if name == failing else "") for name in urls}
+    revision = multidb.add_revision(
+        bodies["default"], upgrade_auth=bodies["auth"], upgrade_more=bodies["more"]
+    )
+    done = multidb.alembic("upgrade", "head", env=env, status=1)
+    said = done.stderr.partition("Traceback")[0]
+    assert f"Revision {revision} of database {failing!r} failed." in said
+    order = re.findall(r"\] Database (\w+)", said)
+    is_kept = False
+    for name, url in urls.items():
+        has_run = name in order
+        if url.get_backend_name() != "mysql" or not has_run:
+            assert "t" not in tables(url)
+            assert versions(url) == []
+        elif name == failing:
+            is_kept = True
+            assert "may remain" in said
+            assert versions(url) == [FIRST_REVISION]
+            query(url, "DROP TABLE t")
+        else:
+            is_kept = True
+            assert f"{name!r} has committed." in said
+            assert versions(url) == [revision]
+    assert ("Nothing of this run is kept." in said) == (not is_kept)
+    path = next(multidb.versions.glob(f"*{revision}*"))
+    path.write_text(path.read_text(encoding="utf-8").replace("1 / 0", ""), encoding="utf-8")
+    multidb.alembic("upgrade", "head", env=env)
+    for url in urls.values():
+        assert versions(url) == [revision]
+        assert "t" in tables(url)
+
+
+@pytest.mark.parametrize("urls", [("postgresql", "postgresql")], indirect=True, ids=["postgresql"])
+def test_failing_commit_names_who_has_committed(multidb: Project, urls: dict[str, URL]) -> None:
+    """The second database commits first."""
+    kill = """
+        op.create_table("t", sa.Column("a", sa.Integer))
+        from sqlalchemy import create_engine, event, text
+        bind = op.get_bind()
+        pid = bind.scalar(text("SELECT pg_backend_pid()"))
+        @event.listens_for(bind, "commit")
+        def kill(connection):
+            with create_engine(connection.engine.url).connect() as other:
+                other.execute(text(f"SELECT pg_terminate_backend({pid})"))
+            time.sleep(0.3)
+    """
+    multidb.add_revision(kill, upgrade_auth=TABLE)
+    line = multidb.fails("upgrade", "head", env=environment(multidb, urls))
+    assert line.startswith("FAILED: Database 'default': ")
+    assert (
+        "Whether it has committed is not known: see alembic current. 'auth' has committed." in line
+    )
+    assert "t" not in tables(urls["default"])
+    assert "t" in tables(urls["auth"])
+
+
+def test_commit_by_a_statement_is_known(generic: Project) -> None:
+    with servers.database("postgresql") as url:
+        generic.add_revision(f'{TABLE}\nop.execute("COMMIT")\n1 / 0')
+        done = generic.alembic("upgrade", "head", env=at(url), status=1)
+        assert "what was committed before it is kept" in done.stderr
+        assert "t" in tables(url)
+
+
+AUTOCOMMIT = {
+    "engine": '{"isolation_level": "AUTOCOMMIT"}',
+    "option": '{"execution_options": {"isolation_level": "AUTOCOMMIT"}}',
+    "driver": '{"connect_args": {"autocommit": True}}',
+}
+
+
+@pytest.mark.parametrize("how", AUTOCOMMIT)
+@pytest.mark.parametrize("dialect", KINDS)
+def test_engine_in_autocommit_mode_leaves_nothing_and_is_given_back(
+    generic: Project, tmp_path: Path, dialect: str, how: str
+) -> None:
+    if dialect == "sqlite" and how == "driver" and sys.version_info < (3, 12):
+        pytest.skip("sqlite3 has no autocommit before 3.12")
+    generic.set_config("SQLALCHEMY_ENGINE_OPTIONS", AUTOCOMMIT[how])
+    failing = generic.add_revision(f'{TABLE}\nop.execute("INSERT INTO t VALUES (1)")\n1 / 0')
+    code = f"""
+from alembic import command
+from {generic.package} import create_app
+from {generic.package}.db import db
+from {generic.package}.migrations import alembic_config
+
+def state():
+    with db.engine.connect() as connection:
+        driver = connection.connection.dbapi_connection
+        return id(driver), connection.dialect.detect_autocommit_setting(driver)
+
+with create_app().app_context():
+    before = state()
+    try:
+        command.upgrade(alembic_config(), "head")
+    except ZeroDivisionError:
+        pass
+    else:
+        raise AssertionError
+    assert state() == before, (state(), before)
+"""
+    with ExitStack() as stack:
+        if dialect == "sqlite":
+            url = make_url(f"sqlite:///{tmp_path / 'database.db'}")
+        else:
+            url = stack.enter_context(servers.database(dialect))
+        generic.python("-c", code, env=at(url))
+        if dialect == "mysql":
+            assert versions(url) == [FIRST_REVISION]
+            assert query(url, "SELECT count(*) FROM t") == [0]
+            query(url, "DROP TABLE t")
+        else:
+            assert tables(url) == set()
+        path = next(generic.versions.glob(f"*{failing}*"))
+        path.write_text(path.read_text(encoding="utf-8").replace("1 / 0", ""), encoding="utf-8")
+        generic.alembic("upgrade", "head", env=at(url))
+        generic.alembic("check", env=at(url), status=4)
+        assert query(url, "SELECT a FROM t") == [1]
+
+
+LOCK = "database.db-migrating"
+
+
+def without_power(*command: str) -> list[str]:
+    """Return a command to which the modes of files apply even if its user is root."""
+    if os.geteuid():
+        return [*command]
+    if not shutil.which("setpriv"):
+        pytest.skip("root may write everything")
+    return ["setpriv", "--bounding-set=-dac_override,-dac_read_search,-fowner", *command]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="files have no mode there")
+def test_lock_file_that_cannot_be_written_is_refused(generic: Project, tmp_path: Path) -> None:
+    url = make_url(f"sqlite:///{tmp_path / 'database.db'}")
+    lock = tmp_path / LOCK
+    lock.touch()
+    if os.geteuid():
+        pytest.skip("only root can give a file to another")
+    os.chown(lock, 65534, 65534)
+    lock.chmod(0o644)
+    done = run(
+        *without_power(sys.executable, "-m", "alembic", "upgrade", "head"),
+        cwd=generic.folder,
+        env={**ENVIRONMENT, **at(url)},
+        status=None,
+    )
+    (line,) = done.stdout.splitlines()
+    assert f"{lock} cannot be written" in line
+    assert tables(url) == set()
+    generic.alembic("upgrade", "head", env=at(url))  # root makes it whole
+    assert lock.stat().st_uid == 0
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="files have no mode there")
+def test_lock_file_has_mode_and_owner_of_the_database(generic: Project, tmp_path: Path) -> None:
+    database = tmp_path / "database.db"
+    database.touch()
+    database.chmod(0o660)
+    if not os.geteuid():
+        os.chown(database, 65534, 65534)
+    generic.alembic("upgrade", "head", env=at(make_url(f"sqlite:///{database}")))
+    made, wanted = (tmp_path / LOCK).stat(), database.stat()
+    assert (made.st_mode, made.st_uid, made.st_gid) == (
+        wanted.st_mode,
+        wanted.st_uid,
+        wanted.st_gid,
+    )

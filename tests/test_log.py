@@ -1,0 +1,220 @@
+"""The log of what was applied: old code knows a newer database, and an edited revision is named."""
+
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from kit import ANY, FIRST_REVISION, Project
+from servers import at, connect, query, tables
+from sqlalchemy import URL, make_url, text
+from test_guard import add_slow_revisions, database, start, wait_for_line
+
+KINDS = ["sqlite", "postgresql", "mysql"]
+COLUMNS = "revision, down_revision, direction, stamped"
+NEWER = 5
+
+
+@pytest.fixture(params=KINDS)
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[URL]:
+    """An empty database of each kind in turn."""
+    with database(request.param, tmp_path) as url:
+        yield url
+
+
+def logged(url: URL, table: str = "alembic_log") -> list[tuple[object, ...]]:
+    """Return what the log says of each step: its revisions, the direction, whether by stamp."""
+    with connect(url) as connection:
+        rows = connection.execute(text(f"SELECT {COLUMNS} FROM {table} ORDER BY id"))
+        return [(*row[:3], bool(row[3])) for row in rows]
+
+
+def test_every_step_is_logged(generic: Project, url: URL) -> None:
+    generic.add_revision("time.sleep(0.3)")
+    generic.alembic("upgrade", FIRST_REVISION, env=at(url))
+    for command in ("upgrade head", "downgrade -1", "stamp head", "downgrade base", "stamp r001"):
+        generic.alembic(*command.split(), env=at(url))
+    first = (FIRST_REVISION, None)
+    second = ("r001", FIRST_REVISION)
+    assert logged(url) == [
+        (*first, "up", False),
+        (*second, "up", False),
+        (*second, "down", False),
+        (*second, "up", True),
+        (*second, "down", False),
+        (*first, "down", False),
+        ("r001", None, "up", True),
+    ]
+    assert 0.3 <= query(url, "SELECT seconds FROM alembic_log WHERE id = 2")[0] < 30
+    shown = generic.flask("db", "applied", env=at(url)).stdout.splitlines()
+    assert len(shown) == 7
+    assert "  up            r001" in shown[1] and "kit 0.2.0" in shown[1]
+    assert "  stamped up    r001" in shown[3]
+
+
+def test_log_is_no_change_to_autogenerate_and_no_op_makes_none(generic: Project, url: URL) -> None:
+    generic.alembic("upgrade", "head", env=at(url))
+    generic.alembic("check", env=at(url))
+    query(url, "DROP TABLE alembic_log")
+    generic.alembic("upgrade", "head", env=at(url))
+    with connect(url) as connection:
+        assert not connection.dialect.has_table(connection, "alembic_log")
+    assert generic.flask("db", "applied", env=at(url)).stdout == ""
+
+
+def test_callback_of_the_project_is_called_too(generic: Project, url: URL) -> None:
+    generic.set_config(
+        "ALEMBIC_CONTEXT",
+        '{"on_version_apply": lambda **found: print("seen", found["step"].up_revision_id)}',
+    )
+    done = generic.alembic("upgrade", "head", env=at(url))
+    assert f"seen {FIRST_REVISION}" in done.stdout
+    assert len(logged(url)) == 1
+
+
+def as_old_code(project: Project, folder: Path) -> Project:
+    """Return a copy of a project from before the revisions that follow."""
+    return project.copy(folder / "old")
+
+
+def test_old_code_knows_that_the_database_is_newer(
+    generic: Project, url: URL, tmp_path: Path
+) -> None:
+    env = at(url)
+    generic.alembic("upgrade", "head", env=env)
+    old = as_old_code(generic, tmp_path)
+    generic.add_revision("pass")
+    generic.add_revision("pass")
+    generic.alembic("upgrade", "head", env=env)
+    for command in ("upgrade", "upgrade heads"):
+        done = old.flask("db", *command.split(), env=env)
+        (line,) = [line for line in done.stderr.splitlines() if "newer" in line]
+        assert (
+            f"Database 'default' is newer than this code: it is at r002, after {FIRST_REVISION}."
+            in line
+        )
+        assert "nothing to do" in line
+    for command in ("check", "current", "downgrade -1", "stamp head", "upgrade +1"):
+        done = old.alembic(*command.split(), env=env, status=ANY)
+        assert done.returncode == NEWER, (command, done.stdout, done.stderr)
+        assert "Database 'default' is newer than this code" in done.stdout
+    assert health(old, env) == (200, "newer", True)
+    assert query(url, "SELECT version_num FROM alembic_version") == ["r002"]
+    generic.alembic("downgrade", FIRST_REVISION, env=env)
+    done = old.alembic("upgrade", "head", env=env)
+    assert "newer" not in done.stderr
+    assert health(old, env) == (200, "ok", True)
+
+
+def health(project: Project, env: dict[str, str]) -> tuple[int, str, bool]:
+    """Return what /health answers: the status, and what it says of the default database."""
+    code = f"""
+from {project.package} import create_app
+response = create_app().test_client().get("/health")
+state = response.json["default"]
+print(response.status_code, state["status"], state["ok"])
+"""
+    status, word, ok = project.python("-c", code, env=env).stdout.split()
+    return int(status), word, ok == "True"
+
+
+def test_database_of_other_code_is_an_error_with_advice(
+    generic: Project, url: URL, tmp_path: Path
+) -> None:
+    """The head of one is not in the past that the other has made."""
+    env = at(url)
+    old = as_old_code(generic, tmp_path)
+    old.add_revision("pass")
+    path = next(old.versions.glob("*r001*"))
+    path.write_text(path.read_text(encoding="utf-8").replace("r001", "mine"), encoding="utf-8")
+    generic.add_revision("pass")
+    generic.alembic("upgrade", "head", env=env)
+    line = old.fails("upgrade", "head", env=env)
+    assert "Database 'default' is at r001" in line and "mine" in line and "stamp --purge" in line
+    assert health(old, env) == (503, "unknown", False)
+    assert "nothing" not in line
+    old.alembic("stamp", "--purge", FIRST_REVISION, env=env)
+    old.alembic("upgrade", "head", env=env)
+    assert health(old, env)[0] == 200
+
+
+def test_head_that_was_left_by_a_downgrade_is_not_in_the_past(
+    generic: Project, url: URL, tmp_path: Path
+) -> None:
+    env = at(url)
+    old = as_old_code(generic, tmp_path)
+    old.add_revision("pass")
+    old.alembic("upgrade", "head", env=env)
+    old.alembic("downgrade", "-1", env=env)
+    generic.add_revision("pass")
+    path = next(generic.versions.glob("*r001*"))
+    path.write_text(path.read_text(encoding="utf-8").replace("r001", "other"), encoding="utf-8")
+    generic.alembic("upgrade", "head", env=env)
+    assert "is at other" in old.fails("upgrade", "head", env=env)
+
+
+def test_newer_database_does_not_keep_the_others_back(multidb: Project, tmp_path: Path) -> None:
+    urls = [make_url(f"sqlite:///{tmp_path / name}.db") for name in ("default", "auth")]
+    env = at(urls[0]) | at(urls[1], "AUTH_DATABASE_URL")
+    old = as_old_code(multidb, tmp_path)
+    multidb.add_revision("pass")
+    multidb.alembic("-x", "database=default", "upgrade", "head", env=env)
+    done = old.alembic("upgrade", "head", env=env)
+    assert "Database 'default' is newer than this code" in done.stderr
+    assert "users" in tables(urls[1])
+
+
+EDITS = {
+    "comment": ("pass", "pass  # more", False),
+    "whitespace": ("    pass", "\n    pass\n\n", False),
+    "quotes": ("revision = 'r001'", 'revision = "r001"', False),
+    "statement": ("pass", "print(1)", True),
+    "number": ("pass", "op.execute('SELECT 1')", True),
+}
+
+
+@pytest.mark.parametrize("edit", EDITS)
+def test_edited_revision_is_named(generic: Project, tmp_path: Path, edit: str) -> None:
+    env = at(make_url(f"sqlite:///{tmp_path / 'database.db'}"))
+    revision = generic.add_revision("pass")
+    generic.add_revision("pass")
+    generic.alembic("upgrade", "head", env=env)
+    old, new, counts = EDITS[edit]
+    path = next(generic.versions.glob(f"*{revision}*"))
+    path.write_text(path.read_text(encoding="utf-8").replace(old, new, 1), encoding="utf-8")
+    said = f"Database 'default': Revision {revision} was edited after it had been applied here"
+    for command in ("upgrade head", "check"):
+        assert (said in generic.alembic(*command.split(), env=env).stderr) == counts
+        strict = {**env, "MIGRATION_EDITED": "error"}
+        done = generic.alembic(*command.split(), env=strict, status=None if counts else 0)
+        assert (said in done.stdout) == counts
+    shown = generic.flask("db", "applied", env=env).stdout.splitlines()
+    assert [line.endswith("edited since") for line in shown] == [False, counts, False]
+    generic.alembic("downgrade", FIRST_REVISION, env=env)
+    assert said not in generic.alembic("check", env=env, status=3).stderr
+    assert said not in generic.alembic("upgrade", "head", env=env).stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are not known there")
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("how", ["SIGKILL", "SIGTERM", "SIGINT"])
+@pytest.mark.parametrize(
+    "number", [0, *(pytest.param(more, marks=pytest.mark.kills) for more in range(1, 34))]
+)
+def test_log_is_true_after_a_kill(
+    generic: Project, tmp_path: Path, kind: str, how: str, number: int
+) -> None:
+    add_slow_revisions(generic)
+    with database(kind, tmp_path) as url:
+        generic.alembic("upgrade", "r001", env=at(url))
+        process = start(generic, "upgrade", "head", env=at(url))
+        wait_for_line(process, "Running upgrade")
+        time.sleep(0.037 * (number + 1))
+        process.send_signal(getattr(signal, how))
+        process.communicate()
+        (reached,) = query(url, "SELECT version_num FROM alembic_version")
+        rows = logged(url)
+        assert [row[0] for row in rows][-1] == reached
+        assert [row[1] for row in rows][1:] == [row[0] for row in rows][:-1]

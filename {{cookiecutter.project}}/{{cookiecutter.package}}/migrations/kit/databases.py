@@ -1,0 +1,48 @@
+"""Names of several databases: which will do, and which mean the same; used by env.py."""
+
+from collections.abc import Collection
+from contextlib import suppress
+from keyword import iskeyword
+
+from alembic import context
+from alembic.util import CommandError
+from sqlalchemy.engine import Engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from .backends import backend_of
+
+
+def check_names(names: Collection[str], metadatas: Collection[str | None]) -> None:
+    """Refuse names that become no functions and files, and those without models or a URL.
+
+    :raises CommandError: for the first of them
+    """
+    for name in names:
+        if not name.isidentifier() or iskeyword(name):
+            advice = "take letters, digits and '_', a letter first, as for a function"
+            raise CommandError(f"A database cannot have the name {name!r}: {advice}.")
+    models = {name or "default" for name in metadatas}
+    if lost := sorted(models - {*names} - {"default"}):
+        raise CommandError(f"There are models for the database {lost[0]!r}, but no URL of it.")
+    if lost := sorted({*names} - models - {"default"}):
+        raise CommandError(f"There is no model for the database {lost[0]!r}: add one, or its name.")
+
+
+def hosts(engines: dict[str, Engine]) -> dict[str, str]:
+    """Return by name the first name of the same database: its own, unless two mean the same."""
+    found: dict[str, str] = {}
+    for name, engine in engines.items():
+        same = (other for other in dict.fromkeys(found.values()) if is_same(engines[other], engine))
+        found[name] = next(same, name)
+    return found
+
+
+def is_same(one: Engine, other: Engine) -> bool:
+    """Ask the databases: one may have several URLs. One that cannot be reached is another."""
+    if one.dialect.name != other.dialect.name:
+        return False
+    if one.url == other.url or context.is_offline_mode():
+        return one.url == other.url
+    with suppress(SQLAlchemyError), one.connect() as first, other.connect() as second:
+        return backend_of(one.dialect).is_same(first, second)
+    return False

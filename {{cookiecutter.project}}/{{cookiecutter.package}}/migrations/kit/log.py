@@ -1,0 +1,135 @@
+"""The log of what was applied: a table beside the version table, written with it.
+
+It tells a database that newer code has migrated from one that is lost, and which revisions were
+edited after they had been applied.
+"""
+
+import ast
+import time
+from collections.abc import Sequence
+from datetime import datetime, timezone
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, cast
+
+from alembic.runtime.migration import MigrationContext, MigrationInfo
+from alembic.script import ScriptDirectory
+from alembic.util import CommandError
+from sqlalchemy import Boolean, Column, DateTime, Float, Integer, MetaData, String, Table, Text
+from sqlalchemy import inspect, select
+from sqlalchemy.engine import Row
+
+from . import __version__
+
+
+def log_name(version_table: str) -> str:
+    """Return the name of the log that belongs to a version table: ``alembic_log``."""
+    name = version_table.replace("alembic_version", "alembic_log")
+    return name if name != version_table else f"{version_table}_log"
+
+
+class Log:
+    """The log of the database of a migration context."""
+
+    def __init__(self, migration: MigrationContext) -> None:
+        self.migration = migration
+        self.name = migration.opts.get("database", "default")
+        self.connection: Any = migration.connection
+        self.moment = time.monotonic()
+        self.table = Table(
+            log_name(migration.version_table),
+            MetaData(),
+            Column("id", Integer, primary_key=True),
+            Column("revision", String(32), nullable=False),
+            Column("down_revision", Text),  # what it came from; with commas, if several
+            Column("direction", String(4), nullable=False),  # up or down
+            Column("stamped", Boolean, nullable=False),  # said, not run
+            Column("applied_at", DateTime, nullable=False),  # UTC
+            Column("seconds", Float),
+            Column("file", String(64)),  # of its bytes
+            Column("code", String(64)),  # of what it does
+            Column("kit", String(20), nullable=False),
+            schema=migration.version_table_schema,
+        )
+
+    def write(self, step: MigrationInfo, **_: Any) -> None:
+        """Add a step, in its transaction: for Alembic's ``on_version_apply``."""
+        before, self.moment = self.moment, time.monotonic()
+        values: dict[str, Any] = {
+            "down_revision": ",".join(step.down_revision_ids) or None,
+            "direction": "up" if step.is_upgrade else "down",
+            "stamped": step.is_stamp,
+            "applied_at": datetime.now(timezone.utc).replace(tzinfo=None, microsecond=0),
+            "seconds": None if step.is_stamp else round(self.moment - before, 3),
+            "kit": __version__,
+        }
+        script: Any = self.migration.script
+        for revision in step.up_revision_ids:
+            sums = {}
+            if not step.is_stamp:
+                source = Path(script.get_revision(revision).path).read_bytes()
+                sums = {"file": digest(source), "code": meaning(source)}
+            self.connection.execute(
+                self.table.insert().values(revision=revision, **sums, **values)
+            )
+
+    def rows(self) -> Sequence[Row[Any]]:
+        """Return what was logged, in its order; nothing before the first time."""
+        if not inspect(self.connection).has_table(self.table.name, self.table.schema):
+            return []
+        rows = self.connection.execute(select(self.table).order_by(self.table.c.id))
+        return cast("Sequence[Row[Any]]", rows.all())
+
+    def is_newer(self, current: set[str], heads: set[str]) -> bool:
+        """Say whether all heads of the code are in the past of where the database is."""
+        below: dict[str, set[str]] = {}
+        for row in self.rows():
+            below.setdefault(row.revision, set()).update((row.down_revision or "").split(","))
+        past, found = {*current}, {*current}
+        while found:
+            found = set().union(*(below.get(each, set()) for each in found)) - past
+            past |= found
+        return bool(heads) and heads <= past
+
+    def edited(self, script: ScriptDirectory) -> list[str]:
+        """Return the applied revisions that do something else by now, as far as they are here."""
+        last = {row.revision: row for row in self.rows()}
+        return [name for name, row in last.items() if row.direction == "up" and is_edited(row, script)]
+
+
+def is_edited(row: Row[Any], script: ScriptDirectory) -> bool:
+    """Say whether the file of a revision does something else than when it was applied."""
+    try:
+        revision = script.get_revision(row.revision)
+    except CommandError:
+        return False  # of newer code
+    if row.code is None or revision is None or revision.revision != row.revision:
+        return False
+    source = Path(revision.path).read_bytes()
+    return bool(digest(source) != row.file and meaning(source) != row.code)
+
+
+def digest(data: bytes) -> str:
+    return sha256(data).hexdigest()
+
+
+def meaning(source: bytes) -> str:
+    """Return a checksum that whitespace, comments, quotes and docstrings do not change.
+
+    It is the same in every version of Python, as ``ast.dump()`` is not.
+    """
+    return digest(repr(shape(ast.parse(source))).encode())
+
+
+def shape(node: Any) -> Any:
+    if isinstance(node, list):
+        return [shape(each) for each in node if not is_text(each)]
+    if not isinstance(node, ast.AST):
+        return repr(node)
+    fields = [(name, shape(value)) for name, value in ast.iter_fields(node) if value not in (None, [])]
+    return type(node).__name__, fields
+
+
+def is_text(node: Any) -> bool:
+    """Say whether a statement is a text that nobody uses, such as a docstring."""
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
