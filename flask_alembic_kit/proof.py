@@ -22,16 +22,26 @@ def failures(old: Answers | None, new: Answers) -> list[str]:
         if what in old and what in new and old[what] != new[what]:
             found.append(f"Another revision {where}: {old[what]} before, {new[what]} now")
     if "built" in old and "built" in new:
-        found += schema_differences(old["built"], new["built"])
+        logs = [log_of(table) for table in new["version_tables"].values()]
+        found += schema_differences(old["built"], new["built"], logs)
     return found
 
 
-def schema_differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
-    """Return what differs between databases that the two have built from empty, a line each."""
+def log_of(version_table: str) -> str:
+    """Return the name of the table that the kit keeps beside a version table."""
+    name = version_table.replace("alembic_version", "alembic_log")
+    return name if name != version_table else f"{version_table}_log"
+
+
+def schema_differences(old: dict[str, Any], new: dict[str, Any], logs: list[str]) -> list[str]:
+    """Return what differs between databases that the two have built from empty, a line each.
+
+    :param logs: the kit's own tables
+    """
     found = []
     for database in sorted({*old, *new}):
         before, after = old.get(database, {}), new.get(database, {})
-        for table in sorted({*before, *after}):
+        for table in sorted({*before, *after} - {*logs}):
             if table not in after or table not in before:
                 found.append(
                     f"Table {table} is only there with the {'old' if table in before else 'new'}"

@@ -245,5 +245,7 @@ def test_choice_is_added_by_a_folder_and_the_json(tmp_path: Path) -> None:
     answers = ("layer=my-sqlalchemy", "database=my-sqlite")
     config = str(cookiecutter_config(tmp_path / "config"))
     command = (sys.executable, "-m", "cookiecutter", kit, "--no-input", *answers)
-    run(*command, cwd=tmp_path, env={**ENVIRONMENT, "COOKIECUTTER_CONFIG": config})
+    # The package of the kit is installed from its folder, which has kit_answers.py too.
+    environment = {**ENVIRONMENT, "COOKIECUTTER_CONFIG": config, "PYTHONPATH": str(kit)}
+    run(*command, cwd=tmp_path, env=environment)
     run(sys.executable, "-m", "pytest", "-q", cwd=tmp_path / "flask-app", env=ENVIRONMENT)

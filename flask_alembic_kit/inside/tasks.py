@@ -135,6 +135,7 @@ def answers(
         environment.upgrade()
         found["built"] = {name: contents(engine) for name, engine in engines.items()}
         found["built_at"] = environment.read(current)
+        found["version_tables"] = environment.read(lambda migration: migration.version_table)
         found["built_differs"] = environment.read(differences)
         if env is not None:
             found["options"] = by_default(environment.read(options_in(environment, env)))
