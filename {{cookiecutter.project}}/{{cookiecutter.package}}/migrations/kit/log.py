@@ -16,7 +16,7 @@ from alembic.runtime.migration import MigrationContext, MigrationInfo
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import Boolean, Column, DateTime, Float, Integer, MetaData, String, Table, Text
-from sqlalchemy import inspect, select
+from sqlalchemy import select
 from sqlalchemy.engine import Row
 
 from . import __version__
@@ -75,7 +75,8 @@ class Log:
 
     def rows(self) -> Sequence[Row[Any]]:
         """Return what was logged, in its order; nothing before the first time."""
-        if not inspect(self.connection).has_table(self.table.name, self.table.schema):
+        has_table = self.connection.dialect.has_table  # an Inspector would ask for more
+        if not has_table(self.connection, self.table.name, self.table.schema):
             return []
         rows = self.connection.execute(select(self.table).order_by(self.table.c.id))
         return cast("Sequence[Row[Any]]", rows.all())
