@@ -62,7 +62,10 @@ def edit_env(project: Project, dialect: str) -> None:
         "from alembic import context\n",
         "from alembic import context\nfrom alembic.util import CommandError\n",
     )
-    text = text.replace("import Dialect\n", f"import Dialect, {names}\n", 1)
+    text = text.replace(
+        "from sqlalchemy.engine import",
+        f"from sqlalchemy import {names}\nfrom sqlalchemy.engine import",
+    )
     env.write_text(text, encoding="utf-8")
     project.python("-m", "ruff", "check", "--no-cache")
     project.python("-m", "ruff", "format", "--check", "--no-cache")

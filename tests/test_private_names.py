@@ -10,12 +10,16 @@ import sys
 from argparse import ArgumentParser
 from collections.abc import Iterator
 from contextlib import suppress
+from pathlib import Path
 from types import FunctionType
 
 import pytest
-from alembic.config import CommandLine
+from alembic import context
+from alembic.config import CommandLine, Config
 from alembic.ddl.impl import DefaultImpl
+from alembic.runtime.environment import EnvironmentContext
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from kit import CHOICES, ROOT, Project
 from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.engine.default import DefaultDialect
@@ -23,11 +27,11 @@ from sqlalchemy.orm import Session
 
 # Python's own: of modules, functions, classes, exceptions.
 PYTHONS = {*dir(sys), *dir(FunctionType), *dir(type), *dir(Exception), "__file__"}
-PYTHONS |= {"__all__", "__version__", "__getattr__", "__init__"}
+PYTHONS |= {"__all__", "__version__", "__getattr__", "__init__", "__enter__"}
 
 # SQLAlchemy's and Flask-SQLAlchemy's, which their documentation tells everybody to use.
 PUBLIC = {"__abstract__", "__bind_key__", "__tablename__"}
-LISTED = {"_actions", "__dialect__"}
+LISTED = {"_actions", "__dialect__", "_proxy"}
 
 
 def with_session(connection: Connection) -> None:
@@ -155,6 +159,20 @@ def test_last_class_with_a_dialect_is_taken() -> None:
         __dialect__ = "private"
 
     assert taken() is Second, "Alembic keeps the first class with a __dialect__"
+
+
+def test_proxy_is_the_environment_that_runs(tmp_path: Path) -> None:
+    """A factory that migrates takes it away, and gets it back before the migration that is waited for."""
+    (tmp_path / "versions").mkdir()
+    config = Config()
+    config.set_main_option("script_location", str(tmp_path))
+    script = ScriptDirectory.from_config(config)
+    with EnvironmentContext(config, script) as running:
+        assert getattr(context, "_proxy", None) is running, "alembic.context has no _proxy"
+        with EnvironmentContext(config, script):
+            pass
+        running.__enter__()
+        assert context.config is config
 
 
 @pytest.mark.parametrize("name", sorted(REPLACED))

@@ -167,6 +167,7 @@ def test_kit_readme_from_the_first_command_on(uv: str, tmp_path: Path) -> None:
             break
         if line.startswith("uvx cookiecutter"):
             line = line.replace("gh:org/flask-alembic-kit", shlex.quote(str(ROOT)))
+        line = line.replace("git+https://github.com/org/flask-alembic-kit", ROOT.as_uri())
         if line.startswith("cd "):
             folder = folder / line.removeprefix("cd ")
         elif not line.startswith(SERVES):
@@ -174,7 +175,7 @@ def test_kit_readme_from_the_first_command_on(uv: str, tmp_path: Path) -> None:
             subcommand = ["tool", "run"] if words[0] == "uvx" else []
             run(uv, *subcommand, *words[1:], cwd=folder, env=environment, input="\n" * 9)
             typed += 1
-    assert typed == 4
+    assert typed == 5
     assert (tmp_path / "flask-app" / "instance" / "default.db").exists()
 
 

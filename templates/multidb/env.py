@@ -28,16 +28,9 @@ TWO_PHASE = False
 IGNORED_TABLES: set[str] = set(){{ cookiecutter.__definitions }}
 
 
-def all_databases() -> dict[str, Engine]:
-    """Return the app's engines by name, the default one first."""
-    engines = {name or "default": engine for name, engine in db.engines.items()}
-    kit.check_names(engines, db.metadatas)
-    return dict(sorted(engines.items(), key=lambda item: item[0] != "default"))
-
-
 def databases() -> dict[str, Engine]:
-    """Return those of them that are to be migrated: all, or what ``-x database=NAME`` names."""
-    engines = all_databases()
+    """Return the app's engines by name: all, or those that ``-x database=NAME`` names."""
+    engines = kit.all_databases(db)
     named = {x.partition("=")[2] for x in context.get_x_argument() if x.startswith("database=")}
     chosen = named or {*engines} - READ_ONLY
     if unknown := chosen - {*engines}:
@@ -46,10 +39,7 @@ def databases() -> dict[str, Engine]:
 
 
 def options(name: str, dialect: Dialect, host: str) -> dict[str, Any]:
-    """Return what is passed to ``context.configure()``; the last one wins.
-
-    :param host: the first name of the same database: there may be several
-    """
+    """Return what is passed to ``context.configure()``; the last one wins."""
     # What autogenerate compares the database with: one MetaData or a list of several.
     target_metadata = {**db.metadatas, "default": db.metadata}[name]
     return {
@@ -59,6 +49,7 @@ def options(name: str, dialect: Dialect, host: str) -> dict[str, Any]:
         "include_name": kit.schemas_of(target_metadata),
         "include_object": kit.all_but(IGNORED_TABLES),
         "compare_server_default": {{ cookiecutter.__server_default }},{{ cookiecutter.__options }}
+        # A database that has two names has a version table for each of them.
         "version_table": "alembic_version" if host == name else f"alembic_version_{name}",
         **current_app.config.get("ALEMBIC_CONTEXT", {}),
     }
@@ -66,7 +57,7 @@ def options(name: str, dialect: Dialect, host: str) -> dict[str, Any]:
 
 def run_migrations_offline() -> None:
     """Write the SQL (``--sql``) without connecting, one file ``NAME.sql`` a database."""
-    hosts = kit.hosts(all_databases())
+    hosts = kit.hosts(kit.all_databases(db))
     scripts = {name: StringIO() for name in databases()}
     for name, engine in databases().items():
         context.configure(
@@ -88,16 +79,15 @@ def run_migrations_offline() -> None:
 
 def run_migrations_online() -> None:
     """Migrate through the app's own engines; commit only when all databases are done."""
-    hosts = kit.hosts(all_databases())
+    hosts = kit.hosts(kit.all_databases(db))
     guarded: dict[str, Connection] = {}
     with ExitStack() as stack:
         enter = stack.enter_context
         for name, engine in databases().items():
             guarded[name] = enter(kit.guarded(engine, name, guarded.get(hosts[name])))
         for name, connection in guarded.items():
-            context.configure(
-                connection=connection, **options(name, connection.dialect, hosts[name])
-            )
+            chosen = options(name, connection.dialect, hosts[name])
+            context.configure(connection=connection, **chosen)
             kit.show_progress(name)
             if TWO_PHASE and not connection.in_transaction():
                 connection.begin_twophase()

@@ -2,7 +2,7 @@
 from flask import current_app, has_app_context
 
 from {{ cookiecutter.package }} import create_app
-from {{ cookiecutter.__migrations }}.kit.environment import check_names
+from {{ cookiecutter.__migrations }}.kit.databases import check_names
 
 
 def all_databases():

@@ -55,7 +55,9 @@ def in_transaction(connection: Connection, name: str, lock: int, limit: str) -> 
     """Hold lock and limit in the one transaction of a run: a pooler may change the session then."""
     driver: Any = connection.connection.dbapi_connection
     threshold = getattr(driver, "prepare_threshold", None)
-    advice = "which a pooler such as PgBouncer allows no lock for: connect past it (MIGRATION_POOLER)"
+    advice = (
+        "which a pooler such as PgBouncer allows no lock for: connect past it (MIGRATION_POOLER)"
+    )
 
     def locked() -> bool:
         parameters = {"lock": lock, "limit": limit}

@@ -38,7 +38,11 @@ def all_but(ignored: Collection[str]) -> Callable[..., bool]:
         connection = context.get_bind()
         is_of_extension = backend_of(connection.dialect).is_of_extension
         is_log = name == log_name(context.get_context().version_table)
-        return not is_log and name not in ignored and not (is_superfluous and is_of_extension(connection, item))
+        return (
+            not is_log
+            and name not in ignored
+            and not (is_superfluous and is_of_extension(connection, item))
+        )
 
     return include_object
 

@@ -3,6 +3,7 @@
 from collections.abc import Collection
 from contextlib import suppress
 from keyword import iskeyword
+from typing import Any
 
 from alembic import context
 from alembic.util import CommandError
@@ -10,6 +11,13 @@ from sqlalchemy.engine import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from .backends import backend_of
+
+
+def all_databases(db: Any) -> dict[str, Engine]:
+    """Return the engines of Flask-SQLAlchemy, or the like, by name, the default one first."""
+    engines = {name or "default": engine for name, engine in db.engines.items()}
+    check_names(engines, db.metadatas)
+    return dict(sorted(engines.items(), key=lambda item: item[0] != "default"))
 
 
 def check_names(names: Collection[str], metadatas: Collection[str | None]) -> None:

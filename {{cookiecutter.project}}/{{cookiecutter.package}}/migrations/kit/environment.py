@@ -12,7 +12,7 @@ from sqlalchemy.engine import Dialect
 from . import logs
 from .autogenerate import PLUGINS, all_but, process_revision_directives, schemas_of
 from .backends import backend_of
-from .databases import check_names, hosts
+from .databases import all_databases, hosts
 from .errors import url_errors
 from .guard import guarded, prepare
 from .progress import show_progress
@@ -20,7 +20,7 @@ from .render import render_item
 from .retry import retry
 from .revisions import run_migrations, run_revisions
 
-__all__ = ["all_but", "check_names", "guarded", "hosts", "prepare", "retry", "run_migrations"]
+__all__ = ["all_but", "all_databases", "guarded", "hosts", "prepare", "retry", "run_migrations"]
 __all__ += ["run_revisions", "schemas_of", "show_progress"]
 
 
@@ -34,7 +34,7 @@ def app_context(factory: Callable[[], Flask]) -> Iterator[None]:
     logs.set_up(config)
     with url_errors(), ExitStack() as stack:
         if not has_app_context():
-            environment: Any = vars(context)["_proxy"]
+            environment = context._proxy  # type: ignore[attr-defined]
             stack.enter_context(factory().app_context())
             environment.__enter__()  # a factory that migrates has put Alembic's away
         logs.restore(config)

@@ -41,7 +41,9 @@ def guarded(
     with ExitStack() as stack:
         try:
             found = twin or given(name) or engine
-            connection = stack.enter_context(found.connect()) if isinstance(found, Engine) else found
+            connection = (
+                stack.enter_context(found.connect()) if isinstance(found, Engine) else found
+            )
             backend = backend_of(connection.dialect)
             if is_changing() and connection.in_transaction() and not twin:
                 backend.guard_transaction(connection, name)

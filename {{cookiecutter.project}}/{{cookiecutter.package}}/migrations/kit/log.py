@@ -12,11 +12,10 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, cast
 
+import sqlalchemy as sa
 from alembic.runtime.migration import MigrationContext, MigrationInfo
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
-from sqlalchemy import Boolean, Column, DateTime, Float, Integer, MetaData, String, Table, Text
-from sqlalchemy import select
 from sqlalchemy.engine import Row
 
 from . import __version__
@@ -36,19 +35,19 @@ class Log:
         self.name = migration.opts.get("database", "default")
         self.connection: Any = migration.connection
         self.moment = time.monotonic()
-        self.table = Table(
+        self.table = sa.Table(
             log_name(migration.version_table),
-            MetaData(),
-            Column("id", Integer, primary_key=True),
-            Column("revision", String(32), nullable=False),
-            Column("down_revision", Text),  # what it came from; with commas, if several
-            Column("direction", String(4), nullable=False),  # up or down
-            Column("stamped", Boolean, nullable=False),  # said, not run
-            Column("applied_at", DateTime, nullable=False),  # UTC
-            Column("seconds", Float),
-            Column("file", String(64)),  # of its bytes
-            Column("code", String(64)),  # of what it does
-            Column("kit", String(20), nullable=False),
+            sa.MetaData(),
+            sa.Column("id", sa.Integer, primary_key=True),
+            sa.Column("revision", sa.String(32), nullable=False),
+            sa.Column("down_revision", sa.Text),  # what it came from; with commas, if several
+            sa.Column("direction", sa.String(4), nullable=False),  # up or down
+            sa.Column("stamped", sa.Boolean, nullable=False),  # said, not run
+            sa.Column("applied_at", sa.DateTime, nullable=False),  # UTC
+            sa.Column("seconds", sa.Float),
+            sa.Column("file", sa.String(64)),  # of its bytes
+            sa.Column("code", sa.String(64)),  # of what it does
+            sa.Column("kit", sa.String(20), nullable=False),
             schema=migration.version_table_schema,
         )
 
@@ -69,16 +68,14 @@ class Log:
             if not step.is_stamp:
                 source = Path(script.get_revision(revision).path).read_bytes()
                 sums = {"file": digest(source), "code": meaning(source)}
-            self.connection.execute(
-                self.table.insert().values(revision=revision, **sums, **values)
-            )
+            self.connection.execute(self.table.insert().values(revision=revision, **sums, **values))
 
     def rows(self) -> Sequence[Row[Any]]:
         """Return what was logged, in its order; nothing before the first time."""
         has_table = self.connection.dialect.has_table  # an Inspector would ask for more
         if not has_table(self.connection, self.table.name, self.table.schema):
             return []
-        rows = self.connection.execute(select(self.table).order_by(self.table.c.id))
+        rows = self.connection.execute(sa.select(self.table).order_by(self.table.c.id))
         return cast("Sequence[Row[Any]]", rows.all())
 
     def is_newer(self, current: set[str], heads: set[str]) -> bool:
@@ -95,7 +92,9 @@ class Log:
     def edited(self, script: ScriptDirectory) -> list[str]:
         """Return the applied revisions that do something else by now, as far as they are here."""
         last = {row.revision: row for row in self.rows()}
-        return [name for name, row in last.items() if row.direction == "up" and is_edited(row, script)]
+        return [
+            name for name, row in last.items() if row.direction == "up" and is_edited(row, script)
+        ]
 
 
 def is_edited(row: Row[Any], script: ScriptDirectory) -> bool:
@@ -127,7 +126,9 @@ def shape(node: Any) -> Any:
         return [shape(each) for each in node if not is_text(each)]
     if not isinstance(node, ast.AST):
         return repr(node)
-    fields = [(name, shape(value)) for name, value in ast.iter_fields(node) if value not in (None, [])]
+    fields = [
+        (name, shape(value)) for name, value in ast.iter_fields(node) if value not in (None, [])
+    ]
     return type(node).__name__, fields
 
 

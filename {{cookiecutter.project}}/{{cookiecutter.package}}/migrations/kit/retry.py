@@ -24,6 +24,8 @@ def retry(function: Callable[[], None]) -> None:
             if not error.is_clean:
                 raise
             pause = 2**number * random.uniform(0.5, 1)
-            logger.warning("%s Trying again in %.1f s (%d/%d)", error.message, pause, number + 1, times)
+            logger.warning(
+                "%s Trying again in %.1f s (%d/%d)", error.message, pause, number + 1, times
+            )
         time.sleep(min(pause, 60))
     return function()

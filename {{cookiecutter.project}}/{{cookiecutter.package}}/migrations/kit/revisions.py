@@ -35,7 +35,7 @@ def run_migrations(**arguments: Any) -> None:
         warn_of_edited(log)
     if is_changing():
         goal = {*to_tuple(context.get_revision_argument(), ())}
-        if goal != {*migration.get_current_heads()}:  # else nothing is made, nor need one be allowed to
+        if goal != {*migration.get_current_heads()}:  # else nobody need be allowed to make a table
             log.table.create(log.connection, checkfirst=True)
         migration.on_version_apply_callbacks += (log.write,)
     is_ended = not log.connection.in_transaction()

@@ -70,7 +70,7 @@ def in_transactions(connection: Connection) -> Iterator[None]:
     dialect, level = connection.dialect, connection.default_isolation_level
     driver: Any = connection.connection.dbapi_connection
     is_autocommit = False
-    with suppress(NotImplementedError, AttributeError):  # a dialect that cannot tell; SQLAlchemy 1.4
+    with suppress(NotImplementedError, AttributeError):  # who cannot tell; SQLAlchemy 1.4
         is_autocommit = dialect.detect_autocommit_setting(driver)
     if level is None or not is_autocommit:
         yield

@@ -41,7 +41,7 @@ def add_options(parsers: Mapping[str, ArgumentParser]) -> None:
 def understand(config: Config, options: Namespace) -> None:
     """Say in Alembic's options what was meant."""
     function = options.cmd[0]
-    if function is command.init:
+    if function is command.init and not options.directory:
         options.cmd = (mkdir, [], [])
     if function in (command.upgrade, command.downgrade):
         options.revision = steps(config, options.revision, function is command.upgrade)
