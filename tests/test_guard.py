@@ -463,6 +463,21 @@ def test_interrupted_migration_is_one_line(generic: Project, url: URL) -> None:
     assert process.returncode == 130
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="SIGINT is not known there")
+def test_interrupted_waiting_is_one_line(generic: Project, url: URL) -> None:
+    revision = generic.add_revision(UNTIL_TOLD)
+    first = start(generic, "upgrade", "head", env=at(url))
+    wait_for_line(first, f"-> {revision}")
+    process = start(generic, "upgrade", "head", env=at(url))
+    wait_for_line(process, "Waiting for another migration")
+    process.send_signal(signal.SIGINT)
+    printed, log = process.communicate(timeout=30)
+    tell(generic)
+    assert finished(first) == 0
+    assert "Traceback" not in log, log
+    assert printed == "FAILED: Interrupted before database 'default' was migrated.\n"
+
+
 def test_lost_connection_is_one_line(generic: Project, postgresql: URL) -> None:
     generic.add_revision('op.execute("SELECT pg_terminate_backend(pg_backend_pid())")')
     line = generic.fails("upgrade", "head", env=at(postgresql))
@@ -651,6 +666,7 @@ registry.impls["other"] = lambda: OtherDialect
     path.write_text(path.read_text(encoding="utf-8") + dialect, encoding="utf-8")
     assert sqlite.database
     environment = {"DATABASE_URL": f"other:///{sqlite.database}"}
-    generic.alembic("upgrade", "head", env=environment)
+    done = generic.alembic("upgrade", "head", env=environment)
+    assert "Database 'default' is of a kind without a lock here (other)" in done.stderr
     assert tables(sqlite) == {"alembic_version", "users", "posts"}
     assert list(Path(sqlite.database).parent.glob("*-migrating")) == []

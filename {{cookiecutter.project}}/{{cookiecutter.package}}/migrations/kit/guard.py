@@ -16,7 +16,7 @@ from sqlalchemy.engine import Connection, Engine, TwoPhaseTransaction
 from sqlalchemy.exc import DBAPIError
 
 from .backends import backend_of
-from .errors import explained, in_one_line, running_command, unreachable
+from .errors import explained, fail, in_one_line, running_command, unreachable
 from .outcome import followed
 from .session import in_transactions
 from .shared import shared
@@ -54,6 +54,10 @@ def guarded(
                     stack.enter_context(shared(connection))
         except DBAPIError as error:
             raise unreachable(engine, name, error) from error
+        except KeyboardInterrupt:
+            if running_command() is None:
+                raise
+            fail(f"Interrupted before database {name!r} was migrated.", 130)
         outcome = stack.enter_context(followed(connection, name))
         stack.enter_context(explained(connection, outcome))
         yield connection

@@ -50,15 +50,14 @@ class Outcome:
         committed = [o for o in outcomes if o.commits and o is not self]
         others = ", ".join(repr(other.name) for other in committed)
         also = f" {others} {'has' if len(committed) == 1 else 'have'} committed." if others else ""
-        if self.is_committing and self.error is error:
-            if isinstance(error, DBAPIError) and error.connection_invalidated:
-                return f"Whether it has committed is not known: see alembic current.{also}"
-            self.commits -= 1
+        has_not_committed = self.is_committing and self.error is error
+        if has_not_committed and isinstance(error, DBAPIError) and error.connection_invalidated:
+            return f"Whether it has committed is not known: see alembic current.{also}"
         if self.is_callers:
             kept = "What it did is in the transaction of the caller."
         elif not context.is_transactional_ddl():
             kept = "Revisions before it are kept; what it did to the schema may remain, half done."
-        elif self.commits:
+        elif self.commits > has_not_committed:
             kept = "It is rolled back; what was committed before it is kept."
         else:
             kept = "It is rolled back." if also else NOTHING_KEPT

@@ -1,5 +1,6 @@
 """What differs by kind of database: a file for each, with the name of SQLAlchemy's dialect."""
 
+import logging
 from collections.abc import Collection, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from importlib import import_module
@@ -25,6 +26,8 @@ class Backend:
 
     def guarded(self, connection: Connection, name: str) -> AbstractContextManager[None]:
         """Hold a lock by the name of the database, limit other waits, and leave nothing of both."""
+        missing = "Database %r is of a kind without a lock here (%s): start one migration at a time."
+        logging.getLogger("alembic.guard").warning(missing, name, connection.dialect.name)
         return nullcontext()
 
     def guard_transaction(self, connection: Connection, name: str) -> None:
