@@ -218,7 +218,9 @@ def test_app_without_history(
     for old, new in zip(lines_for("shop/db.py"), imports, strict=True):
         assert text.count(f"{old}\n") == 1
         text = text.replace(f"{old}\n", f"{new}\n")
-    env.write_text(text.replace("app_context(create_app)", f"app_context(lambda: {make})"), encoding="utf-8")
+    env.write_text(
+        text.replace("app_context(create_app)", f"app_context(lambda: {make})"), encoding="utf-8"
+    )
 
     begin_history(folder, databases, "generic", tmp_path)
 

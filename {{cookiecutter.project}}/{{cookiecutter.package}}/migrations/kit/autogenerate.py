@@ -82,13 +82,13 @@ def process_revision_directives(
         where = f"where the app {current_app.import_name!r} is made"
         raise CommandError(f"The database {name!r} has no model: import its models {where}.")
     config = context.config
-    is_check = config.cmd_opts is not None and config.cmd_opts.cmd[0] is check
+    is_check = getattr(config.cmd_opts, "cmd", [None])[0] is check
     databases = migration.opts["template_args"].get("databases", ["default"])
     changes = directives[0].upgrade_ops_list
-    put_in_order(changes[-1])
-    put_in_order(directives[0].downgrade_ops_list[-1])
     if migration.connection:
         backend_of(migration.dialect).complete(migration.connection, changes[-1])
+    for way in (changes[-1], directives[0].downgrade_ops_list[-1]):
+        put_in_order(way, migration.dialect.supports_alter)
     if is_check and not changes[-1].is_empty():
         config.print_stdout("Database %s differs from its models:", name)
         for difference in changes[-1].as_diffs():

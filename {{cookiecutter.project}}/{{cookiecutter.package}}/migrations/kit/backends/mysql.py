@@ -10,7 +10,7 @@ from alembic.operations import ops
 from sqlalchemy import Connection, inspect
 
 from ..compare import ByName
-from ..order import is_dropped, place
+from ..order import is_dropped
 from ..session import given_back, run, seconds, wait
 from . import Backend
 
@@ -44,8 +44,7 @@ class MySQLBackend(Backend):
                 keys -= {s.index_name for s in change.ops if isinstance(s, ops.DropIndexOp)}
                 found = inspect(connection).get_indexes(table, schema) if keys else []
                 keys &= {str(index["name"]) for index in found}
-                indexes = [ops.DropIndexOp(name, table, schema=schema) for name in sorted(keys)]
-                change.ops = sorted([*indexes, *change.ops], key=place)
+                change.ops += [ops.DropIndexOp(name, table, schema=schema) for name in sorted(keys)]
 
 
 class MySQL(ByName, MySQLImpl):

@@ -1,0 +1,186 @@
+"""Goes from one schema with rows to another by what autogenerate writes, up, down and up again.
+
+Run in a rendered project by test_changes.py, one process for all cases of a kind of database:
+Alembic's commands are called in Python, with the project's own ``env.py``, app and database.
+"""
+
+import argparse
+import io
+import logging
+import traceback
+import warnings
+from argparse import Namespace
+from collections.abc import Callable
+from typing import Any
+
+import sqlalchemy as sa
+from alembic import command
+from evolve import Project
+from sqlalchemy import Column, ForeignKey, Integer, MetaData, String
+from sqlalchemy.exc import SAWarning
+
+Rows = dict[str, list[dict[str, Any]]]
+Define = Callable[[MetaData], object]
+CASES: dict[str, Callable[["Change"], None]] = {}
+
+
+def case(function: Callable[["Change"], None]) -> Callable[["Change"], None]:
+    CASES[function.__name__] = function
+    return function
+
+
+def table(name: str, metadata: MetaData, *items: Any, **options: Any) -> sa.Table:
+    """Return a table with a primary key and more."""
+    return sa.Table(name, metadata, Column("id", Integer, primary_key=True), *items, **options)
+
+
+class Change:
+    """What a case changes, in an empty database."""
+
+    def __init__(self, project: Project) -> None:
+        self.project = project
+        self.dialect = project.engine.dialect.name
+        self.revision = ""
+        project.forget()
+
+    def config(self, *x: str) -> Any:
+        options = Namespace(x=[*x], quiet=True, raiseerr=True)
+        return self.project.config(cmd_opts=options, stdout=io.StringIO())
+
+    def define(self, define: Define) -> None:
+        self.project.metadata.clear()
+        define(self.project.metadata)
+
+    def autogenerate(self, *x: str) -> str:
+        """Write a revision from the models, and return its functions."""
+        command.revision(self.config(*x), "case", autogenerate=True)
+        self.revision = self.project.newest.read_text(encoding="utf-8").partition("\ndef ")[2]
+        return self.revision
+
+    def start(self, define: Define, rows: Rows | None = None) -> None:
+        """Make the tables and their rows."""
+        self.define(define)
+        self.autogenerate()
+        self.upgrade()
+        with self.project.engine.begin() as connection:
+            for name, found in (rows or {}).items():
+                connection.execute(self.project.metadata.tables[name].insert(), found)
+
+    def upgrade(self) -> None:
+        command.upgrade(self.config(), "head")
+        command.check(self.config())
+
+    def go(self, define: Define, *x: str) -> None:
+        """Change the models, and run what is written for that up, down and up."""
+        self.define(define)
+        self.autogenerate(*x)
+        self.upgrade()
+        command.downgrade(self.config(), "-1")
+        self.upgrade()
+
+    def rows(self, sql: str) -> list[tuple[Any, ...]]:
+        with self.project.engine.connect() as connection:
+            return [tuple(row) for row in connection.exec_driver_sql(sql)]
+
+
+# The order of a revision.
+
+
+def users(metadata: MetaData) -> None:
+    table("users", metadata)
+
+
+def circle(metadata: MetaData) -> None:
+    """Tables that refer to each other, to themselves and to others."""
+    users(metadata)
+    keeper = ForeignKey("keepers.id", use_alter=True)
+    table("aisles", metadata, Column("code", String(9), unique=True), Column("keeper_id", keeper))
+    table(
+        "keepers",
+        metadata,
+        Column("aisle_code", ForeignKey("aisles.code"), index=True),
+        Column("boss_id", ForeignKey("keepers.id")),
+        Column("author_id", ForeignKey("users.id")),
+    )
+    table(
+        "boxes",
+        metadata,
+        Column("aisle_code", ForeignKey("aisles.code")),
+        Column("shelf", String(9), unique=True, index=True),
+    )
+
+
+ROWS: Rows = {
+    "users": [{"id": 1}],
+    "aisles": [{"id": 1, "code": "a"}],
+    "keepers": [{"id": 1, "boss_id": 1, "author_id": 1}],
+    "boxes": [{"id": 1, "shelf": "a"}],
+}
+
+
+@case
+def tables_in_a_circle_are_created_and_dropped(change: Change) -> None:
+    change.start(users, {"users": [{"id": 1}]})
+    change.go(circle)
+    change.go(users)
+
+
+@case
+def table_is_dropped_with_the_keys_to_it(change: Change) -> None:
+    def without_keepers(metadata: MetaData) -> None:
+        users(metadata)
+        code = Column("code", String(9), unique=True)
+        table("aisles", metadata, code, Column("keeper_id", Integer))
+        shelf = Column("shelf", String(9), unique=True, index=True)
+        table("boxes", metadata, Column("aisle_code", ForeignKey("aisles.code")), shelf)
+
+    change.start(circle, ROWS)
+    change.go(without_keepers)
+
+
+@case
+def keys_refer_to_what_the_same_revision_makes(change: Change) -> None:
+    def with_shelves(metadata: MetaData) -> None:
+        users(metadata)
+        keeper = ForeignKey("keepers.id", use_alter=True)
+        table("aisles", metadata, Column("keeper_id", keeper))
+        table(
+            "keepers",
+            metadata,
+            Column("aisle_code", ForeignKey("boxes.label"), index=True),
+            Column("boss_id", ForeignKey("keepers.id")),
+            Column("author_id", ForeignKey("users.id")),
+        )
+        shelf = Column("shelf", String(9), unique=True, index=True)
+        table("boxes", metadata, shelf, Column("label", String(9), unique=True))
+        table("areas", metadata, Column("shelf", ForeignKey("boxes.label")))
+
+    change.start(circle, ROWS)
+    change.go(with_shelves)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("package")
+    parser.add_argument("cases", nargs="*", help="parts of their names")
+    options = parser.parse_args()
+    logging.disable(logging.INFO)
+    warnings.simplefilter("ignore", SAWarning)
+    project = Project(options.package)
+    failed = 0
+    for name, run in CASES.items():
+        if options.cases and not any(part in name for part in options.cases):
+            continue
+        change = Change(project)
+        try:
+            run(change)
+        except Exception:
+            failed += 1
+            print(f"=== {name} failed\n{change.revision}\n{traceback.format_exc()}")
+        else:
+            print(f"{name} passed")
+    raise SystemExit(f"{failed} cases failed" if failed else 0)
+
+
+if __name__ == "__main__":
+    main()
