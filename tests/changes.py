@@ -159,6 +159,31 @@ def keys_refer_to_what_the_same_revision_makes(change: Change) -> None:
     change.go(with_shelves)
 
 
+@case
+def column_with_a_check_of_its_type(change: Change) -> None:
+    """It is added and removed."""
+    kind = sa.Enum("a", "b", native_enum=False, create_constraint=True, name="kind")
+
+    def with_kind(metadata: MetaData) -> None:
+        flag: Column[Any] = Column("flag", sa.Boolean(create_constraint=True, name="flag"))
+        table("users", metadata, Column("kind", kind), flag)
+
+    change.start(users, {"users": [{"id": 1}]})
+    change.go(with_kind)
+    change.go(users)
+
+
+@case
+def column_with_a_check(change: Change) -> None:
+    def with_check(metadata: MetaData) -> None:
+        check = sa.CheckConstraint("age > 0", name="age")
+        table("users", metadata, Column("age", Integer, check))
+
+    change.start(users, {"users": [{"id": 1}]})
+    change.go(with_check)
+    change.go(users)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("package")
@@ -174,7 +199,7 @@ def main() -> None:
         change = Change(project)
         try:
             run(change)
-        except Exception:
+        except Exception:  # noqa: BLE001 - whatever it is, the next case is run
             failed += 1
             print(f"=== {name} failed\n{change.revision}\n{traceback.format_exc()}")
         else:

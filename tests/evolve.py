@@ -197,7 +197,6 @@ class History:
         self.number += 1
         self.schema.define(self.project.metadata)
         command.revision(self.project.config(), f"step {self.number}", autogenerate=True)
-        self.project.mend()
         note(self.project.newest.read_text(encoding="utf-8").partition("def upgrade")[2])
         command.upgrade(self.project.config(), "head")
         command.check(self.project.config())
@@ -573,12 +572,6 @@ class Project:
     def newest(self) -> Path:
         """The revision that was written last."""
         return max(self.versions.glob("*.py"), key=os.path.getmtime)
-
-    def mend(self) -> None:
-        """Do by hand what the README says is to be done on MySQL: Alembic doubles percent signs."""
-        if self.engine.dialect.name == "mysql":
-            text = self.newest.read_text(encoding="utf-8")
-            self.newest.write_text(text.replace("%%", "%"), encoding="utf-8")
 
     def has_column(self, table: str, column: str) -> bool:
         return column in {found["name"] for found in sa.inspect(self.engine).get_columns(table)}

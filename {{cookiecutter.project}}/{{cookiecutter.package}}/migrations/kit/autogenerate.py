@@ -11,10 +11,11 @@ from alembic.operations import ops
 from alembic.runtime.migration import MigrationContext
 from alembic.util import CommandError, to_list
 from flask import current_app
-from sqlalchemy import CheckConstraint, MetaData, Table
+from sqlalchemy import CheckConstraint, Column, MetaData, Table
 from sqlalchemy.schema import CreateTable
 
 from .backends import backend_of
+from .compare import table_of
 from .errors import MODELS_DIFFER, fail
 from .order import put_in_order
 
@@ -30,8 +31,9 @@ def all_but(ignored: Collection[str]) -> Callable[..., bool]:
     def include_object(item: Any, name: str, kind: str, is_reflected: bool, model: Any) -> bool:
         is_superfluous = is_reflected and model is None
         if kind == "check_constraint":
-            is_unknown = is_superfluous and has_unnamed_check(item.table)
-            return not is_unknown and (is_reflected or is_made(item))
+            if is_reflected:
+                return not (is_superfluous and has_unknown_check(table_of(item)))
+            return is_known(item) and is_made(item)
         if kind != "table":
             return True
         connection = context.get_bind()
@@ -41,20 +43,27 @@ def all_but(ignored: Collection[str]) -> Callable[..., bool]:
     return include_object
 
 
-def has_unnamed_check(found: Table) -> bool:
-    """Say whether the model of a table has a check that PostgreSQL or MySQL gave a name to."""
+def has_unknown_check(found: Table) -> bool:
+    """Say whether the model of a table has a check that the database has another name for."""
     targets = to_list(context.get_context().opts["target_metadata"])
     models = [each.tables[found.fullname] for each in targets if found.fullname in each.tables]
     owners: list[Any] = [*models, *chain(*(model.columns for model in models))]
     checks = {c for each in owners for c in each.constraints if isinstance(c, CheckConstraint)}
-    return not all(isinstance(check.name, str) for check in checks)
+    return not all(map(is_known, checks))
+
+
+def is_known(check: CheckConstraint) -> bool:
+    """Say whether the database has a check by its name: it names those without, and cuts off others."""
+    dialect = context.get_bind().dialect
+    longest = dialect.max_constraint_name_length or dialect.max_identifier_length
+    return isinstance(check.name, str) and len(check.name) <= longest
 
 
 def is_made(check: CheckConstraint) -> bool:
     """Say whether the database gets a check: not if it has a type for an Enum or a Boolean."""
     dialect = context.get_bind().dialect
     name = dialect.identifier_preparer.format_constraint(check)
-    return f"CONSTRAINT {name} " in str(CreateTable(check.table).compile(dialect=dialect))
+    return f"CONSTRAINT {name} " in str(CreateTable(table_of(check)).compile(dialect=dialect))
 
 
 def schemas_of(target: MetaData | Collection[MetaData]) -> Callable[..., bool]:
@@ -87,6 +96,7 @@ def process_revision_directives(
     changes = directives[0].upgrade_ops_list
     if migration.connection:
         backend_of(migration.dialect).complete(migration.connection, changes[-1])
+    mend_checks(changes[-1])
     for way in (changes[-1], directives[0].downgrade_ops_list[-1]):
         put_in_order(way, migration.dialect.supports_alter)
     if is_check and not changes[-1].is_empty():
@@ -101,3 +111,31 @@ def process_revision_directives(
     if getattr(config.cmd_opts, "autogenerate", False) and is_empty:
         directives.clear()
         logger.info("No changes in schema detected.")
+
+
+def mend_checks(changes: ops.UpgradeOps) -> None:
+    """Create the checks of columns, which Alembic does not write, and those of types only once."""
+    for change in changes.ops:
+        if isinstance(change, ops.CreateTableOp):
+            for column in [item for item in change.columns if isinstance(item, Column)]:
+                checks = [c for c in column.constraints if isinstance(c, CheckConstraint)]
+                change.columns = [
+                    *change.columns,
+                    *(CheckConstraint(check.sqltext, name=check.name) for check in checks),
+                ]
+        elif isinstance(change, ops.ModifyTableOps):
+            columns = [step.column for step in change.ops if isinstance(step, ops.AddColumnOp)]
+            made = set(chain(*map(names_of_type, columns)))
+            change.ops = [
+                step
+                for step in change.ops
+                if not isinstance(step, ops.CreateCheckConstraintOp)
+                or step.constraint_name not in made
+            ]
+
+
+def names_of_type(column: Column[Any]) -> set[Any]:
+    """Return the names of the checks that a column gets from its type, as an Enum has."""
+    metadata = MetaData(naming_convention=column.table.metadata.naming_convention)
+    like = Column(column.name, getattr(column.type, "copy", lambda: column.type)())
+    return {constraint.name for constraint in Table(column.table.name, metadata, like).constraints}

@@ -8,11 +8,11 @@ from hashlib import sha256
 from alembic.ddl.postgresql import PostgresqlImpl
 from alembic.operations import ops
 from alembic.util import CommandError
-from sqlalchemy import Connection, Engine, Table, event, inspect, text
+from sqlalchemy import Connection, Engine, Index, Table, event, inspect, text
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.schema import CreateSchema
+from sqlalchemy.schema import CreateIndex, CreateSchema
 
-from ..compare import AsMade
+from ..compare import ByName
 from ..session import given_back, run, seconds, wait
 from . import Backend
 
@@ -71,8 +71,12 @@ def check_decided(engine: Engine, name: str, xid: str) -> None:
         )
 
 
-class PostgreSQL(AsMade, PostgresqlImpl):
+class PostgreSQL(ByName, PostgresqlImpl):
     __dialect__ = "postgresql"
+    index_names = "SELECT indexname FROM pg_indexes WHERE schemaname = ANY (current_schemas(false))"
+
+    def is_reflected(self, index: Index) -> bool:
+        return " COLLATE " not in str(CreateIndex(index).compile(dialect=self.dialect))
 
 
 backend = PostgreSQLBackend()
