@@ -184,6 +184,92 @@ def column_with_a_check(change: Change) -> None:
     change.go(users)
 
 
+# Renames.
+
+
+def posts(metadata: MetaData, title: str = "title", name: str = "posts", **more: Any) -> None:
+    """A table with all that is named after it or a column, and one that refers to it."""
+    table("users", metadata)
+    column = Column(title, String(200), server_default="it's 100%", index=True, **more)
+    columns = (column, Column("slug", String(9), unique=True))
+    check = sa.CheckConstraint(sa.column(title) != "", name=title)
+    keys: list[Column[Any]] = [Column("author_id", ForeignKey("users.id"), index=True)]
+    keys += [Column("parent_id", ForeignKey(f"{name}.id"))]
+    unique = sa.UniqueConstraint(title, "slug")
+    table(name, metadata, *columns, *keys, check, unique)
+    table("comments", metadata, Column("post_id", ForeignKey(f"{name}.id"), nullable=False))
+
+
+POSTS: Rows = {
+    "users": [{"id": 1}],
+    "posts": [{"id": 1, "title": "A", "slug": "a", "author_id": 1, "parent_id": 1}],
+    "comments": [{"id": 1, "post_id": 1}],
+}
+
+
+@case
+def column_is_renamed(change: Change) -> None:
+    change.start(posts, POSTS)
+    change.go(lambda metadata: posts(metadata, "headline"), "rename=posts.title:headline")
+    assert change.rows("SELECT headline, slug FROM posts") == [("A", "a")]
+    names = {index["name"] for index in sa.inspect(change.project.engine).get_indexes("posts")}
+    assert "ix_posts_headline" in names and "ix_posts_title" not in names
+
+
+@case
+def column_is_renamed_and_changed(change: Change) -> None:
+    change.start(posts, POSTS)
+
+    def changed(metadata: MetaData) -> None:
+        posts(metadata, "headline", nullable=False)
+        metadata.tables["posts"].append_column(Column("body", sa.Text))
+        metadata.tables["posts"].c.headline.server_default = None
+
+    change.go(changed, "rename=posts.title:headline")
+    assert change.rows("SELECT headline, slug, body FROM posts") == [("A", "a", None)]
+
+
+@case
+def column_is_renamed_among_others(change: Change) -> None:
+    """Types decide what can be asked of, and answers what is renamed."""
+
+    def three(metadata: MetaData, *names: str) -> None:
+        table("t", metadata, *(Column(name, String(9)) for name in names), Column("n", Integer))
+
+    change.start(lambda metadata: three(metadata, "a", "b"), {"t": [{"a": "1", "b": "2", "n": 3}]})
+    change.go(lambda metadata: three(metadata, "c", "d"), "rename=t.a:d", "rename=t.b:c")
+    assert change.rows("SELECT d, c, n FROM t") == [("1", "2", 3)]
+
+
+@case
+def referring_column_is_renamed(change: Change) -> None:
+    def follows(metadata: MetaData, name: str) -> None:
+        users(metadata)
+        key = ForeignKey("users.id", ondelete="CASCADE")
+        table("posts", metadata, Column(name, key, nullable=False, index=True, unique=True))
+
+    rows: Rows = {"users": [{"id": 7}], "posts": [{"id": 1, "user_id": 7}]}
+    change.start(lambda metadata: follows(metadata, "user_id"), rows)
+    change.go(lambda metadata: follows(metadata, "author_id"), "rename=posts.user_id:author_id")
+    assert change.rows("SELECT author_id FROM posts") == [(7,)]
+
+
+@case
+def table_is_renamed(change: Change) -> None:
+    change.start(posts, POSTS)
+    change.go(lambda metadata: posts(metadata, name="articles"), "rename=posts:articles")
+    found = change.rows("SELECT id, title, slug, author_id, parent_id FROM articles")
+    assert found == [(1, "A", "a", 1, 1)]
+    assert change.rows("SELECT post_id FROM comments") == [(1,)]
+
+    def and_another(metadata: MetaData) -> None:
+        posts(metadata, name="articles")
+        key: Column[Any] = Column("author_id", ForeignKey("users.id"), index=True)
+        table("posts", metadata, key)
+
+    change.go(and_another)  # the old names are free again
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("package")

@@ -6,7 +6,6 @@ from itertools import chain
 from typing import Any
 
 from alembic import context
-from alembic.command import check
 from alembic.operations import ops
 from alembic.runtime.migration import MigrationContext
 from alembic.util import CommandError, to_list
@@ -14,10 +13,12 @@ from flask import current_app
 from sqlalchemy import CheckConstraint, Column, MetaData, Table
 from sqlalchemy.schema import CreateTable
 
+from .ask import is_check
 from .backends import backend_of
 from .compare import table_of
 from .errors import MODELS_DIFFER, fail
 from .order import put_in_order
+from .rename import rename
 
 logger = logging.getLogger("alembic.env")
 
@@ -91,22 +92,25 @@ def process_revision_directives(
         where = f"where the app {current_app.import_name!r} is made"
         raise CommandError(f"The database {name!r} has no model: import its models {where}.")
     config = context.config
-    is_check = getattr(config.cmd_opts, "cmd", [None])[0] is check
     databases = migration.opts["template_args"].get("databases", ["default"])
     changes = directives[0].upgrade_ops_list
+    backend, back = backend_of(migration.dialect), directives[0].downgrade_ops_list[-1]
+    if not is_check():
+        rename(changes[-1], migration.impl, backend.rename_key)
+        changes[-1].reverse_into(back)
     if migration.connection:
-        backend_of(migration.dialect).complete(migration.connection, changes[-1])
+        backend.complete(migration.connection, changes[-1])
     mend_checks(changes[-1])
-    for way in (changes[-1], directives[0].downgrade_ops_list[-1]):
+    for way in (changes[-1], back):
         put_in_order(way, migration.dialect.supports_alter)
-    if is_check and not changes[-1].is_empty():
+    if is_check() and not changes[-1].is_empty():
         config.print_stdout("Database %s differs from its models:", name)
         for difference in changes[-1].as_diffs():
             config.print_stdout("  %s", difference)
     if len(changes) < len(databases):
         return  # there are more to come
     is_empty = all(change.is_empty() for change in changes)
-    if is_check and not is_empty:
+    if is_check() and not is_empty:
         fail("Models and databases differ: run alembic revision --autogenerate.", MODELS_DIFFER)
     if getattr(config.cmd_opts, "autogenerate", False) and is_empty:
         directives.clear()

@@ -79,8 +79,8 @@ def place_parts(change: ops.ModifyTableOps, others: set[str], supports_alter: bo
         phase = Phase.CHANGE
         if key is not None and (supports_alter or parent_of(key) in others):
             phase = Phase.DROP_KEYS if place(step) == 0 else Phase.CREATE_KEYS
-        elif is_renamed and isinstance(step, ops.CreateCheckConstraintOp):
-            phase = Phase.CREATE_KEYS  # batch mode still knows the old name only
+        elif is_renamed and not supports_alter and place(step) > 2:
+            phase = Phase.CREATE_KEYS  # batch mode knows the old name only
         parts.setdefault(phase, []).append(step)
     for phase, steps in parts.items():
         yield phase, ops.ModifyTableOps(change.table_name, steps, schema=change.schema)

@@ -19,6 +19,8 @@ class Backend:
     # The driver's codes of two errors: no lock in time; nobody may write, as on a replica.
     lock_timeout: object = None
     read_only: object = None
+    # Gives the primary key of a table another name, where it has one.
+    rename_key: str | None = None
 
     def guarded(self, connection: Connection, name: str) -> AbstractContextManager[None]:
         """Hold a lock by the name of the database, limit other waits, and leave nothing of both."""

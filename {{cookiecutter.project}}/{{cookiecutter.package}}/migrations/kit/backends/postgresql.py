@@ -20,6 +20,7 @@ from . import Backend
 class PostgreSQLBackend(Backend):
     lock_timeout = "55P03"
     read_only = "25006"
+    rename_key = "ALTER TABLE {} RENAME CONSTRAINT {} TO {}"
 
     @contextmanager
     def guarded(self, connection: Connection, name: str) -> Iterator[None]:

@@ -1,0 +1,36 @@
+"""The answers that autogenerate needs: asked for on a terminal, else given by ``-x``."""
+
+import sys
+
+from alembic import context
+from alembic.command import check
+from alembic.util import CommandError
+
+
+def given(name: str) -> dict[str, str]:
+    """Return what ``-x NAME=KEY:VALUE`` says, by key."""
+    prefix = f"{name}="
+    found = [x.removeprefix(prefix) for x in context.get_x_argument() if x.startswith(prefix)]
+    return {x.partition(":")[0]: x.partition(":")[2] for x in found}
+
+
+def is_check() -> bool:
+    """Say whether ``alembic check`` is run, which asks nothing, and writes nothing."""
+    return getattr(context.config.cmd_opts, "cmd", [None])[0] is check
+
+
+def can_ask() -> bool:
+    """Say whether somebody sits there: never where Python calls Alembic."""
+    is_command = hasattr(context.config.cmd_opts, "cmd") and not is_check()
+    return is_command and sys.stdin is not None and not sys.stdin.closed and sys.stdin.isatty()
+
+
+def ask(question: str) -> str:
+    """Return what somebody types.
+
+    :raises CommandError: if they end the input, or the command
+    """
+    try:
+        return input(f"{question} ").strip()
+    except (EOFError, KeyboardInterrupt):
+        raise CommandError("No answer: nothing is written.") from None
