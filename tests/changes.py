@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 import sqlalchemy as sa
+import sqlalchemy.exc
 from alembic import command
 from evolve import Project
 from sqlalchemy import Column, ForeignKey, Integer, MetaData, String
@@ -122,7 +123,7 @@ ROWS: Rows = {
 def tables_in_a_circle_are_created_and_dropped(change: Change) -> None:
     change.start(users, {"users": [{"id": 1}]})
     change.go(circle)
-    change.go(users)
+    change.go(users, "drop=most")
 
 
 @case
@@ -268,6 +269,87 @@ def table_is_renamed(change: Change) -> None:
         table("posts", metadata, key)
 
     change.go(and_another)  # the old names are free again
+
+
+# Columns that become NOT NULL.
+
+
+@case
+def new_column_is_filled(change: Change) -> None:
+    """Also if it has a key, an index and a check, and others are changed beside it."""
+
+    def with_body(metadata: MetaData) -> None:
+        users(metadata)
+        body = Column("body", String(20), nullable=False, index=True)
+        kind = sa.Enum("a", "b", native_enum=False, create_constraint=True, name="kind")
+        at = Column("at", sa.DateTime, nullable=False)
+        user: Column[Any] = Column("user_id", ForeignKey("users.id"), nullable=False)
+        more = [Column[Any]("kind", kind, nullable=False), at, user, Column("n", Integer)]
+        check = sa.CheckConstraint("body <> ''", name="body")
+        table("posts", metadata, body, *more, check)
+
+    def plain(metadata: MetaData) -> None:
+        users(metadata)
+        table("posts", metadata)
+
+    change.start(plain, {"users": [{"id": 1}], "posts": [{"id": 1}, {"id": 2}]})
+    change.go(
+        with_body,
+        *("fill=posts.body:it's :x 100%", "fill=posts.kind:b", "fill=posts.at:2026-01-02 03:04:05"),
+        "fill=posts.user_id:(SELECT min(id) FROM users)",
+    )
+    found = change.rows("SELECT body, kind, user_id, n FROM posts")
+    assert found == [("it's :x 100%", "b", 1, None)] * 2
+
+
+@case
+def nullable_column_is_filled(change: Change) -> None:
+    def ages(metadata: MetaData, nullable: bool) -> None:
+        table("users", metadata, Column("age", Integer, nullable=nullable))
+
+    rows: Rows = {"users": [{"age": None}, {"age": 3}]}
+    change.start(lambda metadata: ages(metadata, True), rows)
+    change.go(lambda metadata: ages(metadata, False), "fill=users.age:7")
+    assert change.rows("SELECT age FROM users ORDER BY id") == [(7,), (3,)]
+
+
+@case
+def nothing_is_invented(change: Change) -> None:
+    """MariaDB would give a number 0, and a time 0000-00-00."""
+
+    def with_time(metadata: MetaData) -> None:
+        table("users", metadata, Column("at", sa.DateTime, nullable=False))
+
+    change.start(users, {"users": [{"id": 1}]})
+    change.define(with_time)
+    assert "users.at: rows that are there need a value" in change.autogenerate()
+    try:
+        change.upgrade()
+    except sa.exc.DBAPIError:
+        pass
+    else:
+        raise AssertionError(change.rows("SELECT * FROM users"))
+
+
+@case
+def what_is_lost_stands_in_the_revision(change: Change) -> None:
+    def before(metadata: MetaData) -> None:
+        table("a", metadata, Column("x", String(9)), Column("y", Integer), Column("z", Integer))
+        table("b", metadata)
+        table("c", metadata)
+
+    def after(metadata: MetaData) -> None:
+        table("a", metadata, Column("x", String(3)), Column("z", Integer, unique=True))
+        table("c", metadata)
+
+    rows: list[dict[str, Any]] = [{"x": "four", "y": 1, "z": 2}, {"x": "5", "y": None, "z": 2}]
+    change.start(before, {"a": rows, "b": [{"id": 1}]})
+    change.define(after)
+    revision = change.autogenerate()
+    assert "# a.y is dropped; rows with a value: 1, when" in revision
+    assert "# The table b is dropped; rows in it: 1, when" in revision
+    assert "# a cannot be unique: z has a value twice, when" in revision
+    assert "# a.x becomes too short: a value has 4 characters, when" in revision
 
 
 def main() -> None:

@@ -17,8 +17,11 @@ from .ask import is_check
 from .backends import backend_of
 from .compare import table_of
 from .errors import MODELS_DIFFER, fail
+from .fill import fill
+from .losses import warn_of_losses
+from .missing import refuse
 from .order import put_in_order
-from .rename import rename
+from .rename import Hints, rename
 
 logger = logging.getLogger("alembic.env")
 
@@ -88,21 +91,27 @@ def process_revision_directives(
     :raises CommandError: if the metadata has no table: every table there is would be dropped
     """
     name = migration.opts.get("database", "default")
-    if not any(metadata.tables for metadata in to_list(migration.opts["target_metadata"])):
+    targets = to_list(migration.opts["target_metadata"])
+    if not any(metadata.tables for metadata in targets):
         where = f"where the app {current_app.import_name!r} is made"
         raise CommandError(f"The database {name!r} has no model: import its models {where}.")
     config = context.config
     databases = migration.opts["template_args"].get("databases", ["default"])
     changes = directives[0].upgrade_ops_list
     backend, back = backend_of(migration.dialect), directives[0].downgrade_ops_list[-1]
+    hints: Hints = {}
     if not is_check():
-        rename(changes[-1], migration.impl, backend.rename_key)
+        hints = rename(changes[-1], migration.impl, backend.rename_key)
         changes[-1].reverse_into(back)
     if migration.connection:
         backend.complete(migration.connection, changes[-1])
     mend_checks(changes[-1])
     for way in (changes[-1], back):
         put_in_order(way, migration.dialect.supports_alter)
+    refuse(changes[-1], sum(len(metadata.tables) for metadata in targets))
+    if migration.connection and not is_check():
+        fill(changes[-1], migration.connection, backend.invents)
+        warn_of_losses(changes[-1], migration.connection, hints)
     if is_check() and not changes[-1].is_empty():
         config.print_stdout("Database %s differs from its models:", name)
         for difference in changes[-1].as_diffs():

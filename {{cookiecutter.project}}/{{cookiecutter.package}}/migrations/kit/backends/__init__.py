@@ -19,6 +19,8 @@ class Backend:
     # The driver's codes of two errors: no lock in time; nobody may write, as on a replica.
     lock_timeout: object = None
     read_only: object = None
+    # Whether rows get a value that nobody said, such as 0, for a column that becomes NOT NULL.
+    invents = False
     # Gives the primary key of a table another name, where it has one.
     rename_key: str | None = None
 

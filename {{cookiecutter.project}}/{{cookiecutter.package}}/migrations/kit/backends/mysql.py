@@ -20,6 +20,7 @@ LONGEST = 31536000  # seconds, the longest limit there is: a year
 class MySQLBackend(Backend):
     lock_timeout = 1205
     read_only = 1290
+    invents = True
 
     @contextmanager
     def guarded(self, connection: Connection, name: str) -> Iterator[None]:
