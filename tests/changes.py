@@ -352,6 +352,48 @@ def what_is_lost_stands_in_the_revision(change: Change) -> None:
     assert "# a.x becomes too short: a value has 4 characters, when" in revision
 
 
+# Enums.
+
+
+def with_kind(metadata: MetaData, *values: str, name: str = "kind", **more: Any) -> None:
+    kind = Column("kind", sa.Enum(*values, name=name), **more)
+    table("users", metadata, *([kind] if values else []))
+
+
+@case
+def enum_changes(change: Change) -> None:
+    """A new type on an old table, values added, put between and removed, and the type dropped."""
+    change.start(users, {"users": [{"id": 1}]})
+    change.go(lambda metadata: with_kind(metadata, "a", "b"))
+    change.go(lambda metadata: with_kind(metadata, "a", "c", "b"))
+    change.go(lambda metadata: with_kind(metadata, "a", "b", "d", index=True))
+    change.go(lambda metadata: with_kind(metadata, "a", "b", "d", server_default="a"))
+    change.go(lambda metadata: with_kind(metadata, "a", "d", server_default="a"))
+    change.go(users)
+    if change.dialect == "postgresql":
+        assert change.rows("SELECT typname FROM pg_type WHERE typtype = 'e'") == []
+
+
+@case
+def enum_is_filled(change: Change) -> None:
+    change.start(users, {"users": [{"id": 1}]})
+    change.go(lambda metadata: with_kind(metadata, "a", "b", nullable=False), "fill=users.kind:b")
+    assert change.rows("SELECT kind FROM users") == [("b",)]
+
+
+@case
+def enum_of_new_and_dropped_tables(change: Change) -> None:
+    def tags(metadata: MetaData) -> None:
+        users(metadata)
+        kind = Column("kind", sa.Enum("a", "b", name="tag_kind"), server_default="b")
+        table("tags", metadata, kind, Column("user_id", ForeignKey("users.id")))
+
+    change.start(users, {"users": [{"id": 1}]})
+    change.go(tags)
+    change.go(users)
+    change.go(tags)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("package")

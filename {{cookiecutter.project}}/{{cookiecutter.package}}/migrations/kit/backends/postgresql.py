@@ -4,6 +4,8 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from hashlib import sha256
+from importlib import import_module
+from typing import Any
 
 from alembic.ddl.postgresql import PostgresqlImpl
 from alembic.operations import ops
@@ -15,6 +17,10 @@ from sqlalchemy.schema import CreateIndex, CreateSchema
 from ..compare import ByName
 from ..session import given_back, run, seconds, wait
 from . import Backend
+
+
+with suppress(ImportError):  # migrates the types of Enums; this way, nothing has to be known of it
+    import_module("alembic_postgresql_enum")
 
 
 class PostgreSQLBackend(Backend):
@@ -53,6 +59,7 @@ class PostgreSQLBackend(Backend):
 
     def complete(self, connection: Connection, changes: ops.UpgradeOps) -> None:
         """Create the schemas of new tables; no downgrade drops them: others may use them by then."""
+        changes.ops = [put_between(step) for step in changes.ops]
         schemas = {change.schema for change in changes.ops if isinstance(change, ops.CreateTableOp)}
         for schema in sorted(schemas - {None, *inspect(connection).get_schema_names()}, key=str):
             create = CreateSchema(str(schema), if_not_exists=True)
@@ -70,6 +77,16 @@ def check_decided(engine: Engine, name: str, xid: str) -> None:
             f"Database {name!r} may hold the prepared transaction {xid!r}: COMMIT PREPARED it if "
             "another database of this run has committed, else ROLLBACK PREPARED it."
         )
+
+
+def put_between(step: Any) -> Any:
+    """Return what makes an Enum anew if values are put between others.
+
+    alembic-postgresql-enum 1.11.0 puts them after the one that they are to be before.
+    """
+    old = getattr(step, "old_values", [])
+    is_added = getattr(step, "operation_name", "") == "add_enum_value"
+    return step.reverse().reverse() if is_added and step.new_values[: len(old)] != old else step
 
 
 class PostgreSQL(ByName, PostgresqlImpl):
