@@ -356,7 +356,7 @@ def what_is_lost_stands_in_the_revision(change: Change) -> None:
 
 
 def with_kind(metadata: MetaData, *values: str, name: str = "kind", **more: Any) -> None:
-    kind = Column("kind", sa.Enum(*values, name=name), **more)
+    kind: Column[Any] = Column("kind", sa.Enum(*values, name=name), **more)
     table("users", metadata, *([kind] if values else []))
 
 
@@ -385,7 +385,8 @@ def enum_is_filled(change: Change) -> None:
 def enum_of_new_and_dropped_tables(change: Change) -> None:
     def tags(metadata: MetaData) -> None:
         users(metadata)
-        kind = Column("kind", sa.Enum("a", "b", name="tag_kind"), server_default="b")
+        type_ = sa.Enum("a", "b", name="tag_kind")
+        kind: Column[Any] = Column("kind", type_, server_default="b")
         table("tags", metadata, kind, Column("user_id", ForeignKey("users.id")))
 
     change.start(users, {"users": [{"id": 1}]})

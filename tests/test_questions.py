@@ -132,3 +132,48 @@ def test_tables_of_models_that_nobody_imports_stay(posts: Project) -> None:
     assert "Most tables would be dropped: posts, users" in line
     revision = ("revision", "--autogenerate", "-m", "gone")
     posts.alembic("-x", option, "-x", "drop=most", *revision)
+
+
+MERGE = """
+from pathlib import Path
+from alembic import command
+from {package} import create_app
+from {package}.migrations import alembic_config
+with create_app().app_context():
+    for name in ("one", "two"):
+        command.revision(alembic_config(), name, head="5b1f0c3a9d27", splice=True, rev_id=name)
+"""
+
+
+def test_two_heads_say_how_to_join_them(generic: Project) -> None:
+    generic.python("-c", MERGE.format(package=generic.package))
+    advice = 'run alembic merge heads -m "join"'
+    assert advice in generic.fails("upgrade", "head")
+    generic.alembic("upgrade", "heads")
+    generic.add_column()
+    assert advice in generic.fails("revision", "--autogenerate")
+    generic.alembic("merge", "heads", "-m", "join")
+    generic.alembic("upgrade", "head")
+    assert "alembic downgrade one or alembic downgrade two" in generic.fails("downgrade", "-1")
+
+
+PYTHON = """
+from argparse import Namespace
+from alembic import command
+from {package} import create_app
+from {package}.migrations import alembic_config
+with create_app().app_context():
+    assert command.revision(alembic_config(), "nothing", autogenerate=True) == []
+    command.revision(
+        alembic_config(), "x", autogenerate=True,
+        process_revision_directives=lambda context, revision, directives: directives.clear(),
+    )
+    command.check(alembic_config(cmd_opts=Namespace(x=["a=b"])))
+"""
+
+
+def test_revision_from_python_is_not_empty(generic: Project) -> None:
+    generic.alembic("upgrade", "head")
+    before = {*generic.versions.glob("*.py")}
+    generic.python("-c", PYTHON.format(package=generic.package))
+    assert {*generic.versions.glob("*.py")} == before

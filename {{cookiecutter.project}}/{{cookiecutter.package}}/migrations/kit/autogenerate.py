@@ -16,6 +16,7 @@ from sqlalchemy.schema import CreateTable
 from .ask import is_check
 from .backends import backend_of
 from .compare import table_of
+from .describe import described
 from .errors import MODELS_DIFFER, fail
 from .fill import fill
 from .losses import warn_of_losses
@@ -90,12 +91,16 @@ def process_revision_directives(
 
     :raises CommandError: if the metadata has no table: every table there is would be dropped
     """
+    if not directives:
+        return  # a hook of the caller has decided
     name = migration.opts.get("database", "default")
     targets = to_list(migration.opts["target_metadata"])
     if not any(metadata.tables for metadata in targets):
         where = f"where the app {current_app.import_name!r} is made"
         raise CommandError(f"The database {name!r} has no model: import its models {where}.")
-    config = context.config
+    config, arguments = context.config, migration.opts["revision_context"].command_args
+    if len(context.script.get_heads()) > 1 and arguments["head"] in (None, "head") and not is_check():
+        raise CommandError('There are two heads: run alembic merge heads -m "join" first.')
     databases = migration.opts["template_args"].get("databases", ["default"])
     changes = directives[0].upgrade_ops_list
     backend, back = backend_of(migration.dialect), directives[0].downgrade_ops_list[-1]
@@ -114,14 +119,16 @@ def process_revision_directives(
         warn_of_losses(changes[-1], migration.connection, hints)
     if is_check() and not changes[-1].is_empty():
         config.print_stdout("Database %s differs from its models:", name)
-        for difference in changes[-1].as_diffs():
-            config.print_stdout("  %s", difference)
+        for change in changes[-1].ops:
+            for line in described(change, migration.dialect):
+                config.print_stdout("  %s", line)
     if len(changes) < len(databases):
         return  # there are more to come
     is_empty = all(change.is_empty() for change in changes)
     if is_check() and not is_empty:
         fail("Models and databases differ: run alembic revision --autogenerate.", MODELS_DIFFER)
-    if getattr(config.cmd_opts, "autogenerate", False) and is_empty:
+    is_revision = getattr(config.cmd_opts, "autogenerate", arguments["message"] is not None)
+    if arguments["autogenerate"] and is_revision and is_empty:
         directives.clear()
         logger.info("No changes in schema detected.")
 

@@ -12,7 +12,7 @@ from sqlalchemy import Dialect
 
 from .autogenerate import PLUGINS, all_but, process_revision_directives, schemas_of
 from .backends import backend_of
-from .errors import url_errors
+from .errors import heads_explained, url_errors
 from .guard import guarded, prepare
 from .progress import show_progress
 from .render import render_item
@@ -30,11 +30,12 @@ def app_context(factory: Callable[[], Flask]) -> Iterator[None]:
     config = context.config
     if config.cmd_opts and config.config_file_name and not logging.root.handlers:
         fileConfig(config.config_file_name, disable_existing_loggers=False)
-    if has_app_context():
-        yield
-    else:
-        with url_errors(), factory().app_context():
+    with heads_explained():
+        if has_app_context():
             yield
+        else:
+            with url_errors(), factory().app_context():
+                yield
 
 
 def options(dialect: Dialect, name: str | None = None, names: list[str] | None = None) -> Any:

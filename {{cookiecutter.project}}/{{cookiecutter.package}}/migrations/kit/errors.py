@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 from typing import Any, NoReturn
 
 from alembic import context
-from alembic.util import CommandError, msg
+from alembic.util import CommandError, msg, to_tuple
 from sqlalchemy import Connection, Engine, event
 from sqlalchemy.exc import DBAPIError, NoSuchModuleError
 
@@ -47,6 +47,23 @@ def url_errors() -> Iterator[None]:
         if isinstance(error, ImportError) and frame.f_code.co_name == "import_dbapi":
             problem = f"The driver of a database is not installed: {error}"
             raise CommandError(f"{problem}: install it, or name another in its URL.") from error
+        raise
+
+
+@contextmanager
+def heads_explained() -> Iterator[None]:
+    """Say what to type where there are two heads, or two ways down from where they were joined."""
+    try:
+        yield
+    except CommandError as error:
+        if str(error).startswith("Multiple head"):
+            heads = " and ".join(sorted(context.script.get_heads()))
+            error.args = (f'There are two heads, {heads}: run alembic merge heads -m "join".',)
+        if "mbiguous walk" in str(error):
+            current = [*map(context.script.get_revision, context.get_context().get_current_heads())]
+            below = {way for each in current if each for way in to_tuple(each.down_revision, ())}
+            ways = " or ".join(f"alembic downgrade {way}" for way in sorted(below))
+            error.args = (f"Two ways lead down from where heads were joined: {ways}.",)
         raise
 
 
