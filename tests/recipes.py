@@ -18,9 +18,6 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 
 DIALECTS = ("sqlite", "postgresql")
 HISTORY = ROOT / "docs" / "history.md"
-# A recipe that begins with the commands of another has its heading as comment.
-REFERENCE = re.compile(r"^# (An app that exists)\n", re.MULTILINE)
-
 Databases = dict[str, URL]
 
 
@@ -68,10 +65,9 @@ def section(heading: str) -> str:
 
 
 def recipe(heading: str, number: int = 0) -> str:
-    """Return the commands of a block of a section, with those that it begins with."""
+    """Return the commands of a block of a section."""
     blocks = re.findall(r"^```sh\n(.*?)^```$", section(heading), re.MULTILINE | re.DOTALL)
-    commands = str(blocks[number])
-    return REFERENCE.sub(lambda match: recipe(match[1]), commands)
+    return str(blocks[number])
 
 
 def follow(commands: str, folder: Path, databases: Databases | None = None) -> str:

@@ -125,6 +125,48 @@ with app.app_context():
     generic.python("-c", START + code, env=gone)
 
 
+def test_script_gives_what_is_x_on_the_command_line(project: Project) -> None:
+    """As Alembic's documentation does it, without the other options of a command."""
+    project.edit("migrations/env.py", "def options(", X_SEEN)
+    done = project.python(
+        "-c",
+        START
+        + """
+import gc, logging
+from argparse import Namespace
+from pathlib import Path
+
+def given(*x):
+    return alembic_config(cmd_opts=Namespace(x=[*x]))
+
+with app.app_context():
+    frozen = gc.get_freeze_count()
+    try:
+        command.check(given("database=default"))
+    except CommandError as error:
+        assert "not at head" in str(error)
+    else:
+        raise AssertionError
+    command.upgrade(given("database=default", "more=1"), "head")
+    command.check(given("database=default"))
+    assert needs_upgrade() == [name for name in current() if name != "default"]
+    before = [*Path("flask_app/migrations/versions").glob("*.py")]
+    options = Namespace(x=["database=default"], autogenerate=True)
+    assert command.revision(alembic_config(cmd_opts=options), "none", autogenerate=True) == []
+    assert [*Path("flask_app/migrations/versions").glob("*.py")] == before
+    assert gc.get_freeze_count() == frozen and not logging.root.handlers
+""",
+    )
+    assert done.stdout.count("['database=default', 'more=1']") == 1
+
+
+# What a project may do with -x, at the top of its env.py.
+X_SEEN = """if context.get_x_argument():
+    print(context.get_x_argument())
+
+
+def options("""
+
 HEALTH = """
 response = app.test_client().get("/health")
 print(response.status_code, response.text)
@@ -137,6 +179,43 @@ def health(project: Project, **environment: str) -> tuple[int, dict[str, dict[st
     status, _, text = printed.partition(" ")
     assert "s3cr3t" not in printed
     return int(status), json.loads(text)
+
+
+def test_configuration_that_a_script_changes_is_its_own(generic: Project) -> None:
+    """Nobody else's is changed with it, as a callback of Flask-Migrate would."""
+    generic.python(
+        "-c",
+        START
+        + """
+with app.app_context():
+    command.upgrade(alembic_config(), "head")
+    config = alembic_config()
+    config.set_main_option("file_template", "mine_%(rev)s".replace("%", "%%"))
+    for each, id in ((config, "r1"), (alembic_config(), "r2")):
+        command.revision(each, "more", rev_id=id)
+""",
+    )
+    names = sorted(path.name for path in generic.versions.glob("*r[12]*.py"))
+    assert names[1] == "mine_r1.py" and names[0].endswith("-r2_more.py"), names
+
+
+def test_sql_goes_where_the_script_wants_it(project: Project) -> None:
+    """That of several databases too, which the command writes into files."""
+    project.python(
+        "-c",
+        START
+        + """
+from io import StringIO
+from pathlib import Path
+
+with app.app_context():
+    buffer = StringIO()
+    command.upgrade(alembic_config(output_buffer=buffer), "head", sql=True)
+for table in ("users", "posts"):
+    assert buffer.getvalue().count(f"CREATE TABLE {table} ") == 1, buffer.getvalue()
+assert not [*Path().glob("*.sql")]
+""",
+    )
 
 
 def test_health_of_databases_that_are_behind_and_at_head(project: Project) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import sys
 from pathlib import Path
 
@@ -136,6 +137,105 @@ def test_another_ini_file_and_another_section_of_it(generic: Project, tmp_path: 
         assert (generic.versions / f"r{number}.py").exists()
 
 
+def add_folder(project: Project, folder: Path) -> str:
+    """Put an env.py and revisions into a folder, and return the head, which is nowhere else."""
+    path = project.folder / project.package / "migrations"
+    shutil.copytree(path, folder, ignore=shutil.ignore_patterns("kit", "__*"))
+    last = f'revision = "{folder.name}"\ndown_revision = "{FIRST_REVISION}"\n'
+    last += "\n\ndef upgrade(engine_name=None):\n    pass\n"
+    (folder / "versions" / "last.py").write_text(last, encoding="utf-8")
+    return folder.name
+
+
+EVERYBODY = """
+from PACKAGE import create_app
+from PACKAGE.migrations import alembic_config, heads, needs_upgrade, read
+
+app = create_app()
+states = app.test_client().get("/health").json.values()
+assert [state["heads"] for state in states] == [["there"]] * NUMBER, states
+with app.app_context():
+    assert heads() == ("there",)
+    assert alembic_config().get_main_option("script_location") == FOLDER
+    assert len(needs_upgrade()) == NUMBER
+    ran = read(lambda migration: migration.environment_context.script.dir)
+    assert {*ran.values()} == {FOLDER}
+assert app.test_cli_runner().invoke(args=["db", "heads"]).stdout == "there (head)\\n"
+"""
+
+
+def test_script_location_in_alembic_ini_means_the_same_to_everybody(project: Project) -> None:
+    folder = project.folder / "there"
+    add_folder(project, folder)
+    ini = project.folder / "alembic.ini"
+    text = ini.read_text(encoding="utf-8")
+    location = f"%(here)s/{project.package}/migrations"
+    assert text.count(location) == 1
+    ini.write_text(text.replace(location, "%(here)s/there"), encoding="utf-8")
+    names = {"PACKAGE": project.package, "NUMBER": str(len(project.databases))}
+    code = EVERYBODY.replace("FOLDER", repr(folder.as_posix()))
+    for name, value in names.items():
+        code = code.replace(name, value)
+    project.python("-c", code)
+    project.flask("db", "revision", "-m", "one", "--rev-id", "a1")
+    project.alembic("revision", "-m", "two", "--rev-id", "a2")
+    names_there = "".join(sorted(path.name for path in (folder / "versions").glob("*.py")))
+    assert "-a1_one.py" in names_there and "-a2_two.py" in names_there
+    assert len(list(project.versions.glob("*.py"))) == 1
+
+
+# What `flask` does, several times in one process.
+DIRECTORIES = """
+import os
+from flask.cli import FlaskGroup
+from flask_app import create_app
+
+for directory, arguments, _ in CASES:
+    os.environ["FLASK_DB_DIRECTORY"] = directory
+    FlaskGroup(create_app=create_app).main(["db", *arguments], standalone_mode=False)
+"""
+
+
+def test_directory_is_taken_as_flask_migrate_takes_it(generic: Project) -> None:
+    one = add_folder(generic, generic.folder / "one")
+    two = add_folder(generic, generic.folder / "two")
+    at_one, at_two, own = (f"{head} (head)\n" for head in (one, two, FIRST_REVISION))
+    absolute = str(generic.folder / "one")
+    ini = generic.folder / "other.ini"
+    ini.write_text("[alembic]\nscript_location = two\npath_separator = os\n", encoding="utf-8")
+    cases = [
+        ("", ["heads"], own),
+        ("", ["-d", "one", "heads"], at_one),
+        ("", ["heads", "-d", absolute], at_one),
+        ("", ["--directory=one", "heads"], at_one),
+        ("", ["heads", "--directory", "one"], at_one),
+        ("", ["-d", "two", "heads", "-d", "one"], at_one),
+        ("", ["-c", "other.ini", "heads"], at_two),
+        ("", ["-c", "other.ini", "-d", "one", "heads"], at_one),
+        ("one", ["heads"], at_one),
+        ("one", ["heads", "-d", "two"], at_two),
+        ("one", ["-c", "other.ini", "heads"], at_one),
+    ]
+    done = generic.python("-c", DIRECTORIES.replace("CASES", repr(cases)))
+    printed = done.stdout.splitlines(keepends=True)
+    for (*case, expected), line in zip(cases, printed, strict=True):
+        assert line == expected, case
+    generic.flask("db", "upgrade", "-d", "one")
+    generic.flask("db", "revision", "--rev-id", "a1", env={"FLASK_DB_DIRECTORY": "one"})
+    assert len(list((generic.folder / "one" / "versions").glob("*-a1_*.py"))) == 1
+    assert len(list(generic.versions.glob("*.py"))) == 1
+
+
+def test_directory_that_is_not_there_is_refused_in_one_line(generic: Project) -> None:
+    (generic.folder / "empty").mkdir()
+    for folder, environment in (("nosuch", {}), ("", {"FLASK_DB_DIRECTORY": "nosuch"})):
+        option = ["-d", folder] if folder else []
+        done = generic.flask("db", "upgrade", *option, env=environment, status=None)
+        assert len(done.stdout.splitlines()) == 1 and "nosuch" in done.stdout, done.stdout
+        assert "Traceback" not in done.stderr
+    assert not generic.databases["default"].exists()
+
+
 def test_help_is_alembics(generic: Project) -> None:
     shown = generic.flask("db", "--help", env={"COLUMNS": "100"}).stdout
     assert shown.startswith("usage: flask db ")
@@ -147,6 +247,13 @@ def test_help_is_alembics(generic: Project) -> None:
     shown = generic.flask("db", "upgrade", "--help").stdout
     assert shown.startswith("usage: flask db upgrade ") and "[revision]" in shown
     assert re.search(r"^  db +Migrate the databases", generic.flask("--help").stdout, re.MULTILINE)
+
+
+def test_command_has_the_name_that_the_factory_gives_it(generic: Project) -> None:
+    generic.edit("__init__.py", "add_command(kit.db)", 'add_command(kit.db, "schema")')
+    generic.flask("schema", "upgrade")
+    assert "posts" in generic.tables()
+    assert "No such command 'db'" in generic.flask("db", "heads", status=2).stderr
 
 
 def test_app_and_flask_app_decide_which_app_is_migrated(project: Project, tmp_path: Path) -> None:
@@ -197,7 +304,8 @@ def test_loggers_that_the_app_has_set_up_are_left_alone(project: Project) -> Non
     project.edit(
         "__init__.py", "from typing import Any\n", "from typing import Any\nimport logging\n"
     )
-    assert project.flask("db", "upgrade").stderr == ""
+    lines = project.flask("db", "upgrade").stderr.splitlines()
+    assert lines and all(line.startswith("mine: ") for line in lines)
     logged = project.flask("db", "upgrade", "nosuch", status=None).stderr
     assert logged.startswith("mine: ") and logged.endswith("identified by 'nosuch'\n")
 

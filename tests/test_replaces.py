@@ -11,6 +11,7 @@ from fnmatch import fnmatchcase
 import click
 import flask_alembic.cli
 import flask_migrate.cli
+from flask import Flask
 from kit import ROOT, Project
 
 TABLE = (ROOT / "tests" / "replaces.md").read_text(encoding="utf-8")
@@ -61,6 +62,16 @@ def methods(*classes: type) -> Iterator[str]:
         yield from (f"{each.__name__}({name})" for name in inspect.signature(each).parameters)
 
 
+def settings() -> Iterator[str]:
+    """Yield what Flask-Alembic puts into the config of an app, and what is in that."""
+    app = Flask(__name__)
+    before = {*app.config}
+    flask_alembic.Alembic(app, run_mkdir=False)
+    for name in app.config.keys() - before:
+        yield name
+        yield from (f"{name}.{key}" for key in app.config[name])
+
+
 OFFERED = {
     "Commands of Flask-Migrate": {*commands(flask_migrate.cli.db)},
     "Commands of Flask-Alembic": {*commands(flask_alembic.cli.cli)},
@@ -74,6 +85,7 @@ OFFERED = {
         ),
     },
     "Python of Flask-Alembic": {*methods(flask_alembic.Alembic)},
+    "Settings of Flask-Alembic": {*settings()},
 }
 
 

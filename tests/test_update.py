@@ -2,6 +2,7 @@
 
 import json
 import shlex
+import shutil
 from pathlib import Path
 
 import pytest
@@ -43,13 +44,20 @@ def repository(tmp_path: Path) -> Path:
     return folder
 
 
-@pytest.fixture
-def earlier(repository: Path) -> str:
-    """The commit before the one that has changed guard.py last."""
+@pytest.fixture(params=["--diff-filter=A", "-1"], ids=["from-one-room", "from-the-last"])
+def earlier(repository: Path, request: pytest.FixtureRequest) -> str:
+    """The commit before the one that has added the folder kit/, or changed guard.py last."""
     if git(repository, "rev-parse", "--is-shallow-repository") == "true":
         pytest.skip("the clone has no earlier commit: git fetch --unshallow")
-    changed = git(repository, "log", "-1", "--format=%H", "HEAD^", "--", GUARD)
+    log = ("log", request.param, "--no-renames", "--format=%H", "HEAD^", "--", GUARD)
+    changed = git(repository, *log).split()[-1]
     return git(repository, "rev-parse", f"{changed}^")
+
+
+def files(folder: Path) -> set[str]:
+    """Return what git tracks in a folder and what it does not ignore, but the revisions."""
+    listed = git(folder, "ls-files", "--cached", "--others", "--exclude-standard").splitlines()
+    return {name for name in listed if "/versions/" not in name and (folder / name).exists()}
 
 
 def create(repository: Path, version: str, folder: Path, answers: dict[str, str]) -> None:
@@ -72,7 +80,7 @@ def test_update_keeps_what_was_edited(
     project = Project(tmp_path / "shop", "shop", variant, newest.layer, newest.database)
 
     with on_each_dialect(tmp_path / "databases", *ROWS[variant]) as databases:
-        edit = ("    return {\n        **kit", "    # ours\n    return {\n        **kit")
+        edit = ("IGNORED_TABLES: set[str] = set()", 'IGNORED_TABLES = {"theirs"}')
         project.edit("migrations/env.py", *edit)
         project.add_column()
         revise = ("upgrade head", "revision --autogenerate -m body")
@@ -89,12 +97,31 @@ def test_update_keeps_what_was_edited(
         assert [path.read_bytes() for path in kept] == before
         newest.edit("migrations/env.py", *edit)
         newest.add_column()
-        for path in newest.folder.rglob("*.*"):
-            if path.is_file() and path.name != ".env" and path.parent.name != "versions":
-                updated = project.folder / path.relative_to(newest.folder)
-                assert updated.read_text("utf-8") == path.read_text("utf-8"), updated
+        git(newest.folder, "init", "--quiet")
+        assert files(project.folder) == files(newest.folder) | {".cruft.json"}
+        for name in files(newest.folder):
+            updated = (project.folder / name).read_text(encoding="utf-8")
+            assert updated == (newest.folder / name).read_text(encoding="utf-8"), name
         project.python("-m", "pytest", "-q")
         there_and_back(project.folder, databases, ROWS[variant])
+
+
+def test_folder_kit_alone_is_an_update(variant: str, repository: Path, tmp_path: Path) -> None:
+    """By hand: what is beside it is of the version of which the project was made."""
+    made = git(repository, "log", "--diff-filter=A", "--format=%H", "--", GUARD).split()[-1]
+    create(repository, made, tmp_path, {"project": "shop", "variant": variant})
+    newest = render(tmp_path / "newest", {"project": "other", "variant": variant})
+    migrations = tmp_path / "shop" / "shop" / "migrations"
+    shutil.rmtree(migrations / "kit")
+    shutil.copytree(newest.folder / "other" / "migrations" / "kit", migrations / "kit")
+
+    project = Project(tmp_path / "shop", "shop", variant, newest.layer, newest.database)
+    project.python("-m", "pytest", "-q")
+    project.alembic("upgrade", "head")
+    project.add_column()
+    assert "add_column" in project.new_revision("--autogenerate", "-m", "body")
+    project.flask("db", "upgrade")
+    project.alembic("check")
 
 
 def test_kit_may_have_new_names_in_its_questions(repository: Path, tmp_path: Path) -> None:

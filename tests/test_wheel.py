@@ -3,11 +3,13 @@
 import re
 import shutil
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
 from kit import ENVIRONMENT, FIRST_REVISION, Project, run
 from test_branches import add_location, begin_branch
+from test_flask_db import add_folder
 
 INSTALLED = {name: value for name, value in ENVIRONMENT.items() if name != "VIRTUAL_ENV"}
 
@@ -72,3 +74,56 @@ assert not [path for path in sys.path if "migrations" in path], sys.path
     assert f"'{application}'\"]" in image
     gunicorn = (programs / "gunicorn", "--check-config", application)
     run(*gunicorn, cwd=elsewhere, env=environment)
+
+
+FOLDERS = """
+import os
+import sys
+from flask.cli import FlaskGroup
+from flask_app import create_app, migrations
+
+assert migrations.__file__.startswith(SITE), migrations.__file__
+for directory, arguments in [("", []), ("", ["-d", "more"]), ("more", [])]:
+    os.environ["FLASK_DB_DIRECTORY"] = directory
+    FlaskGroup(create_app=create_app).main(["db", "heads", *arguments], standalone_mode=False)
+states = create_app().test_client().get("/health").json.values()
+print(*[state["heads"] for state in states])
+"""
+
+
+def test_script_location_and_directory_hold_in_a_wheel(
+    generic: Project, uv: str, tmp_path: Path
+) -> None:
+    """The wheel is unpacked, which is what installing does; what it needs is in this environment."""
+    add_folder(generic, generic.folder / generic.package / "there")
+    ini = generic.folder / "alembic.ini"
+    text = ini.read_text(encoding="utf-8")
+    changed = text.replace(f"{generic.package}/migrations", f"{generic.package}/there")
+    assert changed.count("/there") == text.count(f"{generic.package}/migrations") == 2
+    ini.write_text(changed, encoding="utf-8")
+    elsewhere = tmp_path / "elsewhere"
+    add_folder(generic, elsewhere / "more")
+    run(uv, "build", "--quiet", "--wheel", cwd=generic.folder, env=INSTALLED)
+    (wheel,) = (generic.folder / "dist").glob("*.whl")
+    site = tmp_path / "site"
+    zipfile.ZipFile(wheel).extractall(site)
+    shutil.rmtree(generic.folder)
+
+    url = f"sqlite:///{(elsewhere / 'app.db').as_posix()}"
+    environment = {**INSTALLED, "PYTHONPATH": str(site), "DATABASE_URL": url}
+    code = FOLDERS.replace("SITE", repr(str(site)))
+    done = run(sys.executable, "-c", code, cwd=elsewhere, env=environment)
+    heads = ["there (head)", "more (head)", "more (head)", "['there']"]
+    assert done.stdout.splitlines() == heads
+    done = run(
+        sys.executable,
+        "-m",
+        "flask",
+        "--app",
+        "flask_app",
+        "db",
+        "upgrade",
+        cwd=elsewhere,
+        env=environment,
+    )
+    assert "-> there" in done.stderr

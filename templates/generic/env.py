@@ -8,16 +8,15 @@ from typing import Any
 
 from alembic import context
 from flask import current_app
-from sqlalchemy import Dialect
+from sqlalchemy.engine import Dialect
 
-from {{ cookiecutter.package }} import create_app
-from {{ cookiecutter.package }}.db import db
-from {{ cookiecutter.package }}.migrations.kit import environment as kit
+{{ cookiecutter.__imports }}
+from {{ cookiecutter.__migrations }}.kit import environment as kit
 
 # What autogenerate compares the database with: one MetaData or a list of several.
-target_metadata = db.metadata
+target_metadata = {{ cookiecutter.__metadata }}
 # Tables that belong to somebody else: autogenerate leaves them alone.
-IGNORED_TABLES: set[str] = set()
+IGNORED_TABLES: set[str] = set(){{ cookiecutter.__definitions }}
 
 
 def options(dialect: Dialect) -> dict[str, Any]:
@@ -28,7 +27,7 @@ def options(dialect: Dialect) -> dict[str, Any]:
         "include_schemas": True,
         "include_name": kit.schemas_of(target_metadata),
         "include_object": kit.all_but(IGNORED_TABLES),
-        "compare_server_default": True,
+        "compare_server_default": {{ cookiecutter.__server_default }},{{ cookiecutter.__options }}
         **current_app.config.get("ALEMBIC_CONTEXT", {}),
     }
 
@@ -54,7 +53,7 @@ def run_migrations_online() -> None:
             context.run_migrations()
 
 
-with kit.app_context(create_app):
+with kit.app_context({{ cookiecutter.__app }}):
     if context.is_offline_mode():
         run_migrations_offline()
     else:

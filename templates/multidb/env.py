@@ -13,11 +13,10 @@ from typing import Any
 from alembic import context
 from alembic.util import CommandError
 from flask import current_app
-from sqlalchemy import Engine
+from sqlalchemy.engine import Engine
 
-from {{ cookiecutter.package }} import create_app
-from {{ cookiecutter.package }}.db import db
-from {{ cookiecutter.package }}.migrations.kit import environment as kit
+{{ cookiecutter.__imports }}
+from {{ cookiecutter.__migrations }}.kit import environment as kit
 
 logger = logging.getLogger("alembic.env")
 
@@ -26,7 +25,7 @@ READ_ONLY: set[str] = set()
 # Whether all commit or none even if a server fails then: PostgreSQL, max_prepared_transactions > 0.
 TWO_PHASE = False
 # Tables that belong to somebody else: autogenerate leaves them alone.
-IGNORED_TABLES: set[str] = set()
+IGNORED_TABLES: set[str] = set(){{ cookiecutter.__definitions }}
 
 
 def databases() -> dict[str, Engine]:
@@ -50,7 +49,7 @@ def options(name: str, engine: Engine) -> dict[str, Any]:
         "include_schemas": True,
         "include_name": kit.schemas_of(target_metadata),
         "include_object": kit.all_but(IGNORED_TABLES),
-        "compare_server_default": True,
+        "compare_server_default": {{ cookiecutter.__server_default }},{{ cookiecutter.__options }}
         "version_table": f"alembic_version_{name}" if is_guest else "alembic_version",
         **current_app.config.get("ALEMBIC_CONTEXT", {}),
     }
@@ -93,7 +92,7 @@ def run_migrations_online() -> None:
             kit.prepare(connection, name)
 
 
-with kit.app_context(create_app):
+with kit.app_context({{ cookiecutter.__app }}):
     if context.is_offline_mode():
         run_migrations_offline()
     else:

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable
+from inspect import signature
 from io import StringIO
 from pathlib import Path
 from typing import Any, TypeVar
@@ -23,11 +24,11 @@ def alembic_config(**options: Any) -> Config:
 
     :param options: more that ``alembic.config.Config`` takes
     """
-    folders = (FOLDER, *FOLDER.parents[1:3])
-    ini = next((ini for ini in (f / "alembic.ini" for f in folders) if ini.exists()), None)
-    if ini:
+    folders = (FOLDER, *FOLDER.parents[:4])
+    ini = next((ini for ini in (f / "alembic.ini" for f in folders) if says_where(ini)), None)
+    if ini and "toml_file" in signature(Config).parameters:  # since Alembic 1.16
         options = {"toml_file": ini.with_name("pyproject.toml"), **options}
-    config = Config(ini, **{"stdout": sys.stdout, **options})
+    config = Config(str(ini) if ini else None, **{"stdout": sys.stdout, **options})
     if ini:
         # A wheel has alembic.ini beside env.py, but it is about the folder around the package.
         here = FOLDER.parents[1] if ini.parent == FOLDER else ini.parent
@@ -38,8 +39,22 @@ def alembic_config(**options: Any) -> Config:
     return config
 
 
+def says_where(ini: Path) -> bool:
+    """Say whether this is the project's: the one that Flask-Migrate has beside env.py only logs."""
+    return ini.exists() and "\nscript_location" in ini.read_text(encoding="utf-8")
+
+
 def set_script_location(config: Config, folder: str | Path) -> None:
-    """Let a configuration use the ``env.py`` and the revisions of a folder."""
+    """Let a configuration use the ``env.py`` and the revisions of a folder.
+
+    The folder of another tool, whose revisions are used here, means what there is here.
+    """
+    if config.get_main_option("script_location"):
+        script = ScriptDirectory.from_config(config)
+        mine = {Path(place).resolve() for place in (script.dir, *(script.version_locations or ()))}
+        named = Path(folder).resolve()
+        if named in mine or named / "versions" in mine:
+            return
     config.set_main_option("script_location", str(folder).replace("%", "%%"))
 
 

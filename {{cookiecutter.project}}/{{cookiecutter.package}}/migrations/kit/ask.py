@@ -6,6 +6,8 @@ from alembic import context
 from alembic.command import check
 from alembic.util import CommandError
 
+from .errors import running_command
+
 
 def given(name: str) -> dict[str, str]:
     """Return what ``-x NAME=KEY:VALUE`` says, by key."""
@@ -16,13 +18,13 @@ def given(name: str) -> dict[str, str]:
 
 def is_check() -> bool:
     """Say whether ``alembic check`` is run, which asks nothing, and writes nothing."""
-    return getattr(context.config.cmd_opts, "cmd", [None])[0] is check
+    return running_command() is check
 
 
 def can_ask() -> bool:
     """Say whether somebody sits there: never where Python calls Alembic."""
-    is_command = hasattr(context.config.cmd_opts, "cmd") and not is_check()
-    return is_command and sys.stdin is not None and not sys.stdin.closed and sys.stdin.isatty()
+    is_asked = running_command() is not None and not is_check()
+    return is_asked and sys.stdin is not None and not sys.stdin.closed and sys.stdin.isatty()
 
 
 def ask(question: str) -> str:

@@ -10,6 +10,7 @@ from alembic import config
 from alembic.command import history, revision
 from alembic.config import Config
 
+from . import typed
 from .api import alembic_config, set_script_location
 
 # The revision that a command takes if it is given none.
@@ -25,7 +26,7 @@ def renamed(command: Any, name: str, help: str) -> Any:
     return copy
 
 
-migrate = renamed(revision, "migrate", "Create a revision from the models: revision --autogenerate.")
+migrate = renamed(revision, "migrate", "Write a revision from the models: revision --autogenerate.")
 log = renamed(history, "log", "List the revisions: history.")
 
 
@@ -36,6 +37,8 @@ class CommandLine(config.CommandLine):
         super().__init__("flask db")
         self.register_command(migrate)
         self.register_command(log)
+        self.register_command(typed.mkdir)
+        typed.add_options(self.subparsers.choices)
         self.parser.description = "Migrate the databases of the app that --app or FLASK_APP names."
         self.parser.add_argument("--x-arg", action="append", dest="x", help=SUPPRESS)
         self.parser.add_argument("-d", "--directory", dest="folder", help=FOLDER)
@@ -50,6 +53,7 @@ class CommandLine(config.CommandLine):
 
     def main(self, argv: Sequence[str] | None = None) -> None:
         """Run a command, by default with the project's own ``alembic.ini``."""
+        argv = ["list_templates" if word == "list-templates" else word for word in argv or ()]
         options = self.parser.parse_args(argv)
         if options.config or "ALEMBIC_CONFIG" in os.environ or not hasattr(options, "cmd"):
             super().main(argv)
@@ -62,4 +66,5 @@ class CommandLine(config.CommandLine):
         options.autogenerate = options.cmd[0] is migrate or getattr(options, "autogenerate", False)
         if folder := options.folder or os.environ.get("FLASK_DB_DIRECTORY"):
             set_script_location(config, folder)
+        typed.understand(config, options)
         super().run_cmd(config, options)

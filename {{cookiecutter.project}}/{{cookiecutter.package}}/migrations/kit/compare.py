@@ -11,8 +11,9 @@ from contextlib import suppress
 from functools import cached_property
 from typing import Any
 
-from alembic.ddl.impl import ComparisonResult, DefaultImpl
-from sqlalchemy import CheckConstraint, Column, Index, Inspector, MetaData, Table, inspect
+from alembic.ddl.impl import DefaultImpl
+from sqlalchemy import CheckConstraint, Column, Index, MetaData, Table, inspect
+from sqlalchemy.engine.reflection import Inspector
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.schema import CreateTable
 from sqlalchemy.sql.elements import ColumnClause
@@ -60,10 +61,10 @@ class AsMade(DefaultImpl):
             return bool(theirs(found, wanted, new, old))
         return True
 
-    def compare_check_constraint(
-        self, wanted: CheckConstraint, found: CheckConstraint
-    ) -> ComparisonResult:
-        """Compare the conditions of two check constraints of one name."""
+    def compare_check_constraint(self, wanted: CheckConstraint, found: CheckConstraint) -> Any:
+        """Compare the conditions of two check constraints of one name; Alembic asks since 1.18."""
+        from alembic.ddl.impl import ComparisonResult
+
         condition = replacement_traverse(wanted.sqltext, {}, without_table)
         columns = [Column(column.name, column.type) for column in table_of(wanted).columns]
         table = self.table(*columns, CheckConstraint(condition, name="compared"))

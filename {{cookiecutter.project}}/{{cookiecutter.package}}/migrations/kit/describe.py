@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from alembic.operations import ops
-from sqlalchemy import Dialect
+from sqlalchemy.engine import Dialect
 
 from .order import name_of
 

@@ -1,15 +1,14 @@
 """What env.py uses, as ``kit``; some of it is handed on from the files beside this one."""
 
-import logging
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from logging.config import fileConfig
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from alembic import context
 from flask import Flask, has_app_context
-from sqlalchemy import Dialect
+from sqlalchemy.engine import Dialect
 
+from . import logs
 from .autogenerate import PLUGINS, all_but, process_revision_directives, schemas_of
 from .backends import backend_of
 from .errors import heads_explained, url_errors
@@ -28,14 +27,14 @@ def app_context(factory: Callable[[], Flask]) -> Iterator[None]:
     A command sets up what is logged, unless the app has.
     """
     config = context.config
-    if config.cmd_opts and config.config_file_name and not logging.root.handlers:
-        fileConfig(config.config_file_name, disable_existing_loggers=False)
-    with heads_explained():
-        if has_app_context():
-            yield
-        else:
-            with url_errors(), factory().app_context():
-                yield
+    logs.set_up(config)
+    with heads_explained(), url_errors(), ExitStack() as stack:
+        if not has_app_context():
+            environment: Any = vars(context)["_proxy"]
+            stack.enter_context(factory().app_context())
+            environment.__enter__()  # a factory that migrates has put Alembic's away
+        logs.restore(config)
+        yield
 
 
 def options(dialect: Dialect, name: str | None = None, names: list[str] | None = None) -> Any:

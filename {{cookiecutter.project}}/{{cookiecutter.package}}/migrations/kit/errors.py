@@ -8,7 +8,8 @@ from typing import Any, NoReturn
 
 from alembic import context
 from alembic.util import CommandError, msg, to_tuple
-from sqlalchemy import Connection, Engine, event
+from sqlalchemy import event
+from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import DBAPIError, NoSuchModuleError
 
 from .backends import backend_of
@@ -20,13 +21,21 @@ NOT_AT_HEAD = 3
 MODELS_DIFFER = 4
 
 
+def running_command() -> Any:
+    """Return the command that runs, of ``alembic.command``; None if Python has called Alembic.
+
+    Python may have options too: ``cmd_opts=Namespace(x=[...])`` is what ``-x`` gives.
+    """
+    return getattr(context.config.cmd_opts, "cmd", (None,))[0]
+
+
 def fail(message: str, status: int) -> NoReturn:
     """End a command with an exit status of its own, which Alembic knows no way to.
 
     :raises CommandError: where there is no command, but Python that calls Alembic
     """
-    command = context.config.cmd_opts
-    if command is None or command.raiseerr:
+    options: Any = context.config.cmd_opts
+    if running_command() is None or options.raiseerr:
         raise CommandError(message)
     msg(f"FAILED: {message}", **context.config.messaging_opts)
     raise SystemExit(status)

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from alembic.operations import ops
-from sqlalchemy import Column, Connection, String, func, literal, select
+from sqlalchemy import Column, String, func, literal, select
+from sqlalchemy.engine import Connection
 
 from .ask import ask, can_ask, given
 from .losses import look

@@ -11,12 +11,12 @@ from contextlib import ExitStack, contextmanager
 
 from alembic import context
 from alembic.util import CommandError
-from sqlalchemy import Connection, Engine
-from sqlalchemy.engine import TwoPhaseTransaction
+from sqlalchemy.engine import Connection, Engine, TwoPhaseTransaction
 from sqlalchemy.exc import DBAPIError
 
 from .backends import backend_of
-from .errors import explained, in_one_line, unreachable
+from .errors import explained, in_one_line, running_command, unreachable
+from .shared import shared
 
 
 @contextmanager
@@ -27,13 +27,16 @@ def guarded(engine: Engine, name: str = "default") -> Iterator[Connection]:
     :raises CommandError: if the database cannot be reached, another migration takes longer than
         ``MIGRATION_WAIT`` seconds, or somebody locks a table for ``MIGRATION_LOCK_TIMEOUT`` seconds
     """
-    if context.config.cmd_opts:  # a process of its own, which has loaded all that it needs
+    if running_command():  # a process of its own, which has loaded all that it needs
         gc.freeze()  # the collector looks through none of that again: a tenth of the time of a long run
     with ExitStack() as stack:
         try:
             connection = stack.enter_context(engine.connect())
             if is_changing():
-                stack.enter_context(backend_of(engine.dialect).guarded(connection, name))
+                backend = backend_of(engine.dialect)
+                stack.enter_context(backend.guarded(connection, name))
+                if backend.is_one_transaction:
+                    stack.enter_context(shared(connection))
         except DBAPIError as error:
             raise unreachable(engine, name, error) from error
         stack.enter_context(explained(connection, name))

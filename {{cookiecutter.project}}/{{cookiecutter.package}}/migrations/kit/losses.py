@@ -4,7 +4,8 @@ import logging
 from typing import Any
 
 from alembic.operations import ops
-from sqlalchemy import Connection, String, column, func, select, table
+from sqlalchemy import String, column, func, select, table
+from sqlalchemy.engine import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from .order import name_of

@@ -8,7 +8,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from flask import current_app
-from sqlalchemy import Engine
+from sqlalchemy.engine import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from .api import alembic_config, read
@@ -19,7 +19,8 @@ lock = Lock()
 
 def states() -> dict[str, dict[str, Any]]:
     """Return the state of each database of the current app, by its name."""
-    found: dict[str | None, Engine] = current_app.extensions["sqlalchemy"].engines
+    extension: Any = current_app.extensions["sqlalchemy"]  # that of Flask-SQLAlchemy 2 has .db
+    found = getattr(extension, "engines", None) or {"default": extension.db.engine}
     engines = {name or "default": engine for name, engine in found.items()}
     tables = version_tables([*engines])
     return {name: state(engine, tables.get(name)) for name, engine in engines.items()}

@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import Any, Literal
 
 from alembic.autogenerate.api import AutogenContext
-from sqlalchemy import Dialect
+from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator
 
 

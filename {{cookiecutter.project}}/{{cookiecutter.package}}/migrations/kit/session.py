@@ -10,7 +10,8 @@ from typing import Any
 
 from alembic.util import CommandError
 from flask import current_app
-from sqlalchemy import Connection, text
+from sqlalchemy import text
+from sqlalchemy.engine import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 
@@ -47,17 +48,17 @@ def run(connection: Connection, sql: str, **parameters: Any) -> Any:
 
     Alembic would take that for somebody else's, and commit nothing.
     """
-    result = connection.execute(text(sql), parameters)
-    value = result.scalar() if result.returns_rows else None
-    connection.commit()
-    return value
+    with connection.begin():  # SQLAlchemy 1.4 has no commit()
+        result = connection.execute(text(sql), parameters)
+        return result.scalar() if result.returns_rows else None
 
 
 @contextmanager
 def given_back(connection: Connection) -> Iterator[None]:
     """End what a migration has left; if that fails, close the connection and all that it holds."""
     try:
-        connection.rollback()
+        if transaction := connection.get_transaction():
+            transaction.rollback()
         yield
     except SQLAlchemyError:
         connection.invalidate()

@@ -8,7 +8,8 @@ from types import MappingProxyType
 from typing import Any
 
 from alembic.operations.ops import UpgradeOps
-from sqlalchemy import Connection, Dialect, Table
+from sqlalchemy import Table
+from sqlalchemy.engine import Connection, Dialect
 
 
 class Backend:
@@ -16,6 +17,8 @@ class Backend:
 
     # More options of context.configure().
     options: Mapping[str, Any] = MappingProxyType({})
+    # Whether a run is one transaction, DDL too, which other connections do not see.
+    is_one_transaction = False
     # The driver's codes of two errors: no lock in time; nobody may write, as on a replica.
     lock_timeout: object = None
     read_only: object = None

@@ -7,7 +7,8 @@ from hashlib import sha256
 
 from alembic.ddl.mysql import MySQLImpl
 from alembic.operations import ops
-from sqlalchemy import Connection, inspect
+from sqlalchemy import inspect
+from sqlalchemy.engine import Connection
 
 from ..compare import ByName
 from ..order import is_dropped

@@ -10,9 +10,10 @@ from typing import Any
 from alembic.ddl.postgresql import PostgresqlImpl
 from alembic.operations import ops
 from alembic.util import CommandError
-from sqlalchemy import Connection, Engine, Index, Table, event, inspect, text
+from sqlalchemy import Index, Table, event, inspect, text
+from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.schema import CreateIndex, CreateSchema
+from sqlalchemy.schema import CreateIndex
 
 from ..compare import ByName
 from ..session import given_back, run, seconds, wait
@@ -24,6 +25,7 @@ with suppress(ImportError):  # migrates the types of Enums; this way, nothing ha
 
 
 class PostgreSQLBackend(Backend):
+    is_one_transaction = True
     lock_timeout = "55P03"
     read_only = "25006"
     rename_key = "ALTER TABLE {} RENAME CONSTRAINT {} TO {}"
@@ -62,9 +64,8 @@ class PostgreSQLBackend(Backend):
         changes.ops = [put_between(step) for step in changes.ops]
         schemas = {change.schema for change in changes.ops if isinstance(change, ops.CreateTableOp)}
         for schema in sorted(schemas - {None, *inspect(connection).get_schema_names()}, key=str):
-            create = CreateSchema(str(schema), if_not_exists=True)
-            sql = str(create.compile(dialect=connection.dialect))
-            changes.ops.insert(0, ops.ExecuteSQLOp(sql))
+            quoted = connection.dialect.identifier_preparer.quote(str(schema))
+            changes.ops.insert(0, ops.ExecuteSQLOp(f"CREATE SCHEMA IF NOT EXISTS {quoted}"))
 
 
 def check_decided(engine: Engine, name: str, xid: str) -> None:

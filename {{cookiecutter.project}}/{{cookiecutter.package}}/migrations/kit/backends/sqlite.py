@@ -15,7 +15,8 @@ from typing import Any
 
 from alembic.ddl.sqlite import SQLiteImpl
 from alembic.util import CommandError
-from sqlalchemy import Connection, event
+from sqlalchemy import event
+from sqlalchemy.engine import Connection
 
 from ..compare import ByName
 from ..session import seconds, wait
@@ -30,6 +31,7 @@ PRAGMAS = ("busy_timeout", "cache_spill", "foreign_keys")
 class SQLiteBackend(Backend):
     # The ALTER TABLE of SQLite can do little, and begin() below makes its DDL transactional.
     options = MappingProxyType({"render_as_batch": True, "transactional_ddl": True})
+    is_one_transaction = True
     lock_timeout = "database is locked"
     read_only = "attempt to write a readonly database"
 

@@ -1,0 +1,1 @@
+"""The commands: a file a command, each with the click command ``command``."""

@@ -1,0 +1,135 @@
+"""``flask-alembic-kit adopt``: an app that exists gets the kit's migrations, with no edit."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from .. import environment, proof, usage, versions
+from ..layout import Layout, layout_of
+from ..place import place
+from ..plan import Plan, plan_for
+from ..process import ask
+
+
+@click.command("adopt")
+@click.option("--app", help="The app, as for flask --app.")
+@click.option("--db", metavar="MODULE:NAME", help="What has the app's engine, if not an extension.")
+@click.option("--into", metavar="FOLDER", help="Where the migrations go: PACKAGE/migrations.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option(
+    "--no-compare-server-default", "no_defaults", is_flag=True, help="Leave that for later."
+)
+def command(
+    app: str | None, db: str | None, into: str | None, yes: bool, no_defaults: bool
+) -> None:
+    """Give an app that exists the kit's migrations, with the revisions that it has.
+
+    Shows a plan, adds files, changes and deletes none, and proves that the new environment says and
+    makes what the old one did, with empty scratch databases beside the app's.
+    """
+    root = Path.cwd().resolve()
+    versions.check()
+    found = ask("inspect", app=app, db=db)
+    if not found["db"]:
+        raise click.ClickException(
+            "Where db is imported from is not known: name it, --db MODULE:NAME."
+        )
+    found["db"] = list(found["db"])
+    layout = layout_of(found, root, found["adopted"] or into)
+    plan = Plan(root)
+    if not found["adopted"]:
+        plan = plan_for(environment.files(found, layout, not no_defaults), found, layout)
+    show(plan, found, layout)
+    if plan.collisions:
+        raise click.ClickException(
+            f"In the way: {', '.join(plan.collisions)}. Nothing has been changed."
+        )
+    if plan.add:
+        if not yes:
+            click.confirm("Add these files?", abort=True)
+        place(plan)
+    arguments = {"app": app, "db": db, "ini": str(root / "alembic.ini")}
+    if is_new(found):
+        made = ask("baseline", into=str(layout.locations[0]), **arguments)["written"]
+        click.echo(f"\nThe first revision makes what the models say: {', '.join(made)}")
+    prove(found, arguments)
+    if not found["old"]:
+        begin(arguments)
+    click.echo("\nDone.")
+
+
+def show(plan: Plan, found: dict[str, Any], layout: Layout) -> None:
+    """Show what has been found, and what is to be done."""
+    old = found["old"]
+    click.echo(f"App: {found['app']['call'] or found['app']['name']} in {found['app']['module']}")
+    for name, database in found["databases"].items():
+        click.echo(f"Database {name}: {database['url']}")
+    if old:
+        click.echo(f"Revisions: {len(old['history'])} of {old['kind']}, which stay where they are")
+    if not plan.add:
+        click.echo("Nothing to add: everything is there.")
+        return
+    click.echo("\nTo add:")
+    for path in summarized(plan.add):
+        click.echo(f"    {path}")
+    for path, kept in plan.rename.items():
+        click.echo(f"    {path} of today is kept as {kept}")
+    if is_new(found):
+        click.echo(
+            "    the first revision, from the models; a database that has their tables is stamped"
+        )
+    todo = usage.lines(layout.root, layout.module)
+    if todo:
+        click.echo("\nThe app still uses the old tool. When you like, and it needs no hurry:")
+    for line in todo:
+        click.echo(f"    {line}")
+
+
+def summarized(paths: Any) -> list[str]:
+    """Return paths, with those of the kit's folder as one."""
+    folders = {path.partition("/kit/")[0] + "/kit/" for path in paths if "/kit/" in path}
+    return sorted([*folders, *(path for path in paths if "/kit/" not in path)])
+
+
+def prove(found: dict[str, Any], arguments: dict[str, Any]) -> None:
+    """Compare old and new, say what was found, and end with status 1 if anything is wrong."""
+    new = ask("prove", **arguments)
+    old = found["old"]
+    click.echo("\nProof:")
+    for line in proof.summary(old, new):
+        click.echo(f"    {line}")
+    drift = proof.drift(old, new)
+    if drift:
+        click.echo("\nModels and databases differ (new: what the old tool did not look for):")
+        for line in drift:
+            click.echo(f"    {line}")
+    wrong = proof.failures(old, new)
+    for line in wrong:
+        click.echo(f"    {line}", err=True)
+    if wrong:
+        click.echo(
+            "\nNot proven: see above. The files are there; nothing of the app was changed.",
+            err=True,
+        )
+        sys.exit(1)
+
+
+def is_new(found: dict[str, Any]) -> bool:
+    """Say whether the app has no revision yet."""
+    return not found["old"] and not found.get("history")
+
+
+def begin(arguments: dict[str, Any]) -> None:
+    """Let the app's own databases begin at the first revision, if they have its tables."""
+    done = ask("stamp", **arguments)
+    if done["stamped"]:
+        click.echo(
+            "    The app's database has all tables of the models: it is stamped with the revision."
+        )
+    elif done["missing"]:
+        missing = ", ".join(done["missing"])
+        click.echo(
+            f"    The app's database lacks {missing}: run alembic upgrade head if it is empty."
+        )

@@ -1,0 +1,92 @@
+"""``flask-alembic-kit update``: the machinery of a project becomes that of this version."""
+
+import difflib
+import os
+import re
+from pathlib import Path
+
+import click
+
+from .. import environment
+from ..layout import layout_of
+from ..process import ask
+from ..template import PACKAGE, render
+
+KIT = f"{PACKAGE}/migrations/kit/"
+
+
+@click.command("update")
+@click.option("--app", help="The app, as for flask --app.")
+@click.option("--db", metavar="MODULE:NAME", help="What has the app's engine, if not an extension.")
+@click.option(
+    "--into", metavar="FOLDER", help="The folder with env.py, if no alembic.ini names it."
+)
+def command(app: str | None, db: str | None, into: str | None) -> None:
+    """Replace migrations/kit/ by that of this version, and show what is new in what is yours.
+
+    env.py and script.py.mako are not changed: take over from the difference what you like.
+    """
+    root = Path.cwd().resolve()
+    folder = root / into if into else folder_of(root)
+    if not (folder / "kit" / "__init__.py").exists():
+        raise click.ClickException(
+            f"{folder} has no folder kit: name the folder with env.py, --into."
+        )
+    changed = replace(folder / "kit")
+    click.echo(f"{len(changed)} files changed in {folder.relative_to(root) / 'kit'}")
+    for path in changed:
+        click.echo(f"    {path}")
+    found = ask("look", app=app, db=db)
+    layout = layout_of(found, root, str(folder))
+    files = environment.files(found, layout, True)
+    for name in ("env.py", "script.py.mako"):
+        show_difference(folder / name, files[f"{folder.relative_to(root).as_posix()}/{name}"])
+
+
+def folder_of(root: Path) -> Path:
+    """Return the folder that alembic.ini names.
+
+    :raises ClickException: if there is none
+    """
+    ini = root / "alembic.ini"
+    text = ini.read_text(encoding="utf-8") if ini.exists() else ""
+    found = re.search(r"^script_location *= *(.+?) *$", text, re.MULTILINE)
+    if not found:
+        raise click.ClickException("No alembic.ini here names a folder: name it with --into.")
+    return root / found[1].replace("%(here)s", str(root))
+
+
+def replace(folder: Path) -> list[str]:
+    """Make a folder that of this version, and return the files that it has changed.
+
+    Each file is replaced whole, and the app is not needed for it: what was killed can be run again.
+    """
+    rendered = render({})
+    files = {path.removeprefix(KIT): t for path, t in rendered.items() if path.startswith(KIT)}
+    changed = []
+    for path, text in files.items():
+        file = folder / path
+        if not file.exists() or file.read_text(encoding="utf-8") != text:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            temporary = file.with_name(f".{file.name}.new")
+            temporary.write_text(text, encoding="utf-8", newline="\n")
+            os.replace(temporary, file)
+            changed.append(path)
+    for file in folder.rglob("*"):
+        path = file.relative_to(folder).as_posix()
+        if file.is_file() and path not in files and "__pycache__" not in file.parts:
+            file.unlink()
+            changed.append(f"{path} (is gone)")
+    return changed
+
+
+def show_difference(file: Path, text: str) -> None:
+    """Show how a file differs from that of this version."""
+    mine = file.read_text(encoding="utf-8").splitlines(keepends=True) if file.exists() else []
+    lines = difflib.unified_diff(
+        mine,
+        text.splitlines(keepends=True),
+        f"{file.name} (yours)",
+        f"{file.name} (of this version)",
+    )
+    click.echo("".join(lines) or f"{file.name} is that of this version.")

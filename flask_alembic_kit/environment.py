@@ -1,0 +1,105 @@
+"""The new env.py and alembic.ini: what the template leaves open is filled in from what was found."""
+
+import re
+from importlib.metadata import version
+from typing import Any
+
+from .layout import Layout
+from .template import PACKAGE, render
+from .versions import numbers
+
+MIGRATIONS = f"{PACKAGE}/migrations/"
+END = "\n\n# What the alembic"  # of the section of alembic.ini that says where things are
+
+
+def files(found: dict[str, Any], layout: Layout, server_default: bool) -> dict[str, str]:
+    """Return the files to add by their paths from the root, each with its text.
+
+    :param server_default: whether autogenerate compares the defaults of the server
+    """
+    rendered = render(variables(found, layout, server_default))
+    target = layout.target.relative_to(layout.root).as_posix()
+    added = {
+        f"{target}/{path.removeprefix(MIGRATIONS)}": text
+        for path, text in rendered.items()
+        if path.startswith(MIGRATIONS) and not path.startswith(f"{MIGRATIONS}versions/")
+    }
+    added["alembic.ini"] = ini(rendered["alembic.ini"], found, layout)
+    return added
+
+
+def variables(found: dict[str, Any], layout: Layout, server_default: bool) -> dict[str, str]:
+    """Return the private variables of the template: how env.py gets to the app and its models."""
+    app = found["app"]
+    module, name = found["db"]
+    imports = [(app["module"], app["name"]), (module, name if name == "db" else f"{name} as db")]
+    targets = []
+    for module, name, expression in found["metadata"]:
+        if module is not None:
+            imports.append((module, name))
+        targets.append(expression if module is not None else f"db.{expression}")
+    options = found["old"]["options"] if found["old"] and "options" in found["old"] else []
+    known = [option for option in options if option["code"] is not None]
+    lines = [line for option in known for line in option["imports"]]
+    is_plain = app["call"] == f"{app['name']}()"
+    return {
+        "variant": variant(found),
+        "__migrations": layout.module,
+        "__imports": "\n".join([*import_lines(imports), *sorted({*lines})]),
+        "__app": app["name"] if is_plain else f"lambda: {app['call'] or app['name']}",
+        "__metadata": targets[0] if len(targets) == 1 else f"[{', '.join(targets)}]",
+        "__options": "".join(option_line(option) for option in known),
+        "__definitions": "".join(
+            f"\n\n\n{option['source']}" for option in known if option["source"]
+        ),
+        "__server_default": str(server_default),
+    }
+
+
+def option_line(option: dict[str, Any]) -> str:
+    """Return a line of ``options()``."""
+    return f'\n        "{option["name"]}": {option["code"]},'
+
+
+def variant(found: dict[str, Any]) -> str:
+    """Return ``multidb`` if the old tool migrates several databases, or could if there is none."""
+    old = found["old"]
+    databases = old.get("built_at", found["databases"]) if old else found["databases"]
+    return "multidb" if len(databases) > 1 else "generic"
+
+
+def import_lines(imports: list[Any]) -> list[str]:
+    """Return import statements, one a module."""
+    names: dict[str, set[str]] = {}
+    for module, name in imports:
+        names.setdefault(module, set()).add(name)
+    return [f"from {module} import {', '.join(sorted(names[module]))}" for module in sorted(names)]
+
+
+def ini(text: str, found: dict[str, Any], layout: Layout) -> str:
+    """Return the alembic.ini of the template with the folders and the settings of the app."""
+    # Alembic before 1.16 knows no path_separator.
+    is_new = numbers(version("alembic")) >= (1, 16)
+    between = "\n    " if is_new else ":"
+    location = layout.path(layout.target)
+    text = text.replace(
+        f"{PACKAGE}/migrations/env.py", f"{location.removeprefix('%(here)s/')}/env.py"
+    )
+    settings = {
+        "script_location": location,
+        "prepend_sys_path": between.join(map(layout.path, (layout.root, *layout.paths))),
+        **(found["old"]["settings"] if found["old"] else {}),
+    }
+    if not is_new:
+        text = text.replace("path_separator = newline", "version_path_separator = :")
+    if layout.locations != [layout.target / "versions"]:
+        folders = [layout.path(folder) for folder in layout.locations]
+        first = "\n    " if is_new and folders[1:] else ""
+        settings["version_locations"] = first + between.join(folders)
+    if layout.recursive:
+        settings["recursive_version_locations"] = "true"
+    for name, value in settings.items():
+        line = f"{name} = {value}".replace(" \n", "\n")
+        before = re.search(rf"^{name} = .*$", text, re.MULTILINE)
+        text = text.replace(before[0] if before else END, line if before else f"\n{line}{END}", 1)
+    return text

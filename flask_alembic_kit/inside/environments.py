@@ -1,0 +1,177 @@
+"""Alembic's environments of an app: that of the old tool, and the new one. All read the same way."""
+
+import os
+import sys
+from argparse import Namespace
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from io import StringIO
+from pathlib import Path
+from typing import Any, TypeVar
+
+from alembic import command, util
+from alembic.config import Config
+from alembic.runtime.environment import EnvironmentContext
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from flask import Flask, current_app
+
+T = TypeVar("T")
+# An env.py of before is kept by this name where the new one takes its place.
+OLD = "old_"
+
+
+class Environment:
+    """An ``env.py`` with its configuration; for use in an app context.
+
+    :param kind: which tool it is of
+    :param folder: with its env.py
+    :param ini: the configuration of Alembic, if there is a file
+    """
+
+    kind = "alembic"
+
+    def __init__(self, folder: Path, ini: Path | None) -> None:
+        self.folder = folder
+        self.ini = ini
+
+    def config(self) -> Config:
+        config = Config(str(self.ini) if self.ini and self.ini.exists() else None)
+        config.stdout = StringIO()
+        config.cmd_opts = Namespace(x=[], autogenerate=False, raiseerr=True, cmd=(None,))
+        return config
+
+    def script(self) -> ScriptDirectory:
+        return ScriptDirectory.from_config(self.config())
+
+    def heads(self) -> list[str]:
+        return sorted(self.script().get_heads())
+
+    def history(self) -> list[str]:
+        """Return all revisions, the newest first."""
+        return [str(revision.revision) for revision in self.script().walk_revisions()]
+
+    def upgrade(self) -> None:
+        with old_names(self.folder):
+            command.upgrade(self.config(), "heads")
+
+    def read(self, function: Callable[[MigrationContext], T]) -> dict[str, T]:
+        """Return what a function returns of each database, changing none."""
+        found = {}
+
+        def visit(_: object, migration: MigrationContext) -> list[Any]:
+            found[database_of(migration)] = function(migration)
+            return []
+
+        config = self.config()
+        script = ScriptDirectory.from_config(config)
+        with EnvironmentContext(config, script, fn=visit, dont_mutate=True), old_names(self.folder):
+            script.run_env()
+        return found
+
+
+class FlaskMigrate(Environment):
+    """The folder of Flask-Migrate."""
+
+    kind = "flask-migrate"
+
+    def config(self) -> Config:
+        config = super().config()
+        config.set_main_option("script_location", str(self.folder).replace("%", "%%"))
+        migrate = getattr(current_app.extensions.get("migrate"), "migrate", None)
+        return migrate.call_configure_callbacks(config) if migrate else config
+
+
+class FlaskAlembic(Environment):
+    """The extension Flask-Alembic, which has no env.py."""
+
+    kind = "flask-alembic"
+
+    @property
+    def extension(self) -> Any:
+        return current_app.extensions["alembic"]
+
+    def script(self) -> ScriptDirectory:
+        script: ScriptDirectory = self.extension.script_directory
+        return script
+
+    def upgrade(self) -> None:
+        self.extension.upgrade("heads")
+
+    def read(self, function: Callable[[MigrationContext], T]) -> dict[str, T]:
+        app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
+        with app.app_context():  # ends with its connections closed
+            contexts = self.extension.migration_contexts
+            return {name: function(context) for name, context in contexts.items()}
+
+
+def database_of(migration: MigrationContext) -> str:
+    """Return the name of the database that env.py has configured, as the kit names it."""
+    name = migration.opts.get("database")
+    token = migration.opts.get("upgrade_token") or ""
+    return str(name or token.rpartition("upgrades")[0].rstrip("_") or "default")
+
+
+def run_old(script: ScriptDirectory) -> None:
+    """Run the env.py of before."""
+    util.load_python_file(script.dir, f"{OLD}env.py")
+
+
+@contextmanager
+def old_names(folder: Path) -> Iterator[None]:
+    """Let Alembic run the env.py of before where it has another name by now."""
+    original = ScriptDirectory.run_env
+    if (folder / f"{OLD}env.py").exists():
+        ScriptDirectory.run_env = run_old  # type: ignore[assignment,method-assign]
+    try:
+        yield
+    finally:
+        ScriptDirectory.run_env = original  # type: ignore[method-assign]
+
+
+def old_environment(app: Flask, root: Path) -> Environment | None:
+    """Return what migrates the app today."""
+    migrate = app.extensions.get("migrate")
+    if migrate is not None:
+        folder = root / migrate.directory
+        return FlaskMigrate(folder, folder / "alembic.ini") if folder.exists() else None
+    alembic = app.extensions.get("alembic")
+    if alembic is not None and hasattr(alembic, "script_directory"):
+        with app.app_context():
+            folder = Path(alembic.config.get_main_option("script_location"))
+            located = resolved(str(folder), root)
+            is_used = any(located.glob("*.py")) or alembic.config.get_main_option(
+                "version_locations"
+            )
+        return FlaskAlembic(located, None) if is_used else None
+    kept = root / f"{OLD}alembic.ini"
+    ini = kept if kept.exists() else root / "alembic.ini"
+    if ini.exists() and not adopted(ini):
+        location = Config(str(ini)).get_main_option("script_location")
+        if location:
+            return Environment(resolved(location, root), ini)
+    folder = root / "migrations"
+    if (folder / "env.py").exists() and (folder / "versions").exists():
+        return FlaskMigrate(folder, folder / "alembic.ini")
+    return None
+
+
+def adopted(ini: Path) -> Path | None:
+    """Return the folder of the kit's env.py, if an alembic.ini names one."""
+    location = Config(str(ini)).get_main_option("script_location") if ini.exists() else None
+    folder = ini.parent / location if location else None
+    return folder if folder and (folder / "kit" / "__init__.py").exists() else None
+
+
+def resolved(location: str, root: Path) -> Path:
+    """Return a folder that is named relative to the root, absolutely, or inside a package."""
+    package, separator, rest = location.partition(":")
+    if separator and os.sep not in package and len(package) > 1:
+        return Path(str(sys.modules[package].__file__)).parent / rest
+    return root / location
+
+
+def new_environment(ini: Path) -> Environment:
+    """Return the kit's, as the command ``alembic`` finds it."""
+    location = Config(str(ini)).get_main_option("script_location") or ""
+    return Environment(Path(location), ini)

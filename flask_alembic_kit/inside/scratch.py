@@ -1,0 +1,121 @@
+"""Scratch databases: while switched on, every connection of the process goes to an empty one instead.
+
+The proof builds the schema there, and no code of the app or of an old env.py can reach the real one.
+"""
+
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
+
+from .errors import Refused
+
+# The names that drivers give to the name of a database.
+NAMES = ("dbname", "database", "db")
+
+
+class Scratch:
+    """Knows the scratch databases of this process.
+
+    :param folder: where those of SQLite are
+    :param label: begins the names of those on a server
+    """
+
+    def __init__(self, folder: Path, label: str) -> None:
+        self.folder = folder
+        self.label = label
+        self.is_on = False
+        self.used: set[str] = set()
+        self.made: dict[str, tuple[Any, Any, Any]] = {}
+        self.opened: list[Any] = []
+        self.engines: weakref.WeakSet[Engine] = weakref.WeakSet()
+        event.listen(Engine, "do_connect", self.connect)
+        event.listen(Engine, "engine_connect", self.remember)
+
+    def remember(self, connection: Any, *_: object) -> None:
+        self.engines.add(connection.engine)
+
+    def connect(self, dialect: Any, _: object, cargs: Any, cparams: Any) -> Any:
+        """Return a connection of the driver; None leaves it to SQLAlchemy."""
+        key = next((key for key in NAMES if key in cparams), None)
+        if not self.is_on:
+            found(dialect, cparams.get(key))
+            return None
+        if dialect.name == "sqlite":
+            name = sha256(str(cargs[0] if cargs else "").encode()).hexdigest()[:16]
+            self.used.add(name)
+            others = {key: value for key, value in cparams.items() if key != "uri"}
+            return dialect.connect(str(self.folder / f"{name}.db"), **others)
+        if key is None:
+            raise Refused(f"No scratch database can be made on {dialect.name}.")
+        name = f"{self.label}_{cparams[key]}"[:60]
+        if name not in self.made:
+            self.execute(dialect, cargs, cparams, *recreate(dialect.name, name))
+            self.made[name] = dialect, list(cargs), dict(cparams)
+        self.used.add(name)
+        found(dialect, name)
+        connection = dialect.connect(*cargs, **{**cparams, key: name})
+        self.opened.append(connection)
+        return connection
+
+    def execute(self, dialect: Any, cargs: Any, cparams: Any, *statements: str) -> None:
+        """Execute statements on the server that the app uses.
+
+        :raises Refused: if the app's user may not
+        """
+        connection = dialect.connect(*cargs, **cparams)
+        try:
+            if callable(connection.autocommit):
+                connection.autocommit(True)
+            else:
+                connection.autocommit = True
+            for statement in statements:
+                connection.cursor().execute(statement)
+        except Exception as error:
+            said = " ".join(str(error).split())
+            raise Refused(f"No scratch database can be made: {said}") from error
+        finally:
+            connection.close()
+
+    def dispose(self) -> None:
+        """Let no pool hand out a connection of before."""
+        for engine in list(self.engines):
+            engine.dispose()
+
+    @contextmanager
+    def on(self) -> Iterator[None]:
+        """Switch it on."""
+        self.dispose()
+        self.is_on = True
+        try:
+            yield
+        finally:
+            self.dispose()
+            self.is_on = False
+
+    def drop(self) -> None:
+        """Drop the databases on servers; those of SQLite go with their folder."""
+        for connection in self.opened:
+            with suppress(Exception):
+                connection.close()
+        for name, (dialect, cargs, cparams) in self.made.items():
+            with suppress(Refused):
+                self.execute(dialect, cargs, cparams, recreate(dialect.name, name)[0])
+
+
+def found(dialect: Any, name: Any) -> None:
+    """Let MySQL's dialect look for tables where it is connected to: it asks for that only once."""
+    if dialect.name in ("mysql", "mariadb") and dialect.default_schema_name:
+        dialect.default_schema_name = name
+
+
+def recreate(kind: str, name: str) -> tuple[str, str]:
+    """Return the statements that drop a database and make it anew."""
+    quoted = f'"{name}"' if kind == "postgresql" else f"`{name}`"
+    force = " WITH (FORCE)" if kind == "postgresql" else ""
+    return f"DROP DATABASE IF EXISTS {quoted}{force}", f"CREATE DATABASE {quoted}"

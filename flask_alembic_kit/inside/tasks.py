@@ -1,0 +1,260 @@
+"""The tasks of a process inside the app."""
+
+import contextlib
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from flask import Flask
+from sqlalchemy import inspection
+
+from . import environments, finding
+from .environments import Environment, new_environment, old_environment, resolved
+from .loading import load
+from .options import options_of
+from .schema import contents
+from .scratch import Scratch
+
+# The message of the first revision of an app without any.
+BASELINE = "what there was"
+# The settings of an alembic.ini that say how revisions are written.
+SETTINGS = (
+    "file_template",
+    "timezone",
+    "truncate_slug_length",
+    "revision_environment",
+    "sourceless",
+)
+
+
+def inspect(app: str | None, db: str | None, folder: str) -> dict[str, Any]:
+    """Find out what there is, and what the old tool says and makes.
+
+    :param app: what ``flask --app`` takes
+    :param db: ``MODULE:NAME`` of what has the engine
+    :param folder: for scratch databases
+    """
+    scratch = Scratch(Path(folder), "kit_old")
+    return found_in(app, db, scratch)
+
+
+def look(app: str | None, db: str | None, folder: str) -> dict[str, Any]:
+    """Find out what there is, and ask no tool."""
+    return found_in(app, db, None)
+
+
+def found_in(reference: str | None, named: str | None, scratch: Scratch | None) -> dict[str, Any]:
+    """Return what there is in an app.
+
+    :param scratch: where the old tool builds
+    """
+    root = Path.cwd().resolve()
+    app, how = load(reference)
+    with app.app_context():
+        db = finding.extension(app, named)
+        engines = finding.engines(app, db)
+        answer: dict[str, Any] = {
+            "app": how,
+            "package": finding.package(app, how["module"], root),
+            "db": tuple(named.partition(":")[::2]) if named else finding.importable(db, root),
+            "metadata": finding.metadata(db, root),
+            "databases": {name: about(engine) for name, engine in engines.items()},
+            "adopted": str(environments.adopted(root / "alembic.ini") or ""),
+            "old": None,
+        }
+        if answer["adopted"]:
+            answer["history"] = new_environment(root / "alembic.ini").history()
+        # After that, the new tool may have written revisions that the old one cannot run.
+        old = old_environment(app, root) if scratch and not answer["adopted"] else None
+        if old is not None and scratch is not None:
+            answer["old"] = described(app, old, engines, scratch)
+    return answer
+
+
+def about(engine: Any) -> dict[str, Any]:
+    """Return what may be shown of an engine: its URL has a password."""
+    url = engine.url
+    return {
+        "dialect": engine.dialect.name,
+        "driver": engine.dialect.driver,
+        "file": url.database if engine.dialect.name == "sqlite" else None,
+        "url": repr(url.set(query={})),
+    }
+
+
+def described(
+    app: Flask, old: Environment, engines: dict[str, Any], scratch: Scratch
+) -> dict[str, Any]:
+    """Return where the old tool has its revisions, what it says of the app, and what it makes."""
+    script = old.script()
+    migrate = app.extensions.get("migrate") if old.kind == "flask-migrate" else None
+    alembic = script_options(old)
+    return {
+        "kind": old.kind,
+        "folder": str(old.folder.resolve()),
+        "locations": [str(path.resolve()) for path in version_locations(script, Path.cwd())],
+        "recursive": bool(getattr(script, "recursive_version_locations", False)),
+        "command": getattr(getattr(migrate, "migrate", None), "command", "db" if migrate else None),
+        "settings": alembic,
+        "labels": sorted({label for r in script.walk_revisions() for label in r.branch_labels}),
+        **answers(app, old, engines, scratch, env=old.folder),
+    }
+
+
+def script_options(old: Environment) -> dict[str, str]:
+    """Return the settings that Alembic is given by the old tool, as far as it reads them."""
+    config = old.extension.config if old.kind == "flask-alembic" else old.config()  # type: ignore[attr-defined]
+    section = config.get_section(config.config_ini_section) or {}
+    raw = config.file_config
+    names = [name for name in section if raw.has_option(config.config_ini_section, name)]
+    known = {name: raw.get(config.config_ini_section, name, raw=True) for name in names}
+    return {name: value for name, value in known.items() if name in SETTINGS}
+
+
+def version_locations(script: Any, root: Path) -> list[Path]:
+    """Return the folders of the revisions."""
+    named = [resolved(str(path), root) for path in script.version_locations or []]
+    return named or [Path(script.dir) / "versions"]
+
+
+def answers(
+    app: Flask,
+    environment: Environment,
+    engines: dict[str, Any],
+    scratch: Scratch,
+    env: Path | None = None,
+) -> dict[str, Any]:
+    """Return what an environment says of the app's databases, and what it makes of empty ones."""
+    found: dict[str, Any] = {"heads": environment.heads(), "history": environment.history()}
+    with scratch.on(), kept(found, "build_error"):
+        environment.upgrade()
+        found["built"] = {name: contents(engine) for name, engine in engines.items()}
+        found["built_at"] = environment.read(current)
+        found["built_differs"] = environment.read(differences)
+        if env is not None:
+            found["options"] = by_default(environment.read(options_in(environment, env)))
+    with kept(found, "own_error"):
+        if all(exists(engine) for engine in engines.values()):
+            found["current"] = environment.read(current)
+            found["differs"] = environment.read(differences)
+    scratch.drop()
+    if not scratch.used and "build_error" not in found:
+        found["build_error"] = "No engine of the app connected: nothing could be compared."
+    return found
+
+
+@contextlib.contextmanager
+def kept(found: dict[str, Any], name: str) -> Iterator[None]:
+    """Keep what goes wrong as part of the answer: the old tool may well fail."""
+    try:
+        yield
+    except (Exception, SystemExit) as error:  # noqa: BLE001 (so may a revision)
+        found[name] = f"{type(error).__name__}: {' '.join(str(error).split())}"[:500]
+
+
+def exists(engine: Any) -> bool:
+    """Say whether a database is there; to connect to a file of SQLite would make it."""
+    return engine.dialect.name != "sqlite" or Path(engine.url.database or "?").exists()
+
+
+def current(migration: MigrationContext) -> list[str]:
+    return sorted(migration.get_current_heads())
+
+
+def differences(migration: MigrationContext) -> list[str]:
+    """Return what autogenerate finds, a line each."""
+    changes = compare_metadata(migration, migration.opts["target_metadata"])
+    return [re.sub(" at 0x[0-9a-f]+", "", repr(change)) for change in changes]
+
+
+def options_in(environment: Environment, folder: Path) -> Callable[[MigrationContext], Any]:
+    file = folder / "env.py"
+    old = folder / "old_env.py"
+    return lambda migration: options_of(migration, old if old.exists() else file)
+
+
+def by_default(found: dict[str, Any]) -> Any:
+    """Return what is said of the default database, or of the first."""
+    return found.get("default", next(iter(found.values()), []))
+
+
+def prove(app: str | None, db: str | None, folder: str, ini: str) -> dict[str, Any]:
+    """Return what the new environment says and makes, as ``flask db`` and as ``alembic`` run it."""
+    scratch = Scratch(Path(folder), "kit_new")
+    application, _ = load(app)
+    environment = new_environment(Path(ini))
+    with application.app_context():
+        engines = finding.engines(application, finding.extension(application, db))
+        answer = answers(application, environment, engines, scratch)
+    return answer
+
+
+def baseline(app: str | None, db: str | None, folder: str, ini: str, into: str) -> dict[str, Any]:
+    """Write the first revision, from the models and empty databases.
+
+    :param into: the folder for it
+    """
+    scratch = Scratch(Path(folder), "kit_new")
+    application, _ = load(app)
+    environment = new_environment(Path(ini))
+    written = Path(folder) / "versions"  # and then moved: it is there whole or not at all
+    config = environment.config()
+    config.set_main_option("version_locations", str(written).replace("%", "%%"))
+    config.cmd_opts.autogenerate = True  # type: ignore[union-attr]
+    with application.app_context(), scratch.on():
+        command.revision(config, BASELINE, autogenerate=True)
+    scratch.drop()
+    files = [*written.glob("*.py")]
+    Path(into).mkdir(parents=True, exist_ok=True)
+    for file in files:
+        shutil.copy(file, Path(into) / f".{file.name}")
+        (Path(into) / f".{file.name}").rename(Path(into) / file.name)
+    return {"written": [file.name for file in files]}
+
+
+def stamp(app: str | None, db: str | None, folder: str, ini: str) -> dict[str, Any]:
+    """Say in the app's databases that the first revision has made them, if all its tables are there.
+
+    :return: ``stamped``, and the tables that are ``missing``
+    """
+    application, _ = load(app)
+    environment = new_environment(Path(ini))
+    with application.app_context():
+        engines = finding.engines(application, finding.extension(application, db))
+        if not all(exists(engine) for engine in engines.values()):
+            return {"stamped": False, "missing": []}
+        is_baseline = [revision.doc for revision in environment.script().walk_revisions()] == [
+            BASELINE
+        ]
+        if not is_baseline or any(environment.read(current).values()):
+            return {"stamped": False, "missing": []}
+        missing = [
+            table for tables in environment.read(missing_tables).values() for table in tables
+        ]
+        if not missing:
+            command.stamp(environment.config(), "heads")
+    return {"stamped": not missing, "missing": missing}
+
+
+def missing_tables(migration: MigrationContext) -> list[str]:
+    """Return the names of the models' tables that are not in the database."""
+    inspector = inspection.inspect(migration.connection)
+    target = migration.opts["target_metadata"]
+    tables = [
+        t for m in (target if isinstance(target, list) else [target]) for t in m.tables.values()
+    ]
+    return [str(t.fullname) for t in tables if not inspector.has_table(t.name, schema=t.schema)]
+
+
+TASKS: dict[str, Callable[..., dict[str, Any]]] = {
+    "inspect": inspect,
+    "look": look,
+    "prove": prove,
+    "baseline": baseline,
+    "stamp": stamp,
+}

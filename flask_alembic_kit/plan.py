@@ -1,0 +1,63 @@
+"""What is to be done: files to add, files that keep another name, and what is left to a human."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from .layout import OLD, Layout
+
+
+@dataclass
+class Plan:
+    """The plan for an app.
+
+    :param add: the text of each file to add, by its path from the root; the last makes it valid
+    :param rename: files of the app that the new ones take the place of
+    :param collisions: files of the app that are in the way
+    :param done: files that are there, as they should be
+    """
+
+    root: Path
+    add: dict[str, str] = field(default_factory=dict)
+    rename: dict[str, str] = field(default_factory=dict)
+    collisions: list[str] = field(default_factory=list)
+    done: list[str] = field(default_factory=list)
+
+
+def plan_for(files: dict[str, str], found: dict[str, Any], layout: Layout) -> Plan:
+    """Return what of the files is to be added, and what is in their way."""
+    plan = Plan(layout.root)
+    old = found["old"]
+    replaced = replaceable(old, layout)
+    for path in [*(path for path in files if path != "alembic.ini"), "alembic.ini"]:
+        there = layout.root / path
+        kept = there.with_name(OLD + there.name)
+        if not there.exists() and not there.is_symlink():
+            plan.add[path] = files[path]
+        elif there.is_file() and same(there, files[path]):
+            plan.done.append(path)
+        elif there in replaced and not kept.exists():
+            plan.rename[path] = kept.relative_to(layout.root).as_posix()
+            plan.add[path] = files[path]
+        elif there.name == "__init__.py" and there.is_file():
+            plan.done.append(path)  # of a package that was there: it stays as it is
+        else:
+            plan.collisions.append(path)
+    # A module beside the folder would hide it, or be hidden.
+    module = layout.target.with_suffix(".py")
+    if module.exists():
+        plan.collisions.append(module.relative_to(layout.root).as_posix())
+    return plan
+
+
+def same(file: Path, text: str) -> bool:
+    """Say whether a file has this text."""
+    return file.read_text(encoding="utf-8", errors="replace") == text
+
+
+def replaceable(old: dict[str, Any] | None, layout: Layout) -> set[Path]:
+    """Return the files of the old tool that keep another name if they are in the way."""
+    if old is None:
+        return set()
+    files = {Path(old["folder"]) / name for name in ("env.py", "script.py.mako")}
+    return files | ({layout.root / "alembic.ini"} if old["kind"] == "alembic" else set())

@@ -1,0 +1,89 @@
+"""Compares what the old tool says and makes with what the new environment says and makes."""
+
+from typing import Any
+
+Answers = dict[str, Any]
+
+
+def failures(old: Answers | None, new: Answers) -> list[str]:
+    """Return what is wrong, a line each; nothing if the new environment is as good as the old."""
+    found = []
+    if "build_error" in new and new["build_error"] != (old or {}).get("build_error"):
+        found.append(f"An empty database cannot be migrated: {new['build_error']}")
+    if "own_error" in new and "own_error" not in (old or {}):
+        found.append(f"The app's database cannot be read: {new['own_error']}")
+    if old is None:
+        return found
+    for what, name in {"heads": "heads", "history": "revisions"}.items():
+        if {*old[what]} != {*new[what]}:
+            missing, more = {*old[what]} - {*new[what]}, {*new[what]} - {*old[what]}
+            found.append(f"Other {name}: missing {sorted(missing)}, more {sorted(more)}")
+    for what, where in {"built_at": "from empty", "current": "of the app's database"}.items():
+        if what in old and what in new and old[what] != new[what]:
+            found.append(f"Another revision {where}: {old[what]} before, {new[what]} now")
+    if "built" in old and "built" in new:
+        found += schema_differences(old["built"], new["built"])
+    return found
+
+
+def schema_differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
+    """Return what differs between databases that the two have built from empty, a line each."""
+    found = []
+    for database in sorted({*old, *new}):
+        before, after = old.get(database, {}), new.get(database, {})
+        for table in sorted({*before, *after}):
+            if table not in after or table not in before:
+                found.append(
+                    f"Table {table} is only there with the {'old' if table in before else 'new'}"
+                )
+            elif before[table] != after[table]:
+                found.append(f"Table {table}: {table_difference(before[table], after[table])}")
+    return found
+
+
+def table_difference(before: dict[str, Any], after: dict[str, Any]) -> str:
+    """Return the parts of a table that differ."""
+    if before["columns"] == after["columns"]:
+        return f"{before['rows']} rows before, {after['rows']} now"
+    names = {*before["columns"], *after["columns"]}
+    parts = [n for n in names if before["columns"].get(n) != after["columns"].get(n)]
+    shown = [f"{n} {before['columns'].get(n)} -> {after['columns'].get(n)}" for n in sorted(parts)]
+    return "; ".join(shown)
+
+
+def summary(old: Answers | None, new: Answers) -> list[str]:
+    """Return what has been compared, for the reader."""
+    lines = []
+    if old:
+        lines.append(f"{len(new['history'])} revisions, heads {', '.join(new['heads'])}: as before")
+    if "built" in new:
+        tables = sum(len(tables) for tables in new["built"].values())
+        same = (
+            "the same schema as with the old tool" if old and "built" in old else "without an error"
+        )
+        lines.append(f"{tables} tables made from empty: {same}")
+    if old and "build_error" in old:
+        lines.append(
+            f"No empty database can be migrated, by the old tool neither: {old['build_error']}"
+        )
+    if "current" in new:
+        shown = ", ".join(
+            f"{name} {' '.join(at) or 'empty'}" for name, at in new["current"].items()
+        )
+        lines.append(f"The app's database: {shown}" + (": as before" if old else ""))
+    else:
+        lines.append(
+            f"The app's database was not compared: {new.get('own_error', 'it is not there')}"
+        )
+    return lines
+
+
+def drift(old: Answers | None, new: Answers) -> list[str]:
+    """Return how models and databases differ, a line each: what the old tool saw comes first."""
+    found = []
+    what = "differs" if "differs" in new else "built_differs"
+    for database, changes in new.get(what, {}).items():
+        before = {*(old or {}).get(what, {}).get(database, [])}
+        found += [f"{database}: {change}" for change in changes if change in before]
+        found += [f"{database}, new: {change}" for change in changes if change not in before]
+    return found

@@ -1,0 +1,106 @@
+"""The lines of an app that use the old tool, and what becomes of each."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+TOOLS = ("flask_migrate", "flask_alembic")
+CLASSES = ("Migrate", "Alembic")
+SKIPPED = {"node_modules", "site-packages", "__pycache__", "build", "dist"}
+
+
+def lines(root: Path, module: str) -> list[str]:
+    """Return a line for each place that imports or registers an old tool, with what to write instead.
+
+    :param module: what the new migrations are imported as
+    """
+    found = []
+    texts = {path: path.read_text(encoding="utf-8", errors="replace") for path in sources(root)}
+    used = {
+        path: parsed(text) for path, text in texts.items() if any(tool in text for tool in TOOLS)
+    }
+    objects = {name for tree in used.values() for name in extensions(tree)[1]}
+    for path, text in texts.items():
+        if path in used or any(f"{name}.init_app(" in text for name in objects):
+            used.setdefault(path, parsed(text))
+    for path in sorted(used):
+        text = texts[path]
+        for line, advice in sorted(set(advices(used[path], objects, module))):
+            place = f"{path.relative_to(root).as_posix()}:{line}"
+            code = text.splitlines()[line - 1].strip()
+            found.append(f"{place}: {code}\n        {advice}")
+    return found
+
+
+def sources(root: Path) -> Iterator[Path]:
+    """Yield the modules below a folder that are the app's own."""
+    for path in sorted(root.iterdir()):
+        if path.name.startswith(".") or path.name in SKIPPED:
+            continue
+        if path.is_dir() and not path.is_symlink() and not (path / "pyvenv.cfg").exists():
+            yield from sources(path)
+        elif path.suffix == ".py" and path.is_file():
+            yield path
+
+
+def parsed(text: str) -> ast.Module:
+    """Return the tree of a module; an empty one if this Python cannot read it."""
+    try:
+        return ast.parse(text)
+    except SyntaxError:
+        return ast.Module([], [])
+
+
+def extensions(tree: ast.Module) -> tuple[set[str], set[str]]:
+    """Return the names of the extension's class in a module, and of the objects made of it."""
+    classes = {
+        alias.asname or alias.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] in TOOLS
+        for alias in node.names
+        if alias.name in CLASSES
+    }
+    objects = {
+        target.id
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Assign) and is_call_of(node.value, classes)
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    }
+    return classes, objects
+
+
+def advices(tree: ast.Module, objects: set[str], module: str) -> Iterator[tuple[int, str]]:
+    """Yield for each line what to do with it.
+
+    :param objects: the names of the old extension, wherever it was made
+    """
+    classes, _ = extensions(tree)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] in TOOLS:
+            names = [alias.name for alias in node.names if alias.name not in (*CLASSES, "db")]
+            yield node.lineno, f"from {module} import {', '.join(names)}" if names else "goes"
+        elif isinstance(node, ast.Import) and any(
+            a.name.split(".")[0] in TOOLS for a in node.names
+        ):
+            yield node.lineno, f"import {module}"
+        elif isinstance(node, ast.Call):
+            function = node.func
+            is_init = isinstance(function, ast.Attribute) and function.attr == "init_app"
+            inner = function.value if isinstance(function, ast.Attribute) else None
+            if is_call_of(node, classes):
+                yield node.lineno, registration(node, module) if node.args else "goes"
+            elif is_init and isinstance(inner, ast.Name) and inner.id in objects:
+                yield node.lineno, registration(node, module)
+
+
+def is_call_of(node: ast.AST, names: set[str]) -> bool:
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in names
+
+
+def registration(node: ast.Call, module: str) -> str:
+    """Return the lines that add ``flask db`` to an app."""
+    app = ast.unparse(node.args[0]) if node.args else "app"
+    if app.endswith("db"):
+        return "goes"
+    return f"from {module} import kit; {app}.cli.add_command(kit.db)"

@@ -1,0 +1,290 @@
+"""An app that exists is adopted by one command, and goes on with what it has."""
+
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import servers
+from kit import ROOT, run
+from shapes import POSTS, SHAPES, USERS, App, build
+from sqlalchemy import create_engine, make_url, text
+
+from flask_alembic_kit.versions import LOWEST
+
+REPLICAS = 4
+OLDEST = (
+    *(f"{name}=={version}.*" for name, version in LOWEST.items()),
+    "flask-sqlalchemy==2.5.*",
+    "flask-migrate==3.1.*",
+    "werkzeug<3",
+)
+# Files that keep another name where the new ones take their place.
+MOVED = ("env.py", "script.py.mako", "alembic.ini")
+
+
+def execute(app: App, statements: list[str], variable: str = "DATABASE_URL") -> None:
+    """Execute statements in a database of the app."""
+    engine = create_engine(app.urls[variable])
+    with engine.begin() as connection:
+        for statement in statements:
+            connection.execute(text(statement))
+    engine.dispose()
+
+
+def rows(app: App) -> dict[str, int]:
+    """Return the number of users and of posts."""
+    found = {}
+    tables = {"users": "AUTH_DATABASE_URL" if app.shape.several else "DATABASE_URL"}
+    for table, variable in {**tables, "posts": "DATABASE_URL"}.items():
+        engine = create_engine(app.urls[variable])
+        with engine.connect() as connection:
+            found[table] = connection.execute(text(f"SELECT count(*) FROM {table}")).scalar_one()
+        engine.dispose()
+    return found
+
+
+@contextmanager
+def databases(dialect: str, several: bool) -> Iterator[dict[str, str]]:
+    """Yield the variables for databases on a server; none for SQLite."""
+    if dialect == "sqlite":
+        yield {}
+        return
+    with servers.database(dialect) as first, servers.database(dialect) as second:
+        urls = {"DATABASE_URL": first} | ({"AUTH_DATABASE_URL": second} if several else {})
+        yield {name: url.render_as_string(hide_password=False) for name, url in urls.items()}
+
+
+CASES = [(name, "sqlite") for name in SHAPES] + [
+    ("factory", "postgresql"),
+    ("multidb", "postgresql"),
+    ("nothing", "postgresql"),
+    ("factory", "mysql"),
+]
+
+
+@pytest.mark.parametrize(("name", "dialect"), CASES)
+def test_one_command_and_no_edit(name: str, dialect: str, tmp_path: Path) -> None:
+    with databases(dialect, SHAPES[name].several) as urls:
+        app = build(name, tmp_path, **urls)
+        execute(app, USERS, "AUTH_DATABASE_URL" if app.shape.several else "DATABASE_URL")
+        execute(app, POSTS)
+        before = app.tree()
+
+        done = app.adopt()
+
+        assert "Done." in done.stdout
+        assert not gone(before, app.tree()), "a file of the app is another, or not there"
+        assert (app.folder / app.shape.target / "kit" / "__init__.py").exists()
+        app.alembic("upgrade heads")
+        app.alembic("check")
+        assert rows(app) == {"users": 2, "posts": 3}
+        revise(app)
+        app.alembic("check")
+        assert rows(app) == {"users": 2, "posts": 3}
+        start_replicas(app, "-1")
+        assert rows(app) == {"users": 2, "posts": 3}
+        if dialect != "mysql":  # there the old tool's own downgrade() drops what a key needs
+            start_replicas(app, "base")
+            assert rows(app) == {"users": 0, "posts": 0}
+        adopted = app.tree()
+        assert "Nothing to add" in app.adopt().stdout
+        assert app.tree() == adopted
+
+
+def gone(before: dict[str, bytes], after: dict[str, bytes]) -> list[str]:
+    """Return the files whose contents are not there any more, by their name or by the new one."""
+    return [
+        path
+        for path, content in before.items()
+        if after.get(path) != content
+        and after.get(str(Path(path).with_name(f"old_{Path(path).name}"))) != content
+    ]
+
+
+def revise(app: App) -> None:
+    """Let Alembic write the next revision: it goes where the others are."""
+    app.change_models("more")
+    folders = {path.parent for path in app.folder.rglob("*.py") if is_revision(path)}
+    count = len([path for path in app.folder.rglob("*.py") if is_revision(path)])
+    head = "--head default@head --version-path shop/migrations" if len(folders) > 1 else ""
+    app.alembic(f"revision --autogenerate -m more {head}")
+    written = [path for path in app.folder.rglob("*.py") if is_revision(path)]
+    assert len(written) == count + 1
+    assert {path.parent for path in written} == folders
+    app.alembic("upgrade heads")
+
+
+def is_revision(path: Path) -> bool:
+    return re.search("^down_revision", path.read_text(encoding="utf-8"), re.MULTILINE) is not None
+
+
+def start_replicas(app: App, revision: str) -> None:
+    """Go back, and let several processes migrate at once."""
+    app.alembic(f"downgrade {revision}")
+    with ThreadPoolExecutor(REPLICAS) as pool:
+        for done in [pool.submit(app.alembic, "upgrade heads") for _ in range(REPLICAS)]:
+            done.result()
+
+
+def test_collision_stops_before_the_first_write(tmp_path: Path) -> None:
+    app = build("factory", tmp_path)
+    (app.folder / "shop" / "migrations").mkdir()
+    (app.folder / "shop" / "migrations" / "env.py").write_text("mine = True\n", encoding="utf-8")
+    before = app.tree()
+    done = app.adopt(status=None)
+    assert "In the way: shop/migrations/env.py. Nothing has been changed." in done.stderr
+    assert app.tree() == before
+
+
+def test_without_yes_it_asks_first(tmp_path: Path) -> None:
+    app = build("factory", tmp_path)
+    before = app.tree()
+    done = app.python("-m", "flask_alembic_kit", "adopt", input="n\n", status=None)
+    assert "shop/migrations/env.py" in done.stdout
+    assert app.tree() == before
+
+
+@pytest.mark.parametrize("name", ["module", "nothing"])
+def test_killed_at_any_moment_it_can_be_run_again(name: str, tmp_path: Path) -> None:
+    app = build(name, tmp_path)
+    before = app.tree()
+    started = time.monotonic()
+    app.copy(tmp_path / "timed").adopt()
+    usual = time.monotonic() - started
+    for number in range(1, 6):
+        killed = app.copy(tmp_path / str(number))
+        command = (sys.executable, "-m", "flask_alembic_kit", "adopt", "--yes")
+        process = subprocess.Popen(
+            command, cwd=killed.folder, env=killed.environment, stdout=subprocess.DEVNULL
+        )
+        time.sleep(usual * number / 6)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        killed.adopt()
+        assert not gone(before, killed.tree())
+        assert not (killed.folder / ".flask-alembic-kit").exists()
+        killed.alembic("upgrade heads")
+        killed.alembic("check")
+
+
+def test_what_differs_is_named_and_fails(tmp_path: Path) -> None:
+    app = build("factory", tmp_path)
+    (first,) = (app.folder / "migrations" / "versions").glob("*first.py")
+    source = first.read_text(encoding="utf-8")
+    trap = "    if 'shop' in op.get_context().script.dir: op.create_table('odd', sa.Column('id', sa.Integer))\n"
+    first.write_text(
+        source.replace("    op.create", f"{trap}    op.create", 1).replace(
+            "op.get_context().script.dir",
+            "str(op.get_context().environment_context.script.dir).split('app')[-1]",
+        ),
+        encoding="utf-8",
+    )
+    done = app.adopt(status=1)
+    assert "Table odd is only there with the new" in done.stderr
+
+
+ENV_OPTIONS = """\
+LEFT_ALONE = {"spatial_ref_sys"}
+
+
+def is_ours(name):
+    return name not in LEFT_ALONE
+
+
+def include_object(item, name, kind, reflected, other):
+    return kind != "table" or is_ours(name)
+
+
+def run_migrations_offline"""
+
+
+def test_options_of_the_old_env_are_in_the_new_one(tmp_path: Path) -> None:
+    app = build("factory", tmp_path)
+    env = app.folder / "migrations" / "env.py"
+    source = env.read_text(encoding="utf-8")
+    source = source.replace("def run_migrations_offline", ENV_OPTIONS, 1)
+    options = "include_object=include_object, transaction_per_migration=True, version_table='v', "
+    source = source.replace("            **conf_args", f"            {options}**conf_args")
+    env.write_text(source, encoding="utf-8")
+    execute(
+        app, ["ALTER TABLE alembic_version RENAME TO v", "CREATE TABLE spatial_ref_sys (id int)"]
+    )
+    app.adopt()
+    app.alembic("check")
+    written = (app.folder / "shop" / "migrations" / "env.py").read_text(encoding="utf-8")
+    assert '"transaction_per_migration": True,' in written
+    assert "\"version_table\": 'v'," in written
+    assert "def is_ours(name):" in written
+
+
+def test_update_replaces_the_machinery_and_shows_what_is_yours(tmp_path: Path) -> None:
+    app = build("factory", tmp_path)
+    app.adopt()
+    migrations = app.folder / "shop" / "migrations"
+    kit = app.tree()
+    env = migrations / "env.py"
+    env.write_text(env.read_text(encoding="utf-8") + "# mine\n", encoding="utf-8")
+    (migrations / "kit" / "guard.py").write_text("old = True\n", encoding="utf-8")
+    (migrations / "kit" / "gone.py").write_text("old = True\n", encoding="utf-8")
+    done = app.python("-m", "flask_alembic_kit", "update")
+    assert "-# mine" in done.stdout
+    assert "script.py.mako is that of this version." in done.stdout
+    assert env.read_text(encoding="utf-8").endswith("# mine\n")
+    env.write_bytes(kit["shop/migrations/env.py"])
+    assert app.tree() == kit
+
+
+def test_scratch_databases_are_dropped(tmp_path: Path) -> None:
+    with databases("postgresql", False) as urls:
+        app = build("factory", tmp_path, **urls)
+        app.adopt()
+        url = make_url(urls["DATABASE_URL"])
+        with servers.connect(url) as connection:
+            names = connection.execute(text("SELECT datname FROM pg_database")).scalars().all()
+    assert not [name for name in names if name != url.database and str(url.database) in name]
+
+
+@pytest.mark.parametrize(
+    "packages",
+    [
+        ("alembic", "flask", "flask-migrate", "flask-sqlalchemy", "sqlalchemy"),
+        OLDEST,
+    ],
+    ids=["newest", "oldest"],
+)
+def test_installed_from_its_wheel(packages: tuple[str, ...], uv: str, tmp_path: Path) -> None:
+    """In an environment of the app's own, with the newest and with the oldest that do."""
+    run(uv, "build", "--quiet", "--wheel", "--out-dir", str(tmp_path), str(ROOT), cwd=tmp_path)
+    (wheel,) = tmp_path.glob("*.whl")
+    run(uv, "venv", "--quiet", "--python", sys.executable, "venv", cwd=tmp_path)
+    programs = tmp_path / "venv" / ("Scripts" if sys.platform == "win32" else "bin")
+    python = str(programs / "python")
+    install = ("pip", "install", "--quiet", "--compile-bytecode", "--python", python)
+    run(uv, *install, str(wheel), *packages, cwd=tmp_path)
+    app = build("src", tmp_path / "app", interpreter=python)
+    command = str(programs / "flask-alembic-kit")
+    done = run(command, "adopt", "--yes", cwd=app.folder, env=app.environment)
+    assert "Done." in done.stdout
+    app.alembic("downgrade base")
+    app.alembic("upgrade head")
+    app.alembic("check")
+    revise(app)
+
+
+def test_too_old_for_the_kit(tmp_path: Path) -> None:
+    """Says which package is too old, and changes nothing."""
+    app = build("factory", tmp_path)
+    before = app.tree()
+    metadata = tmp_path / "path" / "alembic-1.4.dist-info"
+    metadata.mkdir(parents=True)
+    (metadata / "METADATA").write_text("Name: alembic\nVersion: 1.4.3\n", encoding="utf-8")
+    done = app.adopt(status=None, env={**app.environment, "PYTHONPATH": str(metadata.parent)})
+    assert "alembic 1.4.3 is too old" in done.stderr
+    assert app.tree() == before

@@ -1,0 +1,159 @@
+"""Code and commands that are used to Flask-Migrate or Flask-Alembic go on."""
+
+import textwrap
+from pathlib import Path
+
+import pytest
+from kit import FIRST_REVISION, Project
+from shapes import build
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "upgrade()",
+        "upgrade('PACKAGE/migrations', 'head', False, 'v1')",
+        "upgrade(directory='PACKAGE/migrations', revision='head', sql=True, x_arg=['a=b'])",
+        "upgrade(); downgrade(); upgrade(); downgrade(revision='base')",
+        "downgrade(sql=True)",
+        "upgrade(); stamp(); stamp(revision='base', purge=True)",
+        "upgrade(); migrate(message='nothing'); check()",
+        "revision(message='by hand', rev_id='r1'); history(verbose=True); show(); branches()",
+        "revision(message='a', rev_id='r1', head='base'); merge(message='join')",
+        "list_templates()",
+    ],
+)
+def test_functions_of_flask_migrate(code: str, generic: Project) -> None:
+    names = "branches, check, downgrade, history, list_templates, merge, migrate, revision, show"
+    code = code.replace("PACKAGE", generic.package)
+    script = f"""
+from {generic.package} import create_app
+from {generic.package}.migrations import {names}, stamp, upgrade
+with create_app().app_context(): {code}
+"""
+    generic.python("-c", script)
+
+
+def test_functions_raise(generic: Project) -> None:
+    script = f"""
+from alembic.util import CommandError
+from {generic.package} import create_app
+from {generic.package}.migrations import check, init, upgrade
+with create_app().app_context():
+    for call in (init, check, lambda: upgrade(revision="nowhere")):
+        try: call()
+        except CommandError as error: print(error)
+        else: raise AssertionError(call)
+"""
+    done = generic.python("-c", script)
+    assert "The migrations are there already" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("list-templates", "Available templates"),
+        ("downgrade --sql", "DROP TABLE posts"),
+        ("revision words", "Generating"),
+        ("revision words --empty", "Generating"),
+        ("revision words --empty --parent base --label side", "Generating"),
+        ("log --start base --end heads", "Users and posts"),
+        ("upgrade 1", ""),
+        (f"upgrade {FIRST_REVISION[:3]}", ""),
+    ],
+)
+def test_commands_as_people_type_them(line: str, expected: str, generic: Project) -> None:
+    if "upgrade 1" not in line:
+        generic.flask("db", "upgrade")
+    if line == "revision words":
+        models = generic.folder / generic.package / "models.py"
+        text = models.read_text(encoding="utf-8")
+        models.write_text(
+            text.replace('"posts"\n', '"posts"\n\n    more: Mapped[str | None]\n'), "utf-8"
+        )
+    done = generic.flask("db", *line.split())
+    assert expected in done.stdout
+    if line == "revision words":
+        (written,) = generic.versions.glob("*words*")
+        assert "more" in written.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("line", ["init", "init --multidb", "mkdir"])
+def test_folder_is_there_already(line: str, generic: Project) -> None:
+    done = generic.flask("db", *line.split(), status=None)
+    assert done.stderr.count("\n") <= 1
+    assert "The migrations are there already" in done.stdout + done.stderr
+
+
+LOGGING = """\
+    from logging.config import dictConfig
+    dictConfig({
+        "version": 1,
+        "handlers": {"file": {"class": "logging.FileHandler", "filename": "app.log"}},
+        "root": {"level": "WARNING", "handlers": ["file"]},
+    })
+    app = Flask(__name__)
+"""
+
+
+@pytest.mark.parametrize("command", ["alembic upgrade head", "flask db upgrade"])
+def test_log_is_there_whatever_the_factory_does(command: str, generic: Project) -> None:
+    factory = generic.folder / generic.package / "__init__.py"
+    text = factory.read_text(encoding="utf-8")
+    assert "    app = Flask(__name__)\n" in text
+    factory.write_text(text.replace("    app = Flask(__name__)\n", LOGGING), encoding="utf-8")
+    done = generic.python("-m", *command.split())
+    assert f"Running upgrade  -> {FIRST_REVISION}" in done.stderr
+
+
+def test_factory_that_migrates(generic: Project) -> None:
+    factory = generic.folder / generic.package / "__init__.py"
+    text = factory.read_text(encoding="utf-8")
+    upgrade = (
+        "    from .migrations import upgrade\n    with app.app_context(): upgrade()\n    return app"
+    )
+    factory.write_text(text.replace("    return app", upgrade), encoding="utf-8")
+    assert FIRST_REVISION in generic.alembic("current").stdout
+    generic.alembic("check")
+
+
+SECOND_CONNECTIONS = """
+    from shop.extensions import db
+    assert "users" in sa.inspect(op.get_bind().engine).get_table_names()
+    db.session.execute(sa.text("INSERT INTO users (id, name) VALUES (7, 'session')"))
+    db.session.commit()
+    with db.engine.begin() as connection:
+        connection.execute(sa.text("INSERT INTO users (id, name) VALUES (8, 'engine')"))
+    db.session.execute(sa.text("SELECT count(*) FROM users")).scalar()
+    op.add_column("users", sa.Column("late", sa.Text()))
+    db.session.rollback()
+    db.session.execute(sa.text("INSERT INTO users (id, name) VALUES (9, 'undone')"))
+    db.session.rollback()
+    op.execute("UPDATE users SET late = 'yes'")
+"""
+
+
+@pytest.mark.parametrize("dialect", ["sqlite", "postgresql"])
+@pytest.mark.parametrize("fails", [False, True])
+def test_revision_with_connections_of_its_own(dialect: str, fails: bool, tmp_path: Path) -> None:
+    """Flask-Migrate runs it from empty, because it commits each statement on SQLite."""
+    from test_adopt import databases, execute
+
+    with databases(dialect, False) as urls:
+        app = build("factory", tmp_path, **urls)
+        app.adopt()
+        (second,) = (app.folder / "migrations" / "versions").glob("*second.py")
+        source = second.read_text(encoding="utf-8")
+        body = textwrap.indent(SECOND_CONNECTIONS, "") + (
+            "    op.execute('nonsense')\n" if fails else ""
+        )
+        source = source.replace("def upgrade():\n", f"def upgrade():\n{body}", 1)
+        second.write_text(source, encoding="utf-8")
+        app.alembic("downgrade base")
+        app.alembic("upgrade head", status=None if fails else 0)
+        if fails:
+            assert "(head)" not in app.alembic("current").stdout
+            app.alembic("downgrade base")
+        else:
+            execute(app, ["UPDATE users SET id = id / (CASE late WHEN 'yes' THEN 1 ELSE 0 END)"])
+            execute(app, ["INSERT INTO posts (id, author_id) VALUES (1, 7), (2, 8)"])

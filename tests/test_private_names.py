@@ -1,0 +1,177 @@
+"""Names of other packages that a generated project uses though they are private, or replaces.
+
+An upgrade may take them away without a word: then a test here fails with the name in its message.
+CONTRIBUTING.md has a row for each, with the reason.
+"""
+
+import ast
+import re
+import sys
+from argparse import ArgumentParser
+from collections.abc import Iterator
+from contextlib import suppress
+from types import FunctionType
+
+import pytest
+from alembic.config import CommandLine
+from alembic.ddl.impl import DefaultImpl
+from alembic.runtime.migration import MigrationContext
+from kit import CHOICES, ROOT, Project
+from sqlalchemy import Connection, create_engine, text
+from sqlalchemy.engine.default import DefaultDialect
+from sqlalchemy.orm import Session
+
+# Python's own: of modules, functions, classes, exceptions.
+PYTHONS = {*dir(sys), *dir(FunctionType), *dir(type), *dir(Exception), "__file__"}
+PYTHONS |= {"__all__", "__version__", "__getattr__", "__init__"}
+
+# SQLAlchemy's and Flask-SQLAlchemy's, which their documentation tells everybody to use.
+PUBLIC = {"__abstract__", "__bind_key__", "__tablename__"}
+LISTED = {"_actions", "__dialect__"}
+
+
+def with_session(connection: Connection) -> None:
+    """Let a session write, on an engine whose connection is this."""
+    with Session(connection.engine) as session:
+        session.execute(text("SELECT 1"))
+        session.commit()
+
+
+def with_alembic(connection: Connection) -> None:
+    """Let Alembic write, in a transaction, as it does in the kit."""
+    options = {"transactional_ddl": True}
+    with MigrationContext.configure(connection, opts=options).begin_transaction():
+        connection.execute(text("SELECT 1"))
+
+
+# What the generated conftest.py replaces, so that what a test writes is rolled back, and by whom
+# it has to be called.
+REPLACED = {
+    "begin": with_session,
+    "close": with_session,
+    "connect": with_session,
+    "get_transaction": with_alembic,
+    "in_transaction": with_session,
+}
+
+
+def private_names(code: str) -> Iterator[str]:
+    """Yield names with an underscore in front: attributes, imports, those in classes, and texts."""
+    for node in ast.walk(ast.parse(code)):
+        found: list[str] = []
+        if isinstance(node, ast.Attribute):
+            found = [node.attr]
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            found = [alias.name for alias in node.names] + [getattr(node, "module", None) or ""]
+        elif isinstance(node, ast.keyword):
+            found = [node.arg or ""]
+        elif isinstance(node, ast.ClassDef):
+            names = (n for n in ast.walk(node) if isinstance(n, ast.Name | ast.FunctionDef))
+            found = [n.id if isinstance(n, ast.Name) else n.name for n in names]
+        elif isinstance(node, ast.Call):  # such as getattr()
+            found = [str(arg.value) for arg in node.args if isinstance(arg, ast.Constant)]
+        for name in ".".join(found).split("."):
+            if re.fullmatch(r"_\w*[a-z]\w*", name) and name not in PYTHONS | PUBLIC:
+                yield name
+
+
+def replaced_names(code: str) -> Iterator[str]:
+    """Yield what is replaced by pytest's ``MonkeyPatch.setattr()``."""
+    for node in ast.walk(ast.parse(code)):
+        if isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "setattr":
+            yield ast.literal_eval(node.args[1])
+
+
+def modules(project: Project) -> Iterator[tuple[str, str]]:
+    """Yield the name and the code of each module of a project, and those of other layers."""
+    others = (ROOT / "templates" / layer / project.variant / "db.py" for layer in CHOICES["layer"])
+    for path in (*project.folder.rglob("*.py"), *others):
+        yield str(path), path.read_text(encoding="utf-8")
+
+
+def test_scan_finds_what_is_private() -> None:
+    code = """
+from a._b import c, _d
+from . import _e
+import f._g
+class H:
+    __i__ = "j"
+    def _k(self, _): return self.l._m, __file__
+getattr(n, "_o")(_p=1)
+"""
+    found = ["_b", "_d", "_e", "_g", "__i__", "_k", "_m", "_o", "_p"]
+    assert sorted({*private_names(code)}) == sorted(found)
+
+
+def test_every_private_name_is_listed(project: Project) -> None:
+    found = {name: path for path, code in modules(project) for name in private_names(code)}
+    unlisted = {name: path for name, path in found.items() if name not in LISTED}
+    assert not unlisted, f"find a public way, or list it here and in CONTRIBUTING.md: {unlisted}"
+    assert {*found} == LISTED, "no longer used: take it out"
+
+
+def test_every_replaced_name_is_listed(project: Project) -> None:
+    found = {name for _, code in modules(project) for name in replaced_names(code)}
+    assert found == {*REPLACED}
+
+
+def test_contributing_has_a_reason_for_each() -> None:
+    contributing = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    section = contributing.partition("\n## Private names\n")[2].partition("\n## ")[0]
+    rows = [line.strip("| ").split(" | ") for line in section.splitlines() if "`" in line[:4]]
+    named = {name for row in rows for name in re.findall("`(.+?)`", row[0])}
+    assert named == LISTED | {*REPLACED}
+    assert all(len(row) == 4 and row[3] for row in rows)
+
+
+def test_actions_are_what_a_command_takes() -> None:
+    """``flask db`` gives a revision to commands that would want one."""
+    command_line = CommandLine("flask db")
+    upgrade = dict(command_line.subparsers.choices or {})["upgrade"]
+    assert hasattr(ArgumentParser(), "_actions"), "argparse has no ArgumentParser._actions"
+    (action,) = (a for a in upgrade._actions if a.dest == "revision" and not a.option_strings)
+    action.nargs, action.required, action.default = "?", False, "head"
+    given = command_line.parser.parse_args(["upgrade"]).revision
+    assert given == "head", "argparse does not look at ArgumentParser._actions"
+
+
+def test_last_class_with_a_dialect_is_taken() -> None:
+    """Those in backends/ take the place of Alembic's own, which they inherit from."""
+
+    class Dialect(DefaultDialect):
+        name = "private"
+
+    class First(DefaultImpl):
+        __dialect__ = "private"
+
+    def taken() -> type[DefaultImpl] | None:
+        with suppress(KeyError):
+            return DefaultImpl.get_by_dialect(Dialect())
+        return None
+
+    assert taken() is First, "Alembic knows no __dialect__"
+
+    class Second(First):
+        __dialect__ = "private"
+
+    assert taken() is Second, "Alembic keeps the first class with a __dialect__"
+
+
+@pytest.mark.parametrize("name", sorted(REPLACED))
+def test_replaced_method_is_the_one_that_is_called(name: str) -> None:
+    engine = create_engine("sqlite://")
+    connection = engine.connect()
+    target = engine if name == "connect" else connection
+    method = getattr(target, name)
+    called = []
+
+    def recorded() -> object:
+        called.append(name)
+        return method() if target is connection else connection
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(engine, "connect", lambda: connection)
+        patch.setattr(target, name, recorded)
+        REPLACED[name](connection)
+    assert called, f"{name}() is not called any more {REPLACED[name].__name__}"
+    engine.dispose()

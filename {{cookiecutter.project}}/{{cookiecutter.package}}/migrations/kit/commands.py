@@ -1,0 +1,83 @@
+"""Alembic's commands as functions, with the names and the parameters that Flask-Migrate gave them.
+
+They are for use in an app context, take the parameters of ``alembic.command`` after ``directory``, and
+raise ``alembic.util.CommandError`` instead of exiting. What is data is in ``api.py``: ``current()``,
+``heads()``, ``differences()``.
+"""
+
+from argparse import Namespace
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from alembic.util import CommandError
+
+from .api import FOLDER, alembic_config, set_script_location
+
+Folder = str | Path | None
+
+
+def configured(directory: Folder, x_arg: str | Sequence[str] | None, **options: Any) -> Config:
+    """Return the configuration of a command.
+
+    :param directory: another folder with an env.py
+    :param x_arg: what ``-x`` gets on the command line, one or several
+    """
+    if x_arg is not None:
+        options["x"] = [x_arg] if isinstance(x_arg, str) else [*x_arg]
+    config = alembic_config(cmd_opts=Namespace(**{"x": [], **options}) if options else None)
+    if directory is not None:
+        set_script_location(config, directory)
+    return config
+
+
+def function(name: str, **defaults: Any) -> Callable[..., None]:
+    """Return a command of Alembic as a function.
+
+    :param defaults: the parameters that it need not be given
+    """
+
+    def run(
+        directory: Folder = None,
+        *arguments: Any,
+        x_arg: str | Sequence[str] | None = None,
+        **options: Any,
+    ) -> None:
+        options = {**({} if arguments else defaults), **options}
+        if name == "downgrade" and options.get("sql") and options.get("revision") == "-1":
+            options["revision"] = "head:-1"
+        if name in ("edit", "show"):
+            options = {"rev" if key == "revision" else key: each for key, each in options.items()}
+        is_automatic = {"autogenerate": True} if options.get("autogenerate") else {}
+        getattr(command, name)(configured(directory, x_arg, **is_automatic), *arguments, **options)
+
+    return run
+
+
+branches = function("branches")
+check = function("check")
+downgrade = function("downgrade", revision="-1")
+edit = function("edit", revision="current")
+history = function("history")
+merge = function("merge", revisions="heads")
+revision = function("revision")
+show = function("show", revision="head")
+stamp = function("stamp", revision="head")
+upgrade = function("upgrade", revision="head")
+
+
+def migrate(directory: Folder = None, message: str | None = None, **options: Any) -> None:
+    """Write a revision from the models, if they differ from the databases."""
+    revision(directory, message=message, autogenerate=True, **options)
+
+
+def list_templates() -> None:
+    """Print Alembic's templates."""
+    command.list_templates(alembic_config())
+
+
+def init(*_: Any, **__: Any) -> None:
+    """Say that there is nothing to make."""
+    raise CommandError(f"The migrations are there already, in {FOLDER}: go on with migrate().")

@@ -1,0 +1,44 @@
+"""Lets a command log, whatever the app has made of logging; the app's own loggers stay as they are."""
+
+import logging
+import sys
+from logging.config import fileConfig
+
+import click
+from alembic.config import Config
+
+
+def is_command(config: Config) -> bool:
+    """Say whether Alembic was called by a command, its own or one of flask, not by Python code."""
+    in_flask = click.get_current_context(silent=True) is not None and config.cmd_opts is not None
+    return hasattr(config.cmd_opts, "cmd") or in_flask
+
+
+def set_up(config: Config) -> None:
+    """Log as alembic.ini says, where nobody has set up logging."""
+    if is_command(config) and config.config_file_name and not logging.root.handlers:
+        fileConfig(config.config_file_name, disable_existing_loggers=False)
+
+
+def restore(config: Config) -> None:
+    """Undo what an app's ``dictConfig()`` does to all loggers that there were before it."""
+    if not is_command(config):
+        return
+    for name, logger in logging.root.manager.loggerDict.items():
+        if name.partition(".")[0] == "alembic" and isinstance(logger, logging.Logger):
+            logger.disabled = False
+    alembic = logging.getLogger("alembic")
+    if alembic.getEffectiveLevel() > logging.INFO:
+        alembic.setLevel(logging.INFO)
+    if not any(map(is_seen, [*alembic.handlers, *logging.root.handlers])):
+        handler = logging.StreamHandler(sys.stderr)
+        handler.setFormatter(logging.Formatter("%(levelname)-5.5s [%(name)s] %(message)s"))
+        alembic.addHandler(handler)
+
+
+def is_seen(handler: logging.Handler) -> bool:
+    """Say whether a handler writes to the terminal what Alembic logs."""
+    is_console = isinstance(handler, logging.StreamHandler) and not isinstance(
+        handler, logging.FileHandler
+    )
+    return is_console and handler.level <= logging.INFO

@@ -1,0 +1,90 @@
+"""Lets revisions that open a connection of their own see what the run has done so far.
+
+``db.session``, ``db.engine`` and ``op.get_bind().engine`` are connections beside the one that migrates:
+they would not see its transaction, and on SQLite wait for it in vain. So a connection that the same
+thread opens meanwhile is the migrating one, and its transactions are savepoints there: a revision that
+fails takes with it what it has written over such a connection, too.
+"""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import count
+from typing import Any
+
+from sqlalchemy import event
+from sqlalchemy.engine import Connection
+from sqlalchemy.pool import QueuePool
+
+numbers = count()
+
+
+class Shared:
+    """A connection of the driver that is another's: what it begins is a savepoint there.
+
+    :param done: says how many statements the other has executed
+    """
+
+    def __init__(self, driver: Any, done: list[Any]) -> None:
+        self.driver = driver
+        self.done = done
+        self.began: int | None = None
+        self.name = f"shared_{next(numbers)}"
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.driver, name)
+
+    def cursor(self, *arguments: Any, **options: Any) -> Any:
+        if self.began is None and self.execute("SAVEPOINT"):
+            self.began = len(self.done)
+        return self.driver.cursor(*arguments, **options)
+
+    def commit(self) -> None:
+        if self.began is not None:
+            self.execute("RELEASE SAVEPOINT")
+        self.began = None
+
+    def rollback(self) -> None:
+        if self.began == len(self.done):  # else it would undo what the migration did meanwhile
+            self.execute("ROLLBACK TO SAVEPOINT")
+        self.commit()
+
+    def close(self) -> None:
+        self.rollback()
+
+    def execute(self, what: str) -> bool:
+        """Say whether there is a transaction that this can be done in."""
+        cursor = self.driver.cursor()
+        try:
+            cursor.execute(f"{what} {self.name}")
+        except Exception:  # noqa: BLE001 (autocommit, or a transaction that has failed)
+            return False
+        finally:
+            cursor.close()
+        return True
+
+
+@contextmanager
+def shared(connection: Connection) -> Iterator[None]:
+    """Give this connection to whoever asks the same engine for one, in this thread."""
+    engine, pool, thread = connection.engine, connection.engine.pool, threading.get_ident()
+    driver: Any = connection.connection.dbapi_connection
+    done: list[Any] = []
+
+    def connect(*_: Any) -> Any:
+        return Shared(driver, done) if threading.get_ident() == thread else None
+
+    def put_away(driver_connection: Any, record: Any) -> None:
+        if isinstance(driver_connection, Shared):
+            record.invalidate()
+
+    if isinstance(pool, QueuePool):
+        pool.dispose()  # of what others have given back: the next one is made by connect()
+    event.listen(connection, "before_cursor_execute", lambda *_: done.append(None))
+    event.listen(engine, "do_connect", connect)
+    event.listen(pool, "checkin", put_away)
+    try:
+        yield
+    finally:
+        event.remove(engine, "do_connect", connect)
+        event.remove(pool, "checkin", put_away)

@@ -1,0 +1,66 @@
+"""What people type who come from Flask-Migrate or Flask-Alembic: their words for Alembic's options."""
+
+import re
+from argparse import SUPPRESS, ArgumentParser, Namespace
+from collections.abc import Mapping
+
+from alembic import command
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from alembic.util import CommandError
+
+from .api import FOLDER
+
+# Options of Flask-Alembic by the attribute of Alembic's.
+REVISION = {"head": ("-p", "--parent"), "branch_label": ("--label",), "version_path": ("--path",)}
+
+
+def mkdir(config: Config) -> None:
+    """Say that there is nothing to make."""
+    raise CommandError(f"The migrations are there already, in {FOLDER}: go on with migrate.")
+
+
+def add_options(parsers: Mapping[str, ArgumentParser]) -> None:
+    """Let Alembic's commands take what other tools' commands take."""
+    for name in ("history", "log"):
+        parsers[name].add_argument("--start", help=SUPPRESS)
+        parsers[name].add_argument("--end", help=SUPPRESS)
+    revision = parsers["revision"]
+    revision.add_argument("words", nargs="?", help=SUPPRESS)
+    revision.add_argument("--empty", action="store_true", help=SUPPRESS)
+    revision.add_argument("--branch", help=SUPPRESS)
+    revision.add_argument("--depend", action="append", dest="depends_on", help=SUPPRESS)
+    for attribute, options in REVISION.items():
+        revision.add_argument(*options, dest=attribute, default=SUPPRESS, help=SUPPRESS)
+    parsers["init"].add_argument("--multidb", action="store_true", help=SUPPRESS)
+    for action in parsers["init"]._actions:
+        if not action.option_strings:
+            action.nargs, action.required = "?", False
+
+
+def understand(config: Config, options: Namespace) -> None:
+    """Say in Alembic's options what was meant."""
+    function = options.cmd[0]
+    if function is command.init:
+        options.cmd = (mkdir, [], [])
+    if function in (command.upgrade, command.downgrade):
+        options.revision = steps(config, options.revision, function is command.upgrade)
+        if function is command.downgrade and options.sql and options.revision == "-1":
+            options.revision = "head:-1"
+    if getattr(options, "words", None):
+        options.message, options.autogenerate = options.words, not options.empty
+    if branch := getattr(options, "branch", None):
+        options.head = f"{branch}@head"
+    if getattr(options, "start", None) or getattr(options, "end", None):
+        options.rev_range = f"{options.start or 'base'}:{options.end or 'heads'}"
+
+
+def steps(config: Config, revision: str, is_up: bool) -> str:
+    """Return a number as that many steps, unless it is a revision."""
+    if not re.fullmatch(r"\d{1,3}", revision):
+        return revision
+    try:
+        ScriptDirectory.from_config(config).get_revision(revision)
+    except CommandError:
+        return f"{'+' if is_up else '-'}{revision}"
+    return revision
