@@ -61,18 +61,13 @@ def url_errors() -> Iterator[None]:
 
 @contextmanager
 def heads_explained() -> Iterator[None]:
-    """Say what to type where there are two heads, or two ways down from where they were joined."""
+    """Say what to type where there are two heads."""
     try:
         yield
     except CommandError as error:
         if str(error).startswith("Multiple head"):
             heads = " and ".join(sorted(context.script.get_heads()))
             error.args = (f'There are two heads, {heads}: run alembic merge heads -m "join".',)
-        if "mbiguous walk" in str(error):
-            current = [*map(context.script.get_revision, context.get_context().get_current_heads())]
-            below = {way for each in current if each for way in to_tuple(each.down_revision, ())}
-            ways = " or ".join(f"alembic downgrade {way}" for way in sorted(below))
-            error.args = (f"Two ways lead down from where heads were joined: {ways}.",)
         raise
 
 
@@ -110,6 +105,11 @@ def name_database(error: CommandError, name: str) -> None:
     """Add the name of the database to an error of Alembic's, and advice to the most frequent one."""
     if str(error) == "Target database is not up to date.":
         fail(f"Database {name!r} is not at head: run alembic upgrade head.", NOT_AT_HEAD)
+    if "mbiguous walk" in str(error):
+        current = [*map(context.script.get_revision, context.get_context().get_current_heads())]
+        below = {way for each in current if each for way in to_tuple(each.down_revision, ())}
+        ways = " or ".join(f"alembic downgrade {way}" for way in sorted(below))
+        error.args = (f"Two ways lead down from where heads were joined: {ways}.",)
     if "database" in context.get_context().opts and "atabase '" not in str(error):
         error.args = (f"Database {name!r}: {error}",)
 
