@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Callable, Collection
-from itertools import chain
 from typing import Any
 
 from alembic import context
@@ -10,12 +9,11 @@ from alembic.operations import ops
 from alembic.runtime.migration import MigrationContext
 from alembic.util import CommandError, to_list
 from flask import current_app
-from sqlalchemy import CheckConstraint, Column, MetaData, Table
-from sqlalchemy.schema import CreateTable
+from sqlalchemy import MetaData
 
 from .ask import is_check
 from .backends import backend_of
-from .compare import table_of
+from .checks import has_unknown_check, is_known, is_made, mend_checks, table_of
 from .describe import described
 from .errors import MODELS_DIFFER, fail
 from .fill import fill
@@ -48,29 +46,6 @@ def all_but(ignored: Collection[str]) -> Callable[..., bool]:
     return include_object
 
 
-def has_unknown_check(found: Table) -> bool:
-    """Say whether the model of a table has a check that the database has another name for."""
-    targets = to_list(context.get_context().opts["target_metadata"])
-    models = [each.tables[found.fullname] for each in targets if found.fullname in each.tables]
-    owners: list[Any] = [*models, *chain(*(model.columns for model in models))]
-    checks = {c for each in owners for c in each.constraints if isinstance(c, CheckConstraint)}
-    return not all(map(is_known, checks))
-
-
-def is_known(check: CheckConstraint) -> bool:
-    """Say whether the database has a check by its name: it names those without, and cuts off others."""
-    dialect = context.get_bind().dialect
-    longest = dialect.max_constraint_name_length or dialect.max_identifier_length
-    return isinstance(check.name, str) and len(check.name) <= longest
-
-
-def is_made(check: CheckConstraint) -> bool:
-    """Say whether the database gets a check: not if it has a type for an Enum or a Boolean."""
-    dialect = context.get_bind().dialect
-    name = dialect.identifier_preparer.format_constraint(check)
-    return f"CONSTRAINT {name} " in str(CreateTable(table_of(check)).compile(dialect=dialect))
-
-
 def schemas_of(target: MetaData | Collection[MetaData]) -> Callable[..., bool]:
     """Return an ``include_name`` that looks at the default schema, and at those of the models."""
     schemas = {table.schema for metadata in to_list(target) for table in metadata.tables.values()}
@@ -99,7 +74,11 @@ def process_revision_directives(
         where = f"where the app {current_app.import_name!r} is made"
         raise CommandError(f"The database {name!r} has no model: import its models {where}.")
     config, arguments = context.config, migration.opts["revision_context"].command_args
-    if len(context.script.get_heads()) > 1 and arguments["head"] in (None, "head") and not is_check():
+    if (
+        len(context.script.get_heads()) > 1
+        and arguments["head"] in (None, "head")
+        and not is_check()
+    ):
         raise CommandError('There are two heads: run alembic merge heads -m "join" first.')
     databases = migration.opts["template_args"].get("databases", ["default"])
     changes = directives[0].upgrade_ops_list
@@ -131,31 +110,3 @@ def process_revision_directives(
     if arguments["autogenerate"] and is_revision and is_empty:
         directives.clear()
         logger.info("No changes in schema detected.")
-
-
-def mend_checks(changes: ops.UpgradeOps) -> None:
-    """Create the checks of columns, which Alembic does not write, and those of types only once."""
-    for change in changes.ops:
-        if isinstance(change, ops.CreateTableOp):
-            for column in [item for item in change.columns if isinstance(item, Column)]:
-                checks = [c for c in column.constraints if isinstance(c, CheckConstraint)]
-                change.columns = [
-                    *change.columns,
-                    *(CheckConstraint(check.sqltext, name=check.name) for check in checks),
-                ]
-        elif isinstance(change, ops.ModifyTableOps):
-            columns = [step.column for step in change.ops if isinstance(step, ops.AddColumnOp)]
-            made = set(chain(*map(names_of_type, columns)))
-            change.ops = [
-                step
-                for step in change.ops
-                if not isinstance(step, ops.CreateCheckConstraintOp)
-                or step.constraint_name not in made
-            ]
-
-
-def names_of_type(column: Column[Any]) -> set[Any]:
-    """Return the names of the checks that a column gets from its type, as an Enum has."""
-    metadata = MetaData(naming_convention=column.table.metadata.naming_convention)
-    like = Column(column.name, getattr(column.type, "copy", lambda: column.type)())
-    return {constraint.name for constraint in Table(column.table.name, metadata, like).constraints}

@@ -12,13 +12,14 @@ from functools import cached_property
 from typing import Any
 
 from alembic.ddl.impl import DefaultImpl
-from sqlalchemy import CheckConstraint, Column, Index, MetaData, Table, inspect
+from sqlalchemy import CheckConstraint, Column, MetaData, Table, inspect
 from sqlalchemy.engine.reflection import Inspector
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.schema import CreateTable
 from sqlalchemy.sql.elements import ColumnClause
 from sqlalchemy.sql.visitors import replacement_traverse
 
+from .checks import table_of
 
 logger = logging.getLogger("alembic.env")
 
@@ -98,7 +99,9 @@ class AsMade(DefaultImpl):
                 self.connection.exec_driver_sql(f"CREATE TEMPORARY TABLE {NAME} (id INTEGER)")
                 self.connection.exec_driver_sql(f"{self.drop} {NAME}")
         except SQLAlchemyError:
-            logger.warning("No temporary table can be made: types and defaults are compared loosely.")
+            logger.warning(
+                "No temporary table can be made: types and defaults are compared loosely."
+            )
             return False
         return True
 
@@ -124,13 +127,6 @@ class AsMade(DefaultImpl):
         return sql.replace("%%", "%") if "format" in self.dialect.paramstyle else sql
 
 
-def table_of(check: CheckConstraint) -> Table:
-    """Return the table of a check, which may be bound to a column of it."""
-    owner: Any = check.parent
-    table: Table = getattr(owner, "table", owner)
-    return table
-
-
 def without_table(element: Any, **_: Any) -> ColumnClause[Any] | None:
     """Return a column of a model as one that belongs to no table."""
     return ColumnClause(element.name, element.type) if isinstance(element, Column) else None
@@ -140,25 +136,3 @@ def bare(default: Any) -> str | None:
     """Return a default without the parentheses around it."""
     text = getattr(default, "arg", default)
     return text and re.sub(r"^\((.*)\)$", r"\1", str(text), flags=re.DOTALL)
-
-
-class ByName(AsMade):
-    """Compares indexes on expressions, such as ``DESC``, by their names: no more is reflected."""
-
-    index_names = ""
-
-    def is_reflected(self, index: Index) -> bool:
-        """Say whether all of an index of the models is found again in one of the database."""
-        return all(isinstance(expression, Column) for expression in index.expressions)
-
-    def correct_for_autogen_constraints(self, *found_and_wanted: Any) -> None:
-        """Take those out that are there already."""
-        _, found, _, wanted = found_and_wanted
-        reflected = {index for index in wanted if self.is_reflected(index)}
-        by_name = {index.name: index for index in wanted - reflected}
-        names = {*self.connection.exec_driver_sql(self.index_names).scalars()} if by_name else set()
-        found -= {index for index in found if index.name in names & by_name.keys()}
-        wanted &= reflected
-        theirs: Any = super().correct_for_autogen_constraints  # without type hints
-        theirs(*found_and_wanted)
-        wanted |= {by_name[name] for name in by_name.keys() - names}

@@ -11,8 +11,9 @@ from sqlalchemy.engine import Dialect
 from . import logs
 from .autogenerate import PLUGINS, all_but, process_revision_directives, schemas_of
 from .backends import backend_of
-from .errors import heads_explained, url_errors
+from .errors import url_errors
 from .guard import guarded, prepare
+from .heads import heads_explained
 from .progress import show_progress
 from .render import render_item
 from .revisions import run_revisions

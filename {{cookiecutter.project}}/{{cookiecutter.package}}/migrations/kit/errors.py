@@ -7,12 +7,13 @@ from contextlib import contextmanager, suppress
 from typing import Any, NoReturn
 
 from alembic import context
-from alembic.util import CommandError, msg, to_tuple
+from alembic.util import CommandError, msg
 from sqlalchemy import event
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import DBAPIError, NoSuchModuleError
 
 from .backends import backend_of
+from .heads import two_ways
 
 logger = logging.getLogger("alembic.errors")
 
@@ -60,18 +61,6 @@ def url_errors() -> Iterator[None]:
 
 
 @contextmanager
-def heads_explained() -> Iterator[None]:
-    """Say what to type where there are two heads."""
-    try:
-        yield
-    except CommandError as error:
-        if str(error).startswith("Multiple head"):
-            heads = " and ".join(sorted(context.script.get_heads()))
-            error.args = (f'There are two heads, {heads}: run alembic merge heads -m "join".',)
-        raise
-
-
-@contextmanager
 def explained(connection: Connection, name: str) -> Iterator[None]:
     """Say which revision of which database failed, and what became of what it had done.
 
@@ -106,10 +95,7 @@ def name_database(error: CommandError, name: str) -> None:
     if str(error) == "Target database is not up to date.":
         fail(f"Database {name!r} is not at head: run alembic upgrade head.", NOT_AT_HEAD)
     if "mbiguous walk" in str(error):
-        current = [*map(context.script.get_revision, context.get_context().get_current_heads())]
-        below = {way for each in current if each for way in to_tuple(each.down_revision, ())}
-        ways = " or ".join(f"alembic downgrade {way}" for way in sorted(below))
-        error.args = (f"Two ways lead down from where heads were joined: {ways}.",)
+        error.args = (two_ways(),)
     if "database" in context.get_context().opts and "atabase '" not in str(error):
         error.args = (f"Database {name!r}: {error}",)
 

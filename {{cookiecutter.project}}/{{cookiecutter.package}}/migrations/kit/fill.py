@@ -84,8 +84,10 @@ def value_of(name: str) -> str | None:
     if name in answers:
         return answers[name] or "''"  # a shell takes the quotes away
     if can_ask():
-        return ask(f"What do the rows that are there get in {name}, which is NOT NULL?\n"
-                   "(A value or SQL; '' is an empty text; press Enter if there are no rows.)")
+        return ask(
+            f"What do the rows that are there get in {name}, which is NOT NULL?\n"
+            "(A value or SQL; '' is an empty text; press Enter if there are no rows.)"
+        )
     problem = "is NOT NULL without a default: it fails where there are rows"
     logger.warning("%s %s. What do they get? -x fill=%s:VALUE", name, problem, name)
     return None

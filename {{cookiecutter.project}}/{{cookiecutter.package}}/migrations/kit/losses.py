@@ -66,7 +66,9 @@ def count(connection: Connection, step: Any, name: str | None = None) -> str:
         return "unknown"
     value = found.c[name] if name else None
     seen, number = connection.execute(
-        select(func.count(), func.count() if value is None else func.count(value)).select_from(found)
+        select(func.count(), func.count() if value is None else func.count(value)).select_from(
+            found
+        )
     ).one()
     return f"more than {number:,}" if seen > LIMIT else str(number)
 

@@ -13,7 +13,8 @@ from flask import current_app
 from .ask import given, is_check
 from .order import name_of
 
-DEFINES = re.compile(r"^\s+__tablename__\b|^class \w+\([^)]*\bModel\b|\bTable\(\s*[\"']", re.M)
+# A model, or a table without one.
+DEFINES = re.compile(r"(?m)^\s+__tablename__\b|^class \w+\([^)]*\bModel\b|\bTable\(\s*[\"']")
 
 
 def refuse(changes: ops.UpgradeOps, models: int) -> None:
@@ -48,6 +49,7 @@ def modules_with_models() -> Iterator[str]:
         path = file.relative_to(folder).with_suffix("")
         parts = path.parts[:-1] if path.name == "__init__" else path.parts
         module = ".".join([current_app.import_name, *parts])
-        if module not in sys.modules and migrations not in file.parents:
-            if DEFINES.search(file.read_text(encoding="utf-8", errors="replace")):
-                yield module
+        if module in sys.modules or migrations in file.parents:
+            continue
+        if DEFINES.search(file.read_text(encoding="utf-8", errors="replace")):
+            yield module

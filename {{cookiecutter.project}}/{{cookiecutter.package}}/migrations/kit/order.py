@@ -11,9 +11,7 @@ from typing import Any, TypeGuard
 from alembic.operations import ops
 from sqlalchemy import ForeignKeyConstraint
 
-Phase = IntEnum(
-    "Phase", "BEFORE DROP_KEYS DROP RENAME CHANGE RENAME_BACK CREATE CREATE_KEYS AFTER"
-)
+Phase = IntEnum("Phase", "BEFORE DROP_KEYS DROP RENAME CHANGE RENAME_BACK CREATE CREATE_KEYS AFTER")
 Placed = Iterator[tuple[Phase, ops.MigrateOperation]]
 
 

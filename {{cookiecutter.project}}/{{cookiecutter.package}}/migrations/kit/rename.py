@@ -4,6 +4,7 @@ Autogenerate sees the latter only, and all values would be lost. What is named a
 column is dropped by its old name and created by the new one.
 """
 
+from functools import partial
 from itertools import chain
 from typing import Any
 
@@ -85,36 +86,34 @@ def rename_table(
     found, wanted = drop.to_table(), create.to_table()
     change = ops.ModifyTableOps(new, [], schema=schema)
     keys = ops.ModifyTableOps(old, [], schema=schema)
-    indexes: list[Any] = []
-    for step in changes.ops:
-        if isinstance(step, ops.ModifyTableOps) and name_of(step) in (name_of(drop), name_of(create)):
-            indexes += step.ops
+    both = (name_of(drop), name_of(create))
+    indexed = [s for s in changes.ops if isinstance(s, ops.ModifyTableOps) and name_of(s) in both]
+    indexes: list[Any] = [step for each in indexed for step in each.ops]
     names = [step.index_name for step in indexes]
     for step in indexes:
         if names.count(step.index_name) == 1:  # of one of the two
             step.table_name = new
             change.ops.append(step)
     theirs, ours = constraints_of(found), constraints_of(wanted)
-    for name in theirs.keys() - ours.keys() - {*names}:
+    for name in sorted(theirs.keys() - ours.keys() - {*names}, key=str):
         gone = ops.DropConstraintOp.from_constraint(theirs[name])
         is_key = isinstance(theirs[name], ForeignKeyConstraint) and impl.dialect.supports_alter
         gone.table_name = old if is_key else new  # keys are dropped before all else
         (keys if is_key else change).ops.append(gone)
     sql = str(CreateTable(wanted).compile(dialect=impl.dialect))
-    for name in ours.keys() - theirs.keys():
+    for name in sorted(ours.keys() - theirs.keys(), key=str):
         if not isinstance(name, str) or str(name) in sql:  # not all checks of types are made
             change.ops.append(ops.AddConstraintOp.from_constraint(ours[name]))
     for column in wanted.columns:
         altered = alter(ops.AlterColumnOp, change, found.columns[column.name], column, impl)
         change.ops += [altered] if altered.has_changes() else []
-    pair = found.primary_key.name, wanted.primary_key.name
-    if rename_key and all(isinstance(name, str) for name in pair) and pair[0] != pair[1]:
-        quote = impl.dialect.identifier_preparer.quote
-        values = [impl.dialect.identifier_preparer.format_table(wanted), *map(quote, pair)]
-        back = [values[0], values[2], values[1]]
-        change.ops.append(SQL(rename_key.format(*values), rename_key.format(*back)))
-    away = {name_of(drop), name_of(create)}
-    changes.ops = [step for step in changes.ops if getattr(step, "table_name", "") not in (old, new) or name_of(step) not in away]
+    one, other = found.primary_key.name, wanted.primary_key.name
+    if rename_key and isinstance(one, str) and isinstance(other, str) and one != other:
+        preparer = impl.dialect.identifier_preparer
+        before, after = preparer.quote(one), preparer.quote(other)
+        statement = partial(rename_key.format, preparer.format_table(wanted))
+        change.ops.append(SQL(statement(before, after), statement(after, before)))
+    changes.ops = [step for step in changes.ops if step not in (drop, create, *indexed)]
     changes.ops += [keys, RenameTable(old, new, schema=schema), change]
 
 

@@ -10,7 +10,7 @@ from alembic.operations import ops
 from sqlalchemy import inspect
 from sqlalchemy.engine import Connection
 
-from ..compare import ByName
+from ..indexes import ByName
 from ..order import is_dropped
 from ..session import given_back, run, seconds, wait
 from . import Backend

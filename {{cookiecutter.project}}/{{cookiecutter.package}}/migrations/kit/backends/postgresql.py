@@ -15,10 +15,9 @@ from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.schema import CreateIndex
 
-from ..compare import ByName
+from ..indexes import ByName
 from ..session import given_back, run, seconds, wait
 from . import Backend
-
 
 with suppress(ImportError):  # migrates the types of Enums; this way, nothing has to be known of it
     import_module("alembic_postgresql_enum")
