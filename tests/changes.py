@@ -16,6 +16,7 @@ from typing import Any
 import sqlalchemy as sa
 import sqlalchemy.exc
 from alembic import command
+from alembic.util import CommandError
 from evolve import Project
 from sqlalchemy import Column, ForeignKey, Integer, MetaData, String
 from sqlalchemy.exc import SAWarning
@@ -350,6 +351,38 @@ def what_is_lost_stands_in_the_revision(change: Change) -> None:
     assert "# The table b is dropped; rows in it: 1, when" in revision
     assert "# a cannot be unique: z has a value twice, when" in revision
     assert "# a.x becomes too short: a value has 4 characters, when" in revision
+
+
+@case
+def answer_that_fits_nothing_is_refused(change: Change) -> None:
+    change.start(posts, POSTS)
+    change.define(lambda metadata: posts(metadata, "headline"))
+    for x in ("rename=posts.title:headlin", "rename=post:articles", "fill=posts.slug:1"):
+        try:
+            change.autogenerate(x)
+        except CommandError as error:
+            assert "fits nothing that has changed" in str(error)
+        else:
+            raise AssertionError(change.revision)
+
+
+@case
+def constraint_without_a_name_goes_with_its_column(change: Change) -> None:
+    """The tables are from a time without a naming convention."""
+
+    def after(metadata: MetaData) -> None:
+        users(metadata)
+        table("posts", metadata, Column("n", Integer))
+
+    change.start(users, {"users": [{"id": 1}]})
+    with change.project.engine.begin() as connection:
+        connection.exec_driver_sql(
+            "CREATE TABLE posts (id INTEGER NOT NULL PRIMARY KEY, user_id INTEGER,"
+            " slug VARCHAR(9) UNIQUE, n INTEGER, FOREIGN KEY (user_id) REFERENCES users (id))"
+        )
+        connection.exec_driver_sql("INSERT INTO posts VALUES (1, 1, 'a', 2)")
+    change.go(after)
+    assert change.rows("SELECT id, n FROM posts") == [(1, 2)]
 
 
 # Enums.

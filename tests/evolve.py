@@ -354,6 +354,7 @@ class History:
             table, name = chosen
             del self.schema.tables[table][name]
             self.dropped.add((table, name))
+            self.filled.pop((table, name), None)
             for row in self.schema.rows.get(table, {}).values():
                 del row[name]
 
@@ -420,6 +421,7 @@ class History:
         name = self.one_of("dropped table", self.schema.tables)
         del self.schema.tables[name]
         self.dropped.add(name)
+        self.filled = {key: kind for key, kind in self.filled.items() if key[0] != name}
         self.schema.rows.pop(name, None)
         for table, columns in self.schema.tables.items():
             for column in [key for key, options in columns.items() if options.parent == name]:

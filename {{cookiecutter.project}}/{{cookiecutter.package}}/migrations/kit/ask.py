@@ -16,6 +16,31 @@ def given(name: str) -> dict[str, str]:
     return {x.partition(":")[0]: x.partition(":")[2] for x in found}
 
 
+def answer(name: str, key: str) -> str | None:
+    """Return what ``-x`` says of something, which is used with that."""
+    found = given(name).get(key)
+    if found is not None:
+        used().add((name, key))
+    return found
+
+
+def used() -> set[tuple[str, str]]:
+    """Return the answers that were of use: for any of several databases."""
+    found: set[tuple[str, str]] = context.config.attributes.setdefault("used answers", set())
+    return found
+
+
+def refuse_unused() -> None:
+    """Refuse an answer to what was not asked: it is misspelled.
+
+    :raises CommandError: if there is one
+    """
+    for name in ("rename", "fill"):
+        for key, value in given(name).items():
+            if (name, key) not in used():
+                raise CommandError(f"-x {name}={key}:{value} fits nothing that has changed.")
+
+
 def is_check() -> bool:
     """Say whether ``alembic check`` is run, which asks nothing, and writes nothing."""
     return running_command() is check

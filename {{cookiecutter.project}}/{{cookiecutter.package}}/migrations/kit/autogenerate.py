@@ -11,7 +11,7 @@ from alembic.util import CommandError, to_list
 from flask import current_app
 from sqlalchemy import MetaData
 
-from .ask import is_check
+from .ask import is_check, refuse_unused
 from .backends import backend_of
 from .checks import has_unknown_check, is_known, is_made, mend_checks, table_of
 from .describe import described
@@ -103,6 +103,8 @@ def process_revision_directives(
                 config.print_stdout("  %s", line)
     if len(changes) < len(databases):
         return  # there are more to come
+    if not is_check():
+        refuse_unused()
     is_empty = all(change.is_empty() for change in changes)
     if is_check() and not is_empty:
         fail("Models and databases differ: run alembic revision --autogenerate.", MODELS_DIFFER)

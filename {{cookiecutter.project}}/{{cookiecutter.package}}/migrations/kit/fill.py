@@ -9,7 +9,7 @@ from alembic.operations import ops
 from sqlalchemy import Column, String, func, literal, select
 from sqlalchemy.engine import Connection
 
-from .ask import ask, can_ask, given
+from .ask import answer, ask, can_ask, given
 from .losses import look
 from .order import name_of, place
 from .steps import Comment
@@ -80,9 +80,8 @@ def not_null(step: Any, connection: Connection) -> Column[Any] | None:
 
 def value_of(name: str) -> str | None:
     """Return what somebody says; nothing if there are no rows; None if nobody says anything."""
-    answers = given("fill")
-    if name in answers:
-        return answers[name] or "''"  # a shell takes the quotes away
+    if (told := answer("fill", name)) is not None:
+        return told or "''"  # a shell takes the quotes away
     if can_ask():
         return ask(
             f"What do the rows that are there get in {name}, which is NOT NULL?\n"

@@ -1,7 +1,7 @@
 """The order in which a revision changes the tables, so that it runs; used by autogenerate.py.
 
-Foreign keys are dropped before all else and created after it; tables are dropped children first,
-and created parents first. Both ways of a revision are put into this order.
+Foreign keys are dropped first and created last; tables dropped children first, created parents
+first. Both ways of a revision are put into this order.
 """
 
 from collections.abc import Iterator
@@ -18,8 +18,8 @@ Placed = Iterator[tuple[Phase, ops.MigrateOperation]]
 def put_in_order(changes: ops.OpContainer, supports_alter: bool) -> None:
     """Put one way of a revision in order.
 
-    :param supports_alter: whether the database can drop a foreign key. If not (SQLite), the table
-        is made anew: what its keys refer to has to be there then, but only then.
+    :param supports_alter: whether foreign keys can be dropped. If not (SQLite), the table is made
+        anew: what its keys refer to has to be there then, but only then.
     """
     placed = sorted(place_all(changes, supports_alter), key=lambda each: each[0])
     changes.ops = [step for _, step in placed]
@@ -72,7 +72,10 @@ def place_parts(change: ops.ModifyTableOps, others: set[str], supports_alter: bo
     """
     is_renamed = any(isinstance(s, ops.AlterColumnOp) and s.modify_name for s in change.ops)
     parts: dict[Phase, list[ops.MigrateOperation]] = {}
+    gone = {s.column_name for s in change.ops if isinstance(s, ops.DropColumnOp)}
     for step in sorted(change.ops, key=place):
+        if not supports_alter and is_unnamed(step, gone):
+            continue
         key = key_of(step)
         phase = Phase.CHANGE
         if key is not None and (supports_alter or parent_of(key) in others):
@@ -82,6 +85,18 @@ def place_parts(change: ops.ModifyTableOps, others: set[str], supports_alter: bo
         parts.setdefault(phase, []).append(step)
     for phase, steps in parts.items():
         yield phase, ops.ModifyTableOps(change.table_name, steps, schema=change.schema)
+
+
+def is_unnamed(step: Any, gone: set[str]) -> bool:
+    """Say whether a constraint without a name goes with its column; name one that is created."""
+    if not isinstance(step, ops.DropConstraintOp | ops.AddConstraintOp):
+        return False
+    made: Any = step
+    constraint = made.to_constraint()
+    if constraint.name is None and isinstance(step, ops.AddConstraintOp):
+        kind = type(constraint).__name__.removesuffix("Constraint").lower()
+        made.constraint_name = "_".join([kind, constraint.table.name, *constraint.columns.keys()])
+    return constraint.name is None and not gone.isdisjoint(constraint.columns.keys())
 
 
 def place(step: ops.MigrateOperation) -> int:
@@ -101,9 +116,8 @@ def is_dropped(step: ops.MigrateOperation, kind: str) -> TypeGuard[ops.DropConst
 
 def key_of(step: Any) -> ForeignKeyConstraint | None:
     """Return the foreign key that a step drops or creates, if it does that."""
-    is_key = isinstance(step, ops.CreateForeignKeyOp) or is_dropped(step, "foreignkey")
-    key: ForeignKeyConstraint | None = step.to_constraint() if is_key else None
-    return key
+    key = step.to_constraint() if hasattr(step, "to_constraint") else None
+    return key if isinstance(key, ForeignKeyConstraint) else None
 
 
 def name_of(step: Any) -> str:
@@ -117,7 +131,10 @@ def parent_of(key: ForeignKeyConstraint) -> str:
 
 def parents_first(tables: dict[str, Any]) -> list[tuple[str, list[ForeignKeyConstraint]]]:
     """Return tables with their foreign keys, after those that they refer to, except in a circle."""
-    keys = {name: foreign_keys(step) for name, step in tables.items()}
+    items = {
+        name: getattr(s, "columns", None) or s.to_table().constraints for name, s in tables.items()
+    }
+    keys = {name: [i for i in items[name] if isinstance(i, ForeignKeyConstraint)] for name in items}
     found: dict[str, list[ForeignKeyConstraint]] = {}
     open_: set[str] = set()
 
@@ -131,8 +148,3 @@ def parents_first(tables: dict[str, Any]) -> list[tuple[str, list[ForeignKeyCons
     for name in keys:
         visit(name)
     return [*found.items()]
-
-
-def foreign_keys(step: Any) -> list[ForeignKeyConstraint]:
-    items = step.columns if isinstance(step, ops.CreateTableOp) else step.to_table().constraints
-    return [item for item in items if isinstance(item, ForeignKeyConstraint)]

@@ -11,7 +11,6 @@ from typing import Any
 from alembic.operations import ops
 from sqlalchemy import (
     Column,
-    Computed,
     Constraint,
     ForeignKeyConstraint,
     PrimaryKeyConstraint,
@@ -19,9 +18,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.schema import CreateTable
 
-from .ask import ask, can_ask, given
+from .ask import answer, ask, can_ask, given
 from .order import name_of
-from .steps import SQL, RenameColumn, RenameTable
+from .steps import SQL, RenameColumn, RenameTable, alter
 
 Hints = dict[str, dict[str, str]]
 
@@ -57,8 +56,9 @@ def rename(changes: ops.UpgradeOps, impl: Any, rename_key: str | None) -> Hints:
 
 def is_renamed(old: str, new: str, hints: Hints) -> bool:
     """Say whether one name has become the other, as far as somebody knows."""
-    if old in (answers := given("rename")):
-        return answers[old] in (new, new.rpartition(".")[2])
+    if old in given("rename"):
+        is_meant = given("rename")[old] in (new, new.rpartition(".")[2])
+        return is_meant and answer("rename", old) is not None
     if can_ask():
         return ask(f"Was {old} renamed to {new}? [y/N]").lower() in ("y", "yes")
     hints.setdefault(old, {})[new] = f"-x rename={old}:{new.rpartition('.')[2]}"
@@ -126,29 +126,3 @@ def constraints_of(table: Table) -> dict[Any, Constraint]:
 
 def signature(constraint: Constraint) -> tuple[Any, ...]:
     return (type(constraint), *(column.name for column in getattr(constraint, "columns", ())))
-
-
-def alter(kind: Any, change: ops.ModifyTableOps, found: Any, wanted: Any, impl: Any) -> Any:
-    """Return the step that makes a column of the database one of the models."""
-    default = None if isinstance(found.server_default, Computed) else found.server_default
-    step = kind(
-        *(change.table_name, found.name),
-        schema=change.schema,
-        existing_type=found.type,
-        existing_nullable=found.nullable,
-        existing_server_default=default,
-    )
-    if found.nullable != wanted.nullable:
-        step.modify_nullable = wanted.nullable
-    texts = [default_of(column, impl.dialect) for column in (wanted, found)]
-    if impl.compare_server_default(found, wanted, *texts):
-        step.modify_server_default = wanted.server_default
-    return step
-
-
-def default_of(column: Any, dialect: Any) -> str | None:
-    """Return a default as Alembic compares it."""
-    default = getattr(column.server_default, "arg", None)
-    if default is None or isinstance(default, str):
-        return default
-    return str(default.compile(dialect=dialect, compile_kwargs={"literal_binds": True}))
