@@ -29,7 +29,7 @@ if sys.version_info < (3, 10):  # noqa: UP036 - cookiecutter runs on these, this
 
 # A generated project installs these (each as distribution and as module), directly or not.
 DEPENDENCIES = """
-    alembic asgiref ast_serialize blinker click colorama distutils dotenv exceptiongroup
+    alembic alembic_postgresql_enum asgiref ast_serialize blinker click colorama distutils dotenv exceptiongroup
     flask flask_sqlalchemy flask_sqlalchemy_lite greenlet hatchling iniconfig itsdangerous
     jinja2 librt mako markupsafe mypy mypy_extensions mypyc packaging pathspec pip
     pkg_resources pluggy psycopg psycopg_binary py pygments pymysql pytest python_dotenv

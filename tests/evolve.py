@@ -2,25 +2,18 @@
 
 One process for all histories: Alembic's commands are called in Python, but the project's ``env.py``,
 its app factory and the database are the real ones. A history is a list of steps, a step one or more
-changes of the models, or a rename that a revision written by hand makes. What is in the tables is
-known, and compared after each step.
+changes of the models, or a rename that autogenerate is told of. What is in the tables is known, and
+compared after each step.
 
 Not made, since Alembic does not see it, or no database can do it without knowing the data:
 
-- renames by autogenerate: it sees a table or column dropped, and another added;
-- the old name of a renamed table, or of a renamed referring column in its table, used again: primary
-  and foreign keys keep their names, which autogenerate does not compare (rename them by hand before);
 - changed primary keys, and comments;
 - a table or a column dropped and added again under its name in one step: that is a changed one;
 - a type changed to one of another kind (integer to text), which PostgreSQL wants told how;
-- NOT NULL without a default added to a table with rows, or where a row has NULL: rows are filled first;
 - a default changed where rows have got it by ``now()``, or in the step that adds it: what the rows
   have would not be known;
-- MySQL: an index or a unique constraint of a foreign key dropped or added alone, also for another
-  name: it needs one (write a revision that renames the index by hand);
+- MySQL: an index or a unique constraint of a foreign key dropped or added alone: it needs one;
 - TEXT with an index (MySQL wants its length), or with a default (MySQL has none).
-
-A check on a renamed column is dropped and created by hand, too.
 """
 
 import argparse
@@ -29,6 +22,7 @@ import itertools
 import logging
 import os
 import warnings
+from argparse import Namespace
 from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass, field
@@ -65,6 +59,23 @@ KINDS: dict[str, tuple[list[Any], list[Any], Callable[[int], Any]]] = {
     "time": ([sa.DateTime()], [sa.func.now()], lambda row: datetime(2026, 1, row, 12, 30)),
 }
 CHECKED = ("integer", "string", "text", "number")
+# What rows get in a column that becomes NOT NULL: as it is answered, and as it is read.
+FILLS = {
+    "integer": "3",
+    "string": "it's :x 100%",
+    "text": "(1 + 1)",
+    "number": "2.5",
+    "boolean": "true",
+    "time": "2026-01-05 12:30:00",
+}
+FILLED = {
+    "integer": 3,
+    "string": "it's :x 100%",
+    "text": "2",
+    "number": Decimal("2.5"),
+    "boolean": True,
+    "time": datetime(2026, 1, 5, 12, 30),
+}
 DEFAULTS = {"0": 0, "7": 7, "1.5": Decimal("1.5")}
 
 
@@ -152,8 +163,10 @@ class History:
         self.schema = Schema()
         self.number = 0
         # Tables, and columns with their tables: not to be used now.
-        self.gone: set[Any] = set()  # names that a rename has left in those of keys
         self.dropped: set[Any] = set()  # names that this step has dropped
+        self.filled: dict[
+            tuple[str, str], str
+        ] = {}  # columns that become NOT NULL, with their kind
 
     def one_of(self, label: str, choices: Any) -> Any:
         return self.data.draw(st.sampled_from(list(choices)), label)
@@ -164,7 +177,7 @@ class History:
         self.add_table()
         self.autogenerate()
         for _ in range(self.data.draw(st.integers(1, 5), "steps")):
-            if self.data.draw(st.sampled_from([False, False, False, True]), "by hand"):
+            if self.data.draw(st.sampled_from([False, False, False, True]), "rename"):
                 self.rename()
                 continue
             before = deepcopy(self.schema.tables)
@@ -174,6 +187,7 @@ class History:
             if self.schema.tables != before:
                 self.autogenerate()
             self.dropped.clear()
+            self.filled.clear()
         with self.project.engine.begin() as connection:  # not every downgrade is possible with rows
             for table in self.schema.tables:
                 for name, column in self.schema.tables[table].items():
@@ -192,12 +206,17 @@ class History:
         self.schema.define(self.project.metadata)
         return self.project.metadata.tables[name]
 
-    def autogenerate(self) -> None:
-        """Let Alembic write the revision, run it, and compare."""
+    def autogenerate(self, *answers: str) -> None:
+        """Let Alembic write the revision, run it, and compare.
+
+        :param answers: what autogenerate would ask
+        """
         self.number += 1
         self.schema.define(self.project.metadata)
-        command.revision(self.project.config(), f"step {self.number}", autogenerate=True)
-        self.project.mend()
+        fills = [f"fill={t}.{c}:{FILLS[kind]}" for (t, c), kind in self.filled.items()]
+        options = Namespace(x=["drop=most", *fills, *answers])
+        config = self.project.config(cmd_opts=options)
+        command.revision(config, f"step {self.number}", autogenerate=True)
         note(self.project.newest.read_text(encoding="utf-8").partition("def upgrade")[2])
         command.upgrade(self.project.config(), "head")
         command.check(self.project.config())
@@ -264,15 +283,11 @@ class History:
             self.add_column(name)
 
     def unused_tables(self) -> list[str]:
-        return [name for name in TABLES if name not in self.schema.tables.keys() | self.barred]
+        return [name for name in TABLES if name not in self.schema.tables.keys() | self.dropped]
 
     def unused_columns(self, table: str) -> list[str]:
-        used = {(table, name) for name in self.schema.tables[table]} | self.barred
+        used = {(table, name) for name in self.schema.tables[table]} | self.dropped
         return [name for name in COLUMNS if (table, name) not in used]
-
-    @property
-    def barred(self) -> set[Any]:
-        return self.gone | self.dropped
 
     def pick(self) -> tuple[str, str] | None:
         """Choose a column."""
@@ -292,16 +307,17 @@ class History:
             self.data.draw(st.integers(0, len(types) - 1), "type"),
             default=self.one_of("default", [None, *range(len(defaults))]),
         )
-        has_rows = table in self.schema.rows
-        if column.default is not None or not has_rows:
-            column.nullable = self.data.draw(st.booleans(), "nullable")
+        column.nullable = self.data.draw(st.booleans(), "nullable")
+        is_filled = not column.nullable and column.default is None
+        if is_filled and table in self.schema.rows:
+            self.filled[table, name] = kind
         if kind not in ("text", "boolean"):
             column.index = self.data.draw(st.booleans(), "index")
         if kind in CHECKED:
             column.check = self.data.draw(st.integers(0, 2), "check")
         self.schema.tables[table][name] = column
         for row in self.schema.rows.get(table, {}).values():
-            row[name] = default_of(column)
+            row[name] = FILLED[kind] if is_filled else default_of(column)
 
     def add_reference(self) -> None:
         table = self.one_of("child", self.schema.tables)
@@ -338,6 +354,7 @@ class History:
             table, name = chosen
             del self.schema.tables[table][name]
             self.dropped.add((table, name))
+            self.filled.pop((table, name), None)
             for row in self.schema.rows.get(table, {}).values():
                 del row[name]
 
@@ -353,24 +370,15 @@ class History:
             column = self.schema.tables[table][name]
             if column.parent and not (column.cascades and table in self.schema.rows):
                 return
-            rows = self.schema.rows.get(table, {})
-            values = [row[name] for row in rows.values()]
+            values = self.values(*chosen)
+            if chosen in self.filled:
+                return
             if column.nullable and None in values:
-                if column.parent or table not in self.schema.rows:
+                if column.parent or column.unique or not self.project.has_column(table, name):
                     return
-                if not self.project.has_column(table, name):
-                    return
-                with self.project.engine.begin() as connection:
-                    for key, row in rows.items():
-                        if row[name] is None:
-                            row[name] = KINDS[column.kind][2](key)
-                            type_ = KINDS[column.kind][0][column.type]
-                            statement = sa.table(table, sa.column("id"), sa.column(name, type_))
-                            connection.execute(
-                                statement.update()
-                                .where(statement.c.id == key)
-                                .values({name: row[name]})
-                            )
+                self.filled[chosen] = column.kind
+                for row in self.schema.rows[table].values():
+                    row[name] = FILLED[column.kind] if row[name] is None else row[name]
             column.nullable = not column.nullable
 
     def change_default(self) -> None:
@@ -413,6 +421,7 @@ class History:
         name = self.one_of("dropped table", self.schema.tables)
         del self.schema.tables[name]
         self.dropped.add(name)
+        self.filled = {key: kind for key, kind in self.filled.items() if key[0] != name}
         self.schema.rows.pop(name, None)
         for table, columns in self.schema.tables.items():
             for column in [key for key, options in columns.items() if options.parent == name]:
@@ -421,16 +430,11 @@ class History:
                 for row in self.schema.rows.get(table, {}).values():
                     del row[column]
 
-    # By hand.
-
     def rename(self) -> None:
-        """Rename a column or a table by a revision written by hand."""
+        """Rename a column or a table, together with other changes."""
         if self.data.draw(st.booleans(), "rename a table"):
             old = self.one_of("table", self.schema.tables)
-            if self.has_indexed_key(*self.schema.tables[old].values()):
-                return
-            unused = self.unused_tables()
-            if not unused:
+            if not (unused := self.unused_tables()):
                 return
             new = self.one_of("name", unused)
             self.schema.tables = {
@@ -438,83 +442,26 @@ class History:
                 for name, columns in self.schema.tables.items()
             }
             self.schema.rows[new] = self.schema.rows.pop(old)
-            self.gone.add(old)
             for columns in self.schema.tables.values():
                 for column in columns.values():
                     column.parent = new if column.parent == old else column.parent
-            self.by_hand(f"op.rename_table({old!r}, {new!r})", f"op.rename_table({new!r}, {old!r})")
+            self.autogenerate(f"rename={old}:{new}")
         elif chosen := self.pick():
             table, old = chosen
             columns = self.schema.tables[table]
-            if self.has_indexed_key(columns[old]):
-                return
-            unused = self.unused_columns(table)
-            if not unused:
+            if not (unused := self.unused_columns(table)):
                 return
             new = self.one_of("name", unused)
-            column = columns[old]
-            self.gone |= {(table, old)} if column.parent else set()
             self.schema.tables[table] = {
                 new if name == old else name: options for name, options in columns.items()
             }
             for row in self.schema.rows.get(table, {}).values():
                 row[new] = row.pop(old)
-            default = column_of(old, column).server_default
-            shown = (
-                "None"
-                if default is None
-                else {
-                    "boolean": f"sa.text({'true' if column.default == 0 else 'false'!r})",
-                    "time": "sa.func.now()",
-                }.get(column.kind, repr(KINDS[column.kind][1][column.default or 0]))
-            )
-            type_ = repr(KINDS[column.kind][0][column.type])
-
-            def code(old: str, new: str) -> str:
-                batch = f"with op.batch_alter_table({table!r}) as batch_op:"
-                existing = f"existing_type=sa.{type_}, existing_nullable={column.nullable}, "
-                existing += f"existing_server_default={shown}"
-                lines = [
-                    batch,
-                    f"    batch_op.alter_column({old!r}, new_column_name={new!r}, {existing})",
-                ]
-                if column.check:
-                    found = f"sa.column({new!r})"
-                    checked = (
-                        f"sa.func.length({found}) < {100 * column.check}"
-                        if column.kind in ("string", "text")
-                        else f"{found} >= {1 - column.check}"
-                    )
-                    lines.insert(
-                        1, f"    batch_op.drop_constraint(op.f('ck_{table}_{old}'), 'check')"
-                    )
-                    new_name = f"op.f('ck_{table}_{new}')"
-                    lines += [batch, f"    batch_op.create_check_constraint({new_name}, {checked})"]
-                return "\n    ".join(lines)
-
-            self.by_hand(code(old, new), code(new, old))
+            self.autogenerate(f"rename={table}.{old}:{new}")
 
     def needs_index(self, column: Column) -> bool:
         """Say whether there is a foreign key that wants its index."""
         return self.project.engine.dialect.name == "mysql" and column.parent is not None
-
-    def has_indexed_key(self, *columns: Column) -> bool:
-        """Say whether autogenerate would drop the index of a foreign key to give it another name."""
-        return any(self.needs_index(column) and column.index for column in columns)
-
-    def by_hand(self, upgrade: str, downgrade: str) -> None:
-        """Write a revision, then another by autogenerate for the names that contain the old one."""
-        self.number += 1
-        self.schema.define(self.project.metadata)
-        script = command.revision(self.project.config(), f"rename {self.number}")
-        path = Path(script.path)  # type: ignore[union-attr]
-        first, second, rest = path.read_text(encoding="utf-8").split("    pass\n")
-        text = f"{first}    {upgrade}\n{second}    {downgrade}\n{rest}"
-        path.write_text(text, encoding="utf-8")
-        note(text.partition("def upgrade")[2])
-        command.upgrade(self.project.config(), "head")
-        self.compare()
-        self.autogenerate()
 
 
 CHANGES = [
@@ -573,12 +520,6 @@ class Project:
     def newest(self) -> Path:
         """The revision that was written last."""
         return max(self.versions.glob("*.py"), key=os.path.getmtime)
-
-    def mend(self) -> None:
-        """Do by hand what the README says is to be done on MySQL: Alembic doubles percent signs."""
-        if self.engine.dialect.name == "mysql":
-            text = self.newest.read_text(encoding="utf-8")
-            self.newest.write_text(text.replace("%%", "%"), encoding="utf-8")
 
     def has_column(self, table: str, column: str) -> bool:
         return column in {found["name"] for found in sa.inspect(self.engine).get_columns(table)}

@@ -60,7 +60,7 @@ def test_check_fails_when_models_and_database_differ(migrated: Project) -> None:
     migrated.alembic("check")
     migrated.add_column()
     done = migrated.alembic("check", status=MODELS_DIFFER)
-    assert "Database default differs from its models:\n  ('add_column'" in done.stdout
+    assert "Database default differs from its models:\n  + posts.body: " in done.stdout
     assert "auth" not in done.stdout
 
 

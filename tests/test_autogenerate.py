@@ -118,7 +118,6 @@ def test_mysql(generic: Project) -> None:
 
 def test_postgresql(generic: Project) -> None:
     use(generic, "postgresql")
-    generic.edit("migrations/env.py", "from alembic import context", ENUMS)
     with on_server("postgresql", generic) as url:
         for extension in ("btree_gist", "citext", "hstore"):
             servers.query(url, f"CREATE EXTENSION {extension}")
@@ -151,11 +150,6 @@ def test_postgresql(generic: Project) -> None:
         generic.alembic("upgrade", "head")
         servers.query(url, "CREATE TABLE audit.superfluous (id int)")
         assert "superfluous" in generic.alembic("check", status=4).stdout
-
-
-# What the README tells those to add who have an Enum on PostgreSQL.
-ENUMS = """import alembic_postgresql_enum  # noqa: F401 (migrates the types of an Enum)
-from alembic import context"""
 
 
 @pytest.mark.parametrize("dialect", ["postgresql", "mysql"])

@@ -2,22 +2,26 @@
 
 import logging
 from collections.abc import Callable, Collection
-from itertools import chain
 from typing import Any
 
 from alembic import context
-from alembic.command import check
 from alembic.operations import ops
 from alembic.runtime.migration import MigrationContext
 from alembic.util import CommandError, to_list
 from flask import current_app
-from sqlalchemy import CheckConstraint, MetaData, Table
-from sqlalchemy.schema import CreateTable
+from sqlalchemy import MetaData
 
+from .ask import is_check, refuse_unused
 from .backends import backend_of
-from .errors import MODELS_DIFFER, fail, running_command
+from .checks import has_unknown_check, is_known, is_made, mend_checks, table_of
+from .describe import described
+from .errors import MODELS_DIFFER, fail
+from .fill import fill
 from .log import log_name
+from .losses import warn_of_losses
+from .missing import refuse
 from .order import put_in_order
+from .rename import Hints, rename
 
 logger = logging.getLogger("alembic.env")
 
@@ -31,8 +35,9 @@ def all_but(ignored: Collection[str]) -> Callable[..., bool]:
     def include_object(item: Any, name: str, kind: str, is_reflected: bool, model: Any) -> bool:
         is_superfluous = is_reflected and model is None
         if kind == "check_constraint":
-            is_unknown = is_superfluous and has_unnamed_check(item.table)
-            return not is_unknown and (is_reflected or is_made(item))
+            if is_reflected:
+                return not (is_superfluous and has_unknown_check(table_of(item)))
+            return is_known(item) and is_made(item)
         if kind != "table":
             return True
         connection = context.get_bind()
@@ -45,22 +50,6 @@ def all_but(ignored: Collection[str]) -> Callable[..., bool]:
         )
 
     return include_object
-
-
-def has_unnamed_check(found: Table) -> bool:
-    """Say whether the model of a table has a check that PostgreSQL or MySQL gave a name to."""
-    targets = to_list(context.get_context().opts["target_metadata"])
-    models = [each.tables[found.fullname] for each in targets if found.fullname in each.tables]
-    owners: list[Any] = [*models, *chain(*(model.columns for model in models))]
-    checks = {c for each in owners for c in each.constraints if isinstance(c, CheckConstraint)}
-    return not all(isinstance(check.name, str) for check in checks)
-
-
-def is_made(check: CheckConstraint) -> bool:
-    """Say whether the database gets a check: not if it has a type for an Enum or a Boolean."""
-    dialect = context.get_bind().dialect
-    name = dialect.identifier_preparer.format_constraint(check)
-    return f"CONSTRAINT {name} " in str(CreateTable(check.table).compile(dialect=dialect))
 
 
 def schemas_of(target: MetaData | Collection[MetaData]) -> Callable[..., bool]:
@@ -83,27 +72,49 @@ def process_revision_directives(
 
     :raises CommandError: if the metadata has no table: every table there is would be dropped
     """
+    if not directives:
+        return  # a hook of the caller has decided
     name = migration.opts.get("database", "default")
-    if not any(metadata.tables for metadata in to_list(migration.opts["target_metadata"])):
+    targets = to_list(migration.opts["target_metadata"])
+    if not any(metadata.tables for metadata in targets):
         where = f"where the app {current_app.import_name!r} is made"
         raise CommandError(f"The database {name!r} has no model: import its models {where}.")
-    config = context.config
-    is_check = running_command() is check
+    config, arguments = context.config, migration.opts["revision_context"].command_args
+    if (
+        len(context.script.get_heads()) > 1
+        and arguments["head"] in (None, "head")
+        and not is_check()
+    ):
+        raise CommandError('There are two heads: run alembic merge heads -m "join" first.')
     databases = migration.opts["template_args"].get("databases", ["default"])
     changes = directives[0].upgrade_ops_list
-    put_in_order(changes[-1])
-    put_in_order(directives[0].downgrade_ops_list[-1])
+    backend, back = backend_of(migration.dialect), directives[0].downgrade_ops_list[-1]
+    hints: Hints = {}
+    if not is_check():
+        hints = rename(changes[-1], migration.impl, backend.rename_key)
+        changes[-1].reverse_into(back)
     if migration.connection:
-        backend_of(migration.dialect).complete(migration.connection, changes[-1])
-    if is_check and not changes[-1].is_empty():
+        backend.complete(migration.connection, changes[-1])
+    mend_checks(changes[-1])
+    for way in (changes[-1], back):
+        put_in_order(way, migration.dialect.supports_alter)
+    refuse(changes[-1], sum(len(metadata.tables) for metadata in targets))
+    if migration.connection and not is_check():
+        fill(changes[-1], migration.connection, backend.invents)
+        warn_of_losses(changes[-1], migration.connection, hints)
+    if is_check() and not changes[-1].is_empty():
         config.print_stdout("Database %s differs from its models:", name)
-        for difference in changes[-1].as_diffs():
-            config.print_stdout("  %s", difference)
+        for change in changes[-1].ops:
+            for line in described(change, migration.dialect):
+                config.print_stdout("  %s", line)
     if len(changes) < len(databases):
         return  # there are more to come
+    if not is_check():
+        refuse_unused()
     is_empty = all(change.is_empty() for change in changes)
-    if is_check and not is_empty:
+    if is_check() and not is_empty:
         fail("Models and databases differ: run alembic revision --autogenerate.", MODELS_DIFFER)
-    if getattr(config.cmd_opts, "autogenerate", False) and is_empty:
+    is_revision = getattr(config.cmd_opts, "autogenerate", arguments["message"] is not None)
+    if arguments["autogenerate"] and is_revision and is_empty:
         directives.clear()
         logger.info("No changes in schema detected.")

@@ -3,9 +3,12 @@
 In backends/, these classes are joined to Alembic's own of a dialect, which the result replaces.
 """
 
+import logging
 import re
+import secrets
 from collections.abc import Callable
 from contextlib import suppress
+from functools import cached_property
 from typing import Any
 
 from alembic.ddl.impl import DefaultImpl
@@ -15,6 +18,13 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.schema import CreateTable
 from sqlalchemy.sql.elements import ColumnClause
 from sqlalchemy.sql.visitors import replacement_traverse
+
+from .checks import table_of
+
+logger = logging.getLogger("alembic.env")
+
+# Of the temporary table: nobody has one of this name.
+NAME = f"alembic_compared_{secrets.token_hex(4)}"
 
 
 class AsMade(DefaultImpl):
@@ -57,7 +67,7 @@ class AsMade(DefaultImpl):
         from alembic.ddl.impl import ComparisonResult
 
         condition = replacement_traverse(wanted.sqltext, {}, without_table)
-        columns = [Column(column.name, column.type) for column in wanted.table.columns]
+        columns = [Column(column.name, column.type) for column in table_of(wanted).columns]
         table = self.table(*columns, CheckConstraint(condition, name="compared"))
         made = self.make(table, Inspector.get_check_constraints)
         conditions = {check["sqltext"] for check in made if check["name"] == "compared"}
@@ -73,28 +83,48 @@ class AsMade(DefaultImpl):
         kwargs = found.table.dialect_kwargs
         options = {key: kwargs[key] for key in kwargs if key.endswith(("charset", "collate"))}
         default: Any = wanted.server_default
-        text = getattr(default, "arg", default)
-        kind = (self.spelled(wanted), type(text), str(text), wanted.nullable, *options.items())
-        all_made: dict[Any, Any] = self.__dict__.setdefault("all_made", {})  # many are alike
-        if kind not in all_made:
-            like = Column("compared", wanted.type, default, nullable=wanted.nullable)
-            made = self.make(self.table(like, **options), Inspector.get_columns)
-            columns = [Column(each["type"], server_default=each["default"]) for each in made]
-            all_made[kind] = columns[0] if columns else None
-        return all_made[kind]
+        like = Column("compared", wanted.type, default, nullable=wanted.nullable)
+        made = self.make(self.table(like, **options), Inspector.get_columns)
+        columns = [Column(each["type"], server_default=each["default"]) for each in made]
+        return columns[0] if columns else None
 
     def table(self, *items: Any, **options: Any) -> Table:
-        return Table("alembic_compared", MetaData(), *items, prefixes=["TEMPORARY"], **options)
+        return Table(NAME, MetaData(), *items, prefixes=["TEMPORARY"], **options)
+
+    @cached_property
+    def can_make(self) -> bool:
+        """Say whether temporary tables can be made here, and once if not, as on a replica."""
+        try:
+            with self.connection.begin_nested():
+                self.connection.exec_driver_sql(f"CREATE TEMPORARY TABLE {NAME} (id INTEGER)")
+                self.connection.exec_driver_sql(f"{self.drop} {NAME}")
+        except SQLAlchemyError:
+            logger.warning(
+                "No temporary table can be made: types and defaults are compared loosely."
+            )
+            return False
+        return True
 
     def make(self, table: Table, reflect: Callable[[Inspector, str], list[Any]]) -> list[Any]:
         """Return what there is of a table that is made and dropped; nothing if it cannot be made."""
-        with suppress(SQLAlchemyError):  # a type that is not there yet, or no right to do this
-            with self.connection.begin_nested():
-                self.connection.execute(CreateTable(table))
-                made = reflect(inspect(self.connection), table.name)
-                self.connection.exec_driver_sql(f"{self.drop} {table.name}")
-            return made
+        all_made: dict[str, list[Any]] = self.__dict__.setdefault("all_made", {})  # many are alike
+        if not self.can_make:
+            return []
+        with suppress(SQLAlchemyError):  # a type that is not there yet
+            sql = str(CreateTable(table).compile(dialect=self.dialect))
+            if sql not in all_made:
+                all_made[sql] = []
+                with self.connection.begin_nested():
+                    self.connection.execute(CreateTable(table))
+                    all_made[sql] = reflect(inspect(self.connection), table.name)
+                    self.connection.exec_driver_sql(f"{self.drop} {table.name}")
+            return all_made[sql]
         return []
+
+    def render_ddl_sql_expr(self, *arguments: Any, **options: Any) -> str:
+        """Write an expression as ``text()`` reads it: the driver's percent signs are not doubled."""
+        sql = super().render_ddl_sql_expr(*arguments, **options)
+        return sql.replace("%%", "%") if "format" in self.dialect.paramstyle else sql
 
 
 def without_table(element: Any, **_: Any) -> ColumnClause[Any] | None:
@@ -106,21 +136,3 @@ def bare(default: Any) -> str | None:
     """Return a default without the parentheses around it."""
     text = getattr(default, "arg", default)
     return text and re.sub(r"^\((.*)\)$", r"\1", str(text), flags=re.DOTALL)
-
-
-class ByName(AsMade):
-    """Compares indexes on expressions, such as ``DESC``, by their names: no more is reflected."""
-
-    index_names = ""
-
-    def correct_for_autogen_constraints(self, *found_and_wanted: Any) -> None:
-        """Take those out that are there already."""
-        _, found, _, wanted = found_and_wanted
-        columns_only = {i for i in wanted if all(isinstance(e, Column) for e in i.expressions)}
-        by_name = {index.name: index for index in wanted - columns_only}
-        names = {*self.connection.exec_driver_sql(self.index_names).scalars()} if by_name else set()
-        found -= {index for index in found if index.name in names & by_name.keys()}
-        wanted &= columns_only
-        theirs: Any = super().correct_for_autogen_constraints  # without type hints
-        theirs(*found_and_wanted)
-        wanted |= {by_name[name] for name in by_name.keys() - names}

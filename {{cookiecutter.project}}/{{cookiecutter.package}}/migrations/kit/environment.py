@@ -15,6 +15,7 @@ from .backends import backend_of
 from .databases import all_databases, hosts
 from .errors import url_errors
 from .guard import guarded, prepare
+from .heads import heads_explained
 from .progress import show_progress
 from .render import render_item
 from .retry import retry
@@ -32,7 +33,7 @@ def app_context(factory: Callable[[], Flask]) -> Iterator[None]:
     """
     config = context.config
     logs.set_up(config)
-    with url_errors(), ExitStack() as stack:
+    with heads_explained(), url_errors(), ExitStack() as stack:
         if not has_app_context():
             environment = context._proxy  # type: ignore[attr-defined]
             stack.enter_context(factory().app_context())

@@ -12,6 +12,7 @@ from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import DBAPIError, NoSuchModuleError
 
 from .backends import backend_of
+from .heads import two_ways
 from .outcome import NOTHING_KEPT, Outcome, outcomes
 
 logger = logging.getLogger("alembic.errors")
@@ -108,6 +109,8 @@ def name_database(error: CommandError, name: str) -> None:
     """Add the name of the database to an error of Alembic's, and advice to the most frequent one."""
     if str(error) == "Target database is not up to date.":
         fail(f"Database {name!r} is not at head: run alembic upgrade head.", NOT_AT_HEAD)
+    if "mbiguous walk" in str(error):
+        error.args = (two_ways(),)
     if "database" in context.get_context().opts and "atabase '" not in str(error):
         error.args = (f"Database {name!r}: {error}",)
 

@@ -1,31 +1,150 @@
-"""The order in which a revision changes a table; used by autogenerate.py."""
+"""The order in which a revision changes the tables, so that it runs; used by autogenerate.py.
 
-from typing import TypeGuard
+Foreign keys are dropped first and created last; tables dropped children first, created parents
+first. Both ways of a revision are put into this order.
+"""
+
+from collections.abc import Iterator
+from enum import IntEnum
+from typing import Any, TypeGuard
 
 from alembic.operations import ops
+from sqlalchemy import ForeignKeyConstraint
+
+Phase = IntEnum("Phase", "BEFORE DROP_KEYS DROP RENAME CHANGE RENAME_BACK CREATE CREATE_KEYS AFTER")
+Placed = Iterator[tuple[Phase, ops.MigrateOperation]]
 
 
-def put_in_order(changes: ops.OpContainer) -> None:
-    """Drop foreign keys and checks first, create them last, and drop tables with their indexes.
+def put_in_order(changes: ops.OpContainer, supports_alter: bool) -> None:
+    """Put one way of a revision in order.
+
+    :param supports_alter: whether foreign keys can be dropped. If not (SQLite), the table is made
+        anew: what its keys refer to has to be there then, but only then.
+    """
+    placed = sorted(place_all(changes, supports_alter), key=lambda each: each[0])
+    changes.ops = [step for _, step in placed]
+
+
+def place_all(changes: ops.OpContainer, supports_alter: bool) -> Placed:
+    """Say of each step in which phase it belongs, and take apart what belongs into several."""
+    created = {name_of(s): s for s in changes.ops if isinstance(s, ops.CreateTableOp)}
+    dropped = {name_of(s): s for s in changes.ops if isinstance(s, ops.DropTableOp)}
+    indexes: dict[str, list[ops.MigrateOperation]] = {}
+    is_first = True
+    for step in changes.ops:
+        if isinstance(step, ops.RenameTableOp):
+            is_back = isinstance(changes, ops.DowngradeOps)
+            yield Phase.RENAME_BACK if is_back else Phase.RENAME, step
+        elif isinstance(step, ops.ModifyTableOps):
+            if name_of(step) in created:
+                indexes.setdefault(name_of(step), []).append(step)
+            elif name_of(step) not in dropped:  # its indexes are dropped with it
+                yield from place_parts(step, {*created, *dropped}, supports_alter)
+        elif not isinstance(step, ops.CreateTableOp | ops.DropTableOp):  # types and schemas
+            yield Phase.BEFORE if is_first else Phase.AFTER, step
+            continue
+        is_first = False
+    later = {*created}
+    for name, keys in parents_first(created):
+        later.remove(name)
+        for key in keys:
+            if supports_alter and (key.use_alter or parent_of(key) in later):
+                created[name].columns = [c for c in created[name].columns if c is not key]
+                yield Phase.CREATE_KEYS, ops.AddConstraintOp.from_constraint(key)
+        for step in (created[name], *indexes.get(name, [])):  # keys may refer to an index
+            yield Phase.CREATE, step
+    gone: set[str] = set()
+    for name, keys in reversed(parents_first(dropped)):
+        for key in keys:
+            if supports_alter and parent_of(key) in gone:
+                yield Phase.DROP_KEYS, ops.DropConstraintOp.from_constraint(key)
+        yield Phase.DROP, dropped[name]
+        gone.add(name)
+
+
+def place_parts(change: ops.ModifyTableOps, others: set[str], supports_alter: bool) -> Placed:
+    """Take the foreign keys out of the changes of a table, and put the rest in order.
 
     MySQL lets no foreign key be without an index, nor between columns of two types; and there is
     no check of a column that is gone.
+
+    :param others: the tables that are created or dropped
     """
-    drops = [change for change in changes.ops if isinstance(change, ops.DropTableOp)]
-    dropped = {(change.schema, change.table_name) for change in drops}
-    for change in changes.ops:
-        if isinstance(change, ops.ModifyTableOps):
-            if (change.schema, change.table_name) in dropped:
-                change.ops = [step for step in change.ops if not isinstance(step, ops.DropIndexOp)]
-            change.ops.sort(key=place)
+    is_renamed = any(isinstance(s, ops.AlterColumnOp) and s.modify_name for s in change.ops)
+    parts: dict[Phase, list[ops.MigrateOperation]] = {}
+    gone = {s.column_name for s in change.ops if isinstance(s, ops.DropColumnOp)}
+    for step in sorted(change.ops, key=place):
+        if not supports_alter and is_unnamed(step, gone):
+            continue
+        key = key_of(step)
+        phase = Phase.CHANGE
+        if key is not None and (supports_alter or parent_of(key) in others):
+            phase = Phase.DROP_KEYS if place(step) == 0 else Phase.CREATE_KEYS
+        elif is_renamed and not supports_alter and place(step) > 2:
+            phase = Phase.CREATE_KEYS  # batch mode knows the old name only
+        parts.setdefault(phase, []).append(step)
+    for phase, steps in parts.items():
+        yield phase, ops.ModifyTableOps(change.table_name, steps, schema=change.schema)
+
+
+def is_unnamed(step: Any, gone: set[str]) -> bool:
+    """Say whether a constraint without a name goes with its column; name one that is created."""
+    if not isinstance(step, ops.DropConstraintOp | ops.AddConstraintOp):
+        return False
+    made: Any = step
+    constraint = made.to_constraint()
+    if constraint.name is None and isinstance(step, ops.AddConstraintOp):
+        kind = type(constraint).__name__.removesuffix("Constraint").lower()
+        made.constraint_name = "_".join([kind, constraint.table.name, *constraint.columns.keys()])
+    return constraint.name is None and not gone.isdisjoint(constraint.columns.keys())
 
 
 def place(step: ops.MigrateOperation) -> int:
     """Say where a step belongs: the columns are changed while nothing that needs them is there."""
     if is_dropped(step, "foreignkey") or is_dropped(step, "check"):
         return 0
-    return 2 if isinstance(step, ops.CreateForeignKeyOp | ops.CreateCheckConstraintOp) else 1
+    if isinstance(step, ops.DropIndexOp | ops.DropConstraintOp):
+        return 1
+    if isinstance(step, ops.CreateIndexOp | ops.CreateUniqueConstraintOp):
+        return 3
+    return 4 if isinstance(step, ops.CreateForeignKeyOp | ops.CreateCheckConstraintOp) else 2
 
 
 def is_dropped(step: ops.MigrateOperation, kind: str) -> TypeGuard[ops.DropConstraintOp]:
     return isinstance(step, ops.DropConstraintOp) and step.constraint_type == kind
+
+
+def key_of(step: Any) -> ForeignKeyConstraint | None:
+    """Return the foreign key that a step drops or creates, if it does that."""
+    key = step.to_constraint() if hasattr(step, "to_constraint") else None
+    return key if isinstance(key, ForeignKeyConstraint) else None
+
+
+def name_of(step: Any) -> str:
+    return f"{step.schema}.{step.table_name}" if step.schema else str(step.table_name)
+
+
+def parent_of(key: ForeignKeyConstraint) -> str:
+    """Return the table that a foreign key refers to."""
+    return key.elements[0].target_fullname.rpartition(".")[0]
+
+
+def parents_first(tables: dict[str, Any]) -> list[tuple[str, list[ForeignKeyConstraint]]]:
+    """Return tables with their foreign keys, after those that they refer to, except in a circle."""
+    items = {
+        name: getattr(s, "columns", None) or s.to_table().constraints for name, s in tables.items()
+    }
+    keys = {name: [i for i in items[name] if isinstance(i, ForeignKeyConstraint)] for name in items}
+    found: dict[str, list[ForeignKeyConstraint]] = {}
+    open_: set[str] = set()
+
+    def visit(name: str) -> None:
+        if name in keys and name not in open_:
+            open_.add(name)
+            for parent in sorted({parent_of(key) for key in keys[name]}):
+                visit(parent)
+            found[name] = keys[name]
+
+    for name in keys:
+        visit(name)
+    return [*found.items()]

@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import Any, Literal
 
 from alembic.autogenerate.api import AutogenContext
+from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator
 
 
@@ -18,12 +19,14 @@ def render_item(kind: str, item: Any, autogenerate: AutogenContext) -> str | Lit
 
     :return: False for what Alembic writes well
     """
-    if kind != "type" or type(item).__module__.startswith("sqlalchemy."):
+    if kind != "type":
         return False
     dialect = autogenerate.dialect
     types = [item]
     if isinstance(item, TypeDecorator):
         types.append(item.load_dialect_impl(dialect))
+    if type(item).__module__.startswith("sqlalchemy."):
+        types = [item.dialect_impl(dialect)] if is_cut_short(item, dialect) else []
     for type_ in types:
         module = type(type_).__module__
         written = f"{module}.{type_!r}"
@@ -34,4 +37,12 @@ def render_item(kind: str, item: Any, autogenerate: AutogenContext) -> str | Lit
             if made.compile(dialect) == item.compile(dialect):
                 autogenerate.imports.add(f"import {module}")
                 return written
+    return False
+
+
+def is_cut_short(item: Any, dialect: Dialect) -> bool:
+    """Say whether what SQLAlchemy writes of one of its types makes another, as of an Interval."""
+    with suppress(Exception):  # types inside others have names from elsewhere
+        made = eval(repr(item), dict(vars(import_module(type(item).__module__))))
+        return bool(made.compile(dialect) != item.compile(dialect))
     return False

@@ -23,10 +23,14 @@ class Backend:
     # The driver's codes of errors: no lock in time; what else is no fault of a revision.
     lock_timeout: object = "unknown"
     faults: Collection[object] = ()
+    # Whether rows get a value that nobody said, such as 0, for a column that becomes NOT NULL.
+    invents = False
+    # Gives the primary key of a table another name, where it has one.
+    rename_key: str | None = None
 
     def guarded(self, connection: Connection, name: str) -> AbstractContextManager[None]:
         """Hold a lock by the name of the database, limit other waits, and leave nothing of both."""
-        missing = "Database %r is of a kind without a lock here (%s): start one migration at a time."
+        missing = "Database %r is of a kind without a lock here (%s): migrate once at a time."
         logging.getLogger("alembic.guard").warning(missing, name, connection.dialect.name)
         return nullcontext()
 

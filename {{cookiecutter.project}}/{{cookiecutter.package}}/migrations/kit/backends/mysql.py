@@ -12,8 +12,8 @@ from alembic.operations import ops
 from sqlalchemy import inspect
 from sqlalchemy.engine import Connection
 
-from ..compare import ByName
-from ..order import is_dropped, place
+from ..indexes import ByName
+from ..order import is_dropped
 from ..session import given_back, run, seconds, wait
 from . import Backend
 
@@ -28,6 +28,7 @@ HOLDER = """
 class MySQLBackend(Backend):
     lock_timeout = 1205
     faults = (1290, 1213, 1021, 1114)  # read-only, deadlock, disk full, table full
+    invents = True
 
     @contextmanager
     def guarded(self, connection: Connection, name: str) -> Iterator[None]:
@@ -57,15 +58,18 @@ class MySQLBackend(Backend):
 
     def complete(self, connection: Connection, changes: ops.UpgradeOps) -> None:
         """Drop with a foreign key the index that MySQL has made for it, which would be left."""
-        for change in changes.ops:
-            if isinstance(change, ops.ModifyTableOps):
-                table, schema = change.table_name, change.schema
-                keys = {str(s.constraint_name) for s in change.ops if is_dropped(s, "foreignkey")}
-                keys -= {s.index_name for s in change.ops if isinstance(s, ops.DropIndexOp)}
-                found = inspect(connection).get_indexes(table, schema) if keys else []
-                keys &= {str(index["name"]) for index in found}
-                indexes = [ops.DropIndexOp(name, table, schema=schema) for name in sorted(keys)]
-                change.ops = sorted([*indexes, *change.ops], key=place)
+        modified = [change for change in changes.ops if isinstance(change, ops.ModifyTableOps)]
+        steps = [step for change in modified for step in change.ops]
+        gone = {step.index_name for step in steps if isinstance(step, ops.DropIndexOp)}
+        renames = [step for step in changes.ops if isinstance(step, ops.RenameTableOp)]
+        names = {step.table_name: step.new_table_name for step in renames}
+        for change in modified:
+            table, schema = change.table_name, change.schema
+            keys = {str(s.constraint_name) for s in change.ops if is_dropped(s, "foreignkey")}
+            found = inspect(connection).get_indexes(table, schema) if keys - gone else []
+            keys &= {str(index["name"]) for index in found} - gone
+            table = names.get(table, table)
+            change.ops += [ops.DropIndexOp(name, table, schema=schema) for name in sorted(keys)]
 
 
 class MySQL(ByName, MySQLImpl):

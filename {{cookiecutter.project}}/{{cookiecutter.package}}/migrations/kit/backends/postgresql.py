@@ -4,25 +4,32 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from hashlib import sha256
+from importlib import import_module
 from secrets import randbits
+from typing import Any
 
 from alembic.ddl.postgresql import PostgresqlImpl
 from alembic.operations import ops
 from alembic.util import CommandError
-from sqlalchemy import Table, event, inspect, text
+from sqlalchemy import Index, Table, event, inspect, text
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.schema import CreateIndex
 
 from ..advisory_lock import LOCAL, in_session, in_transaction, is_pooled
-from ..compare import AsMade
+from ..indexes import ByName
 from ..session import run, seconds, wait
 from . import Backend
+
+with suppress(ImportError):  # migrates the types of Enums; this way, nothing has to be known of it
+    import_module("alembic_postgresql_enum")
 
 
 class PostgreSQLBackend(Backend):
     is_one_transaction = True
     lock_timeout = "55P03"
     faults = ("25006", "40P01", "53100")  # read-only, deadlock, disk full
+    rename_key = "ALTER TABLE {} RENAME CONSTRAINT {} TO {}"
 
     @contextmanager
     def guarded(self, connection: Connection, name: str) -> Iterator[None]:
@@ -62,6 +69,7 @@ class PostgreSQLBackend(Backend):
 
     def complete(self, connection: Connection, changes: ops.UpgradeOps) -> None:
         """Create the schemas of new tables; no downgrade drops them: others may use them by then."""
+        changes.ops = [put_between(step) for step in changes.ops]
         schemas = {change.schema for change in changes.ops if isinstance(change, ops.CreateTableOp)}
         for schema in sorted(schemas - {None, *inspect(connection).get_schema_names()}, key=str):
             quoted = connection.dialect.identifier_preparer.quote(str(schema))
@@ -84,8 +92,22 @@ def check_decided(engine: Engine, name: str, xid: str) -> None:
         )
 
 
-class PostgreSQL(AsMade, PostgresqlImpl):
+def put_between(step: Any) -> Any:
+    """Return what makes an Enum anew if values are put between others.
+
+    alembic-postgresql-enum 1.11.0 puts them after the one that they are to be before.
+    """
+    old = getattr(step, "old_values", [])
+    is_added = getattr(step, "operation_name", "") == "add_enum_value"
+    return step.reverse().reverse() if is_added and step.new_values[: len(old)] != old else step
+
+
+class PostgreSQL(ByName, PostgresqlImpl):
     __dialect__ = "postgresql"
+    index_names = "SELECT indexname FROM pg_indexes WHERE schemaname = ANY (current_schemas(false))"
+
+    def is_reflected(self, index: Index) -> bool:
+        return " COLLATE " not in str(CreateIndex(index).compile(dialect=self.dialect))
 
 
 backend = PostgreSQLBackend()

@@ -18,7 +18,7 @@ from alembic.util import CommandError
 from sqlalchemy import event
 from sqlalchemy.engine import Connection
 
-from ..compare import ByName
+from ..indexes import ByName
 from ..lock_file import begin_exclusive, lock_beside
 from ..session import seconds, wait
 from . import Backend

@@ -1,0 +1,455 @@
+"""Goes from one schema with rows to another by what autogenerate writes, up, down and up again.
+
+Run in a rendered project by test_changes.py, one process for all cases of a kind of database:
+Alembic's commands are called in Python, with the project's own ``env.py``, app and database.
+"""
+
+import argparse
+import io
+import logging
+import traceback
+import warnings
+from argparse import Namespace
+from collections.abc import Callable
+from typing import Any
+
+import sqlalchemy as sa
+import sqlalchemy.exc
+from alembic import command
+from alembic.util import CommandError
+from evolve import Project
+from sqlalchemy import Column, ForeignKey, Integer, MetaData, String
+from sqlalchemy.exc import SAWarning
+
+Rows = dict[str, list[dict[str, Any]]]
+Define = Callable[[MetaData], object]
+CASES: dict[str, Callable[["Change"], None]] = {}
+
+
+def case(function: Callable[["Change"], None]) -> Callable[["Change"], None]:
+    CASES[function.__name__] = function
+    return function
+
+
+def table(name: str, metadata: MetaData, *items: Any, **options: Any) -> sa.Table:
+    """Return a table with a primary key and more."""
+    return sa.Table(name, metadata, Column("id", Integer, primary_key=True), *items, **options)
+
+
+class Change:
+    """What a case changes, in an empty database."""
+
+    def __init__(self, project: Project) -> None:
+        self.project = project
+        self.dialect = project.engine.dialect.name
+        self.revision = ""
+        project.forget()
+
+    def config(self, *x: str) -> Any:
+        options = Namespace(x=[*x], quiet=True, raiseerr=True)
+        return self.project.config(cmd_opts=options, stdout=io.StringIO())
+
+    def define(self, define: Define) -> None:
+        self.project.metadata.clear()
+        define(self.project.metadata)
+
+    def autogenerate(self, *x: str) -> str:
+        """Write a revision from the models, and return its functions."""
+        command.revision(self.config(*x), "case", autogenerate=True)
+        self.revision = self.project.newest.read_text(encoding="utf-8").partition("\ndef ")[2]
+        return self.revision
+
+    def start(self, define: Define, rows: Rows | None = None) -> None:
+        """Make the tables and their rows."""
+        self.define(define)
+        self.autogenerate()
+        self.upgrade()
+        with self.project.engine.begin() as connection:
+            for name, found in (rows or {}).items():
+                connection.execute(self.project.metadata.tables[name].insert(), found)
+
+    def upgrade(self) -> None:
+        command.upgrade(self.config(), "head")
+        command.check(self.config())
+
+    def go(self, define: Define, *x: str) -> None:
+        """Change the models, and run what is written for that up, down and up."""
+        self.define(define)
+        self.autogenerate(*x)
+        self.upgrade()
+        command.downgrade(self.config(), "-1")
+        self.upgrade()
+
+    def rows(self, sql: str) -> list[tuple[Any, ...]]:
+        with self.project.engine.connect() as connection:
+            return [tuple(row) for row in connection.exec_driver_sql(sql)]
+
+
+# The order of a revision.
+
+
+def users(metadata: MetaData) -> None:
+    table("users", metadata)
+
+
+def circle(metadata: MetaData) -> None:
+    """Tables that refer to each other, to themselves and to others."""
+    users(metadata)
+    keeper = ForeignKey("keepers.id", use_alter=True)
+    table("aisles", metadata, Column("code", String(9), unique=True), Column("keeper_id", keeper))
+    table(
+        "keepers",
+        metadata,
+        Column("aisle_code", ForeignKey("aisles.code"), index=True),
+        Column("boss_id", ForeignKey("keepers.id")),
+        Column("author_id", ForeignKey("users.id")),
+    )
+    table(
+        "boxes",
+        metadata,
+        Column("aisle_code", ForeignKey("aisles.code")),
+        Column("shelf", String(9), unique=True, index=True),
+    )
+
+
+ROWS: Rows = {
+    "users": [{"id": 1}],
+    "aisles": [{"id": 1, "code": "a"}],
+    "keepers": [{"id": 1, "boss_id": 1, "author_id": 1}],
+    "boxes": [{"id": 1, "shelf": "a"}],
+}
+
+
+@case
+def tables_in_a_circle_are_created_and_dropped(change: Change) -> None:
+    change.start(users, {"users": [{"id": 1}]})
+    change.go(circle)
+    change.go(users, "drop=most")
+
+
+@case
+def table_is_dropped_with_the_keys_to_it(change: Change) -> None:
+    def without_keepers(metadata: MetaData) -> None:
+        users(metadata)
+        code = Column("code", String(9), unique=True)
+        table("aisles", metadata, code, Column("keeper_id", Integer))
+        shelf = Column("shelf", String(9), unique=True, index=True)
+        table("boxes", metadata, Column("aisle_code", ForeignKey("aisles.code")), shelf)
+
+    change.start(circle, ROWS)
+    change.go(without_keepers)
+
+
+@case
+def keys_refer_to_what_the_same_revision_makes(change: Change) -> None:
+    def with_shelves(metadata: MetaData) -> None:
+        users(metadata)
+        keeper = ForeignKey("keepers.id", use_alter=True)
+        table("aisles", metadata, Column("keeper_id", keeper))
+        table(
+            "keepers",
+            metadata,
+            Column("aisle_code", ForeignKey("boxes.label"), index=True),
+            Column("boss_id", ForeignKey("keepers.id")),
+            Column("author_id", ForeignKey("users.id")),
+        )
+        shelf = Column("shelf", String(9), unique=True, index=True)
+        table("boxes", metadata, shelf, Column("label", String(9), unique=True))
+        table("areas", metadata, Column("shelf", ForeignKey("boxes.label")))
+
+    change.start(circle, ROWS)
+    change.go(with_shelves)
+
+
+@case
+def column_with_a_check_of_its_type(change: Change) -> None:
+    """It is added and removed."""
+    kind = sa.Enum("a", "b", native_enum=False, create_constraint=True, name="kind")
+
+    def with_kind(metadata: MetaData) -> None:
+        flag: Column[Any] = Column("flag", sa.Boolean(create_constraint=True, name="flag"))
+        table("users", metadata, Column("kind", kind), flag)
+
+    change.start(users, {"users": [{"id": 1}]})
+    change.go(with_kind)
+    change.go(users)
+
+
+@case
+def column_with_a_check(change: Change) -> None:
+    def with_check(metadata: MetaData) -> None:
+        check = sa.CheckConstraint("age > 0", name="age")
+        table("users", metadata, Column("age", Integer, check))
+
+    change.start(users, {"users": [{"id": 1}]})
+    change.go(with_check)
+    change.go(users)
+
+
+# Renames.
+
+
+def posts(metadata: MetaData, title: str = "title", name: str = "posts", **more: Any) -> None:
+    """A table with all that is named after it or a column, and one that refers to it."""
+    table("users", metadata)
+    column = Column(title, String(200), server_default="it's 100%", index=True, **more)
+    columns = (column, Column("slug", String(9), unique=True))
+    check = sa.CheckConstraint(sa.column(title) != "", name=title)
+    keys: list[Column[Any]] = [Column("author_id", ForeignKey("users.id"), index=True)]
+    keys += [Column("parent_id", ForeignKey(f"{name}.id"))]
+    unique = sa.UniqueConstraint(title, "slug")
+    table(name, metadata, *columns, *keys, check, unique)
+    table("comments", metadata, Column("post_id", ForeignKey(f"{name}.id"), nullable=False))
+
+
+POSTS: Rows = {
+    "users": [{"id": 1}],
+    "posts": [{"id": 1, "title": "A", "slug": "a", "author_id": 1, "parent_id": 1}],
+    "comments": [{"id": 1, "post_id": 1}],
+}
+
+
+@case
+def column_is_renamed(change: Change) -> None:
+    change.start(posts, POSTS)
+    change.go(lambda metadata: posts(metadata, "headline"), "rename=posts.title:headline")
+    assert change.rows("SELECT headline, slug FROM posts") == [("A", "a")]
+    names = {index["name"] for index in sa.inspect(change.project.engine).get_indexes("posts")}
+    assert "ix_posts_headline" in names and "ix_posts_title" not in names
+
+
+@case
+def column_is_renamed_and_changed(change: Change) -> None:
+    change.start(posts, POSTS)
+
+    def changed(metadata: MetaData) -> None:
+        posts(metadata, "headline", nullable=False)
+        metadata.tables["posts"].append_column(Column("body", sa.Text))
+        metadata.tables["posts"].c.headline.server_default = None
+
+    change.go(changed, "rename=posts.title:headline")
+    assert change.rows("SELECT headline, slug, body FROM posts") == [("A", "a", None)]
+
+
+@case
+def column_is_renamed_among_others(change: Change) -> None:
+    """Types decide what can be asked of, and answers what is renamed."""
+
+    def three(metadata: MetaData, *names: str) -> None:
+        table("t", metadata, *(Column(name, String(9)) for name in names), Column("n", Integer))
+
+    change.start(lambda metadata: three(metadata, "a", "b"), {"t": [{"a": "1", "b": "2", "n": 3}]})
+    change.go(lambda metadata: three(metadata, "c", "d"), "rename=t.a:d", "rename=t.b:c")
+    assert change.rows("SELECT d, c, n FROM t") == [("1", "2", 3)]
+
+
+@case
+def referring_column_is_renamed(change: Change) -> None:
+    def follows(metadata: MetaData, name: str) -> None:
+        users(metadata)
+        key = ForeignKey("users.id", ondelete="CASCADE")
+        table("posts", metadata, Column(name, key, nullable=False, index=True, unique=True))
+
+    rows: Rows = {"users": [{"id": 7}], "posts": [{"id": 1, "user_id": 7}]}
+    change.start(lambda metadata: follows(metadata, "user_id"), rows)
+    change.go(lambda metadata: follows(metadata, "author_id"), "rename=posts.user_id:author_id")
+    assert change.rows("SELECT author_id FROM posts") == [(7,)]
+
+
+@case
+def table_is_renamed(change: Change) -> None:
+    change.start(posts, POSTS)
+    change.go(lambda metadata: posts(metadata, name="articles"), "rename=posts:articles")
+    found = change.rows("SELECT id, title, slug, author_id, parent_id FROM articles")
+    assert found == [(1, "A", "a", 1, 1)]
+    assert change.rows("SELECT post_id FROM comments") == [(1,)]
+
+    def and_another(metadata: MetaData) -> None:
+        posts(metadata, name="articles")
+        key: Column[Any] = Column("author_id", ForeignKey("users.id"), index=True)
+        table("posts", metadata, key)
+
+    change.go(and_another)  # the old names are free again
+
+
+# Columns that become NOT NULL.
+
+
+@case
+def new_column_is_filled(change: Change) -> None:
+    """Also if it has a key, an index and a check, and others are changed beside it."""
+
+    def with_body(metadata: MetaData) -> None:
+        users(metadata)
+        body = Column("body", String(20), nullable=False, index=True)
+        kind = sa.Enum("a", "b", native_enum=False, create_constraint=True, name="kind")
+        at = Column("at", sa.DateTime, nullable=False)
+        user: Column[Any] = Column("user_id", ForeignKey("users.id"), nullable=False)
+        more = [Column[Any]("kind", kind, nullable=False), at, user, Column("n", Integer)]
+        check = sa.CheckConstraint("body <> ''", name="body")
+        table("posts", metadata, body, *more, check)
+
+    def plain(metadata: MetaData) -> None:
+        users(metadata)
+        table("posts", metadata)
+
+    change.start(plain, {"users": [{"id": 1}], "posts": [{"id": 1}, {"id": 2}]})
+    change.go(
+        with_body,
+        *("fill=posts.body:it's :x 100%", "fill=posts.kind:b", "fill=posts.at:2026-01-02 03:04:05"),
+        "fill=posts.user_id:(SELECT min(id) FROM users)",
+    )
+    found = change.rows("SELECT body, kind, user_id, n FROM posts")
+    assert found == [("it's :x 100%", "b", 1, None)] * 2
+
+
+@case
+def nullable_column_is_filled(change: Change) -> None:
+    def ages(metadata: MetaData, nullable: bool) -> None:
+        table("users", metadata, Column("age", Integer, nullable=nullable))
+
+    rows: Rows = {"users": [{"age": None}, {"age": 3}]}
+    change.start(lambda metadata: ages(metadata, True), rows)
+    change.go(lambda metadata: ages(metadata, False), "fill=users.age:7")
+    assert change.rows("SELECT age FROM users ORDER BY id") == [(7,), (3,)]
+
+
+@case
+def nothing_is_invented(change: Change) -> None:
+    """MariaDB would give a number 0, and a time 0000-00-00."""
+
+    def with_time(metadata: MetaData) -> None:
+        table("users", metadata, Column("at", sa.DateTime, nullable=False))
+
+    change.start(users, {"users": [{"id": 1}]})
+    change.define(with_time)
+    assert "users.at: rows that are there need a value" in change.autogenerate()
+    try:
+        change.upgrade()
+    except sa.exc.DBAPIError:
+        pass
+    else:
+        raise AssertionError(change.rows("SELECT * FROM users"))
+
+
+@case
+def what_is_lost_stands_in_the_revision(change: Change) -> None:
+    def before(metadata: MetaData) -> None:
+        table("a", metadata, Column("x", String(9)), Column("y", Integer), Column("z", Integer))
+        table("b", metadata)
+        table("c", metadata)
+
+    def after(metadata: MetaData) -> None:
+        table("a", metadata, Column("x", String(3)), Column("z", Integer, unique=True))
+        table("c", metadata)
+
+    rows: list[dict[str, Any]] = [{"x": "four", "y": 1, "z": 2}, {"x": "5", "y": None, "z": 2}]
+    change.start(before, {"a": rows, "b": [{"id": 1}]})
+    change.define(after)
+    revision = change.autogenerate()
+    assert "# a.y is dropped; rows with a value: 1, when" in revision
+    assert "# The table b is dropped; rows in it: 1, when" in revision
+    assert "# a cannot be unique: z has a value twice, when" in revision
+    assert "# a.x becomes too short: a value has 4 characters, when" in revision
+
+
+@case
+def answer_that_fits_nothing_is_refused(change: Change) -> None:
+    change.start(posts, POSTS)
+    change.define(lambda metadata: posts(metadata, "headline"))
+    for x in ("rename=posts.title:headlin", "rename=post:articles", "fill=posts.slug:1"):
+        try:
+            change.autogenerate(x)
+        except CommandError as error:
+            assert "fits nothing that has changed" in str(error)
+        else:
+            raise AssertionError(change.revision)
+
+
+@case
+def constraint_without_a_name_goes_with_its_column(change: Change) -> None:
+    """The tables are from a time without a naming convention."""
+
+    def after(metadata: MetaData) -> None:
+        users(metadata)
+        table("posts", metadata, Column("n", Integer))
+
+    change.start(users, {"users": [{"id": 1}]})
+    with change.project.engine.begin() as connection:
+        connection.exec_driver_sql(
+            "CREATE TABLE posts (id INTEGER NOT NULL PRIMARY KEY, user_id INTEGER,"
+            " slug VARCHAR(9) UNIQUE, n INTEGER, FOREIGN KEY (user_id) REFERENCES users (id))"
+        )
+        connection.exec_driver_sql("INSERT INTO posts VALUES (1, 1, 'a', 2)")
+    change.go(after)
+    assert change.rows("SELECT id, n FROM posts") == [(1, 2)]
+
+
+# Enums.
+
+
+def with_kind(metadata: MetaData, *values: str, name: str = "kind", **more: Any) -> None:
+    kind: Column[Any] = Column("kind", sa.Enum(*values, name=name), **more)
+    table("users", metadata, *([kind] if values else []))
+
+
+@case
+def enum_changes(change: Change) -> None:
+    """A new type on an old table, values added, put between and removed, and the type dropped."""
+    change.start(users, {"users": [{"id": 1}]})
+    change.go(lambda metadata: with_kind(metadata, "a", "b"))
+    change.go(lambda metadata: with_kind(metadata, "a", "c", "b"))
+    change.go(lambda metadata: with_kind(metadata, "a", "b", "d", index=True))
+    change.go(lambda metadata: with_kind(metadata, "a", "b", "d", server_default="a"))
+    change.go(lambda metadata: with_kind(metadata, "a", "d", server_default="a"))
+    change.go(users)
+    if change.dialect == "postgresql":
+        assert change.rows("SELECT typname FROM pg_type WHERE typtype = 'e'") == []
+
+
+@case
+def enum_is_filled(change: Change) -> None:
+    change.start(users, {"users": [{"id": 1}]})
+    change.go(lambda metadata: with_kind(metadata, "a", "b", nullable=False), "fill=users.kind:b")
+    assert change.rows("SELECT kind FROM users") == [("b",)]
+
+
+@case
+def enum_of_new_and_dropped_tables(change: Change) -> None:
+    def tags(metadata: MetaData) -> None:
+        users(metadata)
+        type_ = sa.Enum("a", "b", name="tag_kind")
+        kind: Column[Any] = Column("kind", type_, server_default="b")
+        table("tags", metadata, kind, Column("user_id", ForeignKey("users.id")))
+
+    change.start(users, {"users": [{"id": 1}]})
+    change.go(tags)
+    change.go(users)
+    change.go(tags)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("package")
+    parser.add_argument("cases", nargs="*", help="parts of their names")
+    options = parser.parse_args()
+    logging.disable(logging.INFO)
+    warnings.simplefilter("ignore", SAWarning)
+    project = Project(options.package)
+    failed = 0
+    for name, run in CASES.items():
+        if options.cases and not any(part in name for part in options.cases):
+            continue
+        change = Change(project)
+        try:
+            run(change)
+        except Exception:  # noqa: BLE001 - whatever it is, the next case is run
+            failed += 1
+            print(f"=== {name} failed\n{change.revision}\n{traceback.format_exc()}")
+        else:
+            print(f"{name} passed")
+    raise SystemExit(f"{failed} cases failed" if failed else 0)
+
+
+if __name__ == "__main__":
+    main()

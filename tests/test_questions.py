@@ -1,0 +1,179 @@
+"""What autogenerate asks on a terminal: a real one, a pseudo-terminal; and that it hangs nowhere else."""
+
+import os
+import pty
+import re
+import select
+import subprocess
+import sys
+import time
+
+import pytest
+from kit import ENVIRONMENT, Project
+
+POSTS = """
+from sqlalchemy import insert
+from {package} import create_app
+from {package}.db import db
+with create_app().app_context(), db.engine.begin() as connection:
+    tables = db.metadata.tables
+    connection.execute(insert(tables["users"]).values(id=1, name="Ada"))
+    connection.execute(insert(tables["posts"]).values(id=1, title="Engines", author_id=1))
+"""
+REVISION = ("-m", "alembic", "revision", "--autogenerate", "-m", "change")
+
+
+@pytest.fixture
+def posts(generic: Project) -> Project:
+    """A project with a row in each table."""
+    generic.alembic("upgrade", "head")
+    generic.python("-c", POSTS.format(package=generic.package))
+    return generic
+
+
+def on_terminal(project: Project, *answers: str, arguments: tuple[str, ...] = REVISION) -> str:
+    """Run Python on a terminal, type an answer after each question, and return all that is shown."""
+    terminal, its_end = pty.openpty()
+    options = {"stdin": its_end, "stdout": its_end, "stderr": its_end, "env": ENVIRONMENT}
+    process = subprocess.Popen([sys.executable, *arguments], cwd=project.folder, **options)  # type: ignore[call-overload]
+    os.close(its_end)
+    shown, left, end = "", [*answers], time.monotonic() + 60
+    while time.monotonic() < end and select.select([terminal], [], [], 30)[0]:
+        try:
+            read = os.read(terminal, 4096).decode()
+        except OSError:  # Linux: the other end is closed
+            break
+        shown += read
+        if left and re.search(r"(\[y/N\]|no rows\.\)) $", shown):
+            os.write(terminal, f"{left.pop(0)}\n".encode())
+            shown += "\n"
+    os.close(terminal)
+    process.wait(10)
+    assert not left, shown
+    return f"{shown}\nexit {process.returncode}"
+
+
+def title(project: Project, name: str) -> list[str]:
+    """Return the titles there are."""
+    query = f"import sqlite3; print(*sqlite3.connect('instance/default.db').execute('{name}'))"
+    return project.python("-c", query).stdout.split()
+
+
+def test_yes_renames(posts: Project) -> None:
+    posts.edit("models.py", "title: Mapped", "headline: Mapped")
+    shown = on_terminal(posts, "y")
+    assert "Was posts.title renamed to posts.headline? [y/N]" in shown and "exit 0" in shown
+    posts.alembic("upgrade", "head")
+    posts.alembic("check")
+    assert title(posts, "SELECT headline FROM posts") == ["('Engines',)"]
+
+
+def test_no_drops_and_asks_what_rows_get(posts: Project) -> None:
+    posts.edit("models.py", "title: Mapped", "headline: Mapped")
+    shown = on_terminal(posts, "n", "it's new")
+    assert "What do the rows that are there get in posts.headline, which is NOT NULL?" in shown
+    assert "posts.title is dropped; rows with a value: 1" in shown
+    posts.alembic("upgrade", "head")
+    assert title(posts, "SELECT headline FROM posts") == ["(\"it's", 'new",)']
+
+
+def test_check_asks_nothing(posts: Project) -> None:
+    posts.edit("models.py", "title: Mapped", "headline: Mapped")
+    shown = on_terminal(posts, arguments=("-m", "alembic", "check"))
+    assert "?" not in shown and "exit 4" in shown
+
+
+def test_end_of_input_writes_nothing(posts: Project) -> None:
+    posts.edit("models.py", "title: Mapped", "headline: Mapped")
+    before = {*posts.versions.iterdir()}
+    shown = on_terminal(posts, "\x04")
+    assert "FAILED: No answer: nothing is written." in shown and "Traceback" not in shown
+    assert {*posts.versions.iterdir()} == before
+
+
+def test_nothing_is_asked_without_a_reason(posts: Project) -> None:
+    posts.edit("models.py", "String(200)", "String(300)")
+    shown = on_terminal(posts)
+    assert "?" not in shown and "exit 0" in shown
+
+
+@pytest.mark.parametrize("stdin", ["closed", "empty"])
+def test_nothing_hangs_without_a_terminal(posts: Project, stdin: str) -> None:
+    posts.edit("models.py", "title: Mapped", "headline: Mapped")
+    if stdin == "closed":
+        command = f"{sys.executable} {' '.join(REVISION)} <&-"
+        done = subprocess.run(
+            *(["sh", "-c", command],),
+            cwd=posts.folder,
+            env=ENVIRONMENT,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=True,
+        )
+    else:
+        done = posts.python(*REVISION, stdin=subprocess.DEVNULL, timeout=60)
+    assert "posts.title is dropped; rows with a value: 1." in done.stderr
+    assert "Renamed to posts.headline? -x rename=posts.title:headline" in done.stderr
+    assert "-x fill=posts.headline:VALUE" in done.stderr
+
+
+def test_tables_of_models_that_nobody_imports_stay(posts: Project) -> None:
+    """Neither a module that was imported before, nor most of the tables, are dropped by mistake."""
+    models = posts.folder / posts.package / "models.py"
+    text = models.read_text(encoding="utf-8")
+    (posts.folder / posts.package / "forgotten.py").write_text(text, encoding="utf-8")
+    other = text.replace("users", "others").replace('"posts"', '"other_posts"')
+    models.write_text(other.replace("title: Mapped[str]", "title: Mapped[int]"), encoding="utf-8")
+    line = posts.fails("revision", "--autogenerate")
+    assert f"{posts.package}.forgotten defines models, but is not imported" in line
+    option = f"without={posts.package}.forgotten"
+    line = posts.fails("-x", option, "revision", "--autogenerate")
+    assert "Most tables would be dropped: posts, users" in line
+    revision = ("revision", "--autogenerate", "-m", "gone")
+    posts.alembic("-x", option, "-x", "drop=most", *revision)
+
+
+MERGE = """
+from pathlib import Path
+from alembic import command
+from {package} import create_app
+from {package}.migrations import alembic_config
+with create_app().app_context():
+    for name in ("one", "two"):
+        command.revision(alembic_config(), name, head="5b1f0c3a9d27", splice=True, rev_id=name)
+"""
+
+
+def test_two_heads_say_how_to_join_them(generic: Project) -> None:
+    generic.python("-c", MERGE.format(package=generic.package))
+    advice = 'run alembic merge heads -m "join"'
+    assert advice in generic.fails("upgrade", "head")
+    generic.alembic("upgrade", "heads")
+    generic.add_column()
+    assert advice in generic.fails("revision", "--autogenerate")
+    generic.alembic("merge", "heads", "-m", "join")
+    generic.alembic("upgrade", "head")
+    assert "alembic downgrade one or alembic downgrade two" in generic.fails("downgrade", "-1")
+
+
+PYTHON = """
+from argparse import Namespace
+from alembic import command
+from {package} import create_app
+from {package}.migrations import alembic_config
+with create_app().app_context():
+    assert command.revision(alembic_config(), "nothing", autogenerate=True) == []
+    command.revision(
+        alembic_config(), "x", autogenerate=True,
+        process_revision_directives=lambda context, revision, directives: directives.clear(),
+    )
+    command.check(alembic_config(cmd_opts=Namespace(x=["a=b"])))
+"""
+
+
+def test_revision_from_python_is_not_empty(generic: Project) -> None:
+    generic.alembic("upgrade", "head")
+    before = {*generic.versions.glob("*.py")}
+    generic.python("-c", PYTHON.format(package=generic.package))
+    assert {*generic.versions.glob("*.py")} == before

@@ -1,0 +1,63 @@
+"""The answers that autogenerate needs: asked for on a terminal, else given by ``-x``."""
+
+import sys
+
+from alembic import context
+from alembic.command import check
+from alembic.util import CommandError
+
+from .errors import running_command
+
+
+def given(name: str) -> dict[str, str]:
+    """Return what ``-x NAME=KEY:VALUE`` says, by key."""
+    prefix = f"{name}="
+    found = [x.removeprefix(prefix) for x in context.get_x_argument() if x.startswith(prefix)]
+    return {x.partition(":")[0]: x.partition(":")[2] for x in found}
+
+
+def answer(name: str, key: str) -> str | None:
+    """Return what ``-x`` says of something, which is used with that."""
+    found = given(name).get(key)
+    if found is not None:
+        used().add((name, key))
+    return found
+
+
+def used() -> set[tuple[str, str]]:
+    """Return the answers that were of use: for any of several databases."""
+    found: set[tuple[str, str]] = context.config.attributes.setdefault("used answers", set())
+    return found
+
+
+def refuse_unused() -> None:
+    """Refuse an answer to what was not asked: it is misspelled.
+
+    :raises CommandError: if there is one
+    """
+    for name in ("rename", "fill"):
+        for key, value in given(name).items():
+            if (name, key) not in used():
+                raise CommandError(f"-x {name}={key}:{value} fits nothing that has changed.")
+
+
+def is_check() -> bool:
+    """Say whether ``alembic check`` is run, which asks nothing, and writes nothing."""
+    return running_command() is check
+
+
+def can_ask() -> bool:
+    """Say whether somebody sits there: never where Python calls Alembic."""
+    is_asked = running_command() is not None and not is_check()
+    return is_asked and sys.stdin is not None and not sys.stdin.closed and sys.stdin.isatty()
+
+
+def ask(question: str) -> str:
+    """Return what somebody types.
+
+    :raises CommandError: if they end the input, or the command
+    """
+    try:
+        return input(f"{question} ").strip()
+    except (EOFError, KeyboardInterrupt):
+        raise CommandError("No answer: nothing is written.") from None

@@ -1,0 +1,68 @@
+"""Check constraints: which of them the database has, by which name, and who creates them."""
+
+from itertools import chain
+from typing import Any
+
+from alembic import context
+from alembic.operations import ops
+from alembic.util import to_list
+from sqlalchemy import CheckConstraint, Column, MetaData, Table
+from sqlalchemy.schema import CreateTable
+
+
+def table_of(check: CheckConstraint) -> Table:
+    """Return the table of a check, which may be bound to a column of it."""
+    owner: Any = check.parent
+    table: Table = getattr(owner, "table", owner)
+    return table
+
+
+def has_unknown_check(found: Table) -> bool:
+    """Say whether the model of a table has a check that the database has another name for."""
+    targets = to_list(context.get_context().opts["target_metadata"])
+    models = [each.tables[found.fullname] for each in targets if found.fullname in each.tables]
+    owners: list[Any] = [*models, *chain(*(model.columns for model in models))]
+    checks = {c for each in owners for c in each.constraints if isinstance(c, CheckConstraint)}
+    return not all(map(is_known, checks))
+
+
+def is_known(check: CheckConstraint) -> bool:
+    """Say whether the database has a check by its name: it names those without, and cuts off others."""
+    dialect = context.get_bind().dialect
+    longest = dialect.max_constraint_name_length or dialect.max_identifier_length
+    return isinstance(check.name, str) and len(check.name) <= longest
+
+
+def is_made(check: CheckConstraint) -> bool:
+    """Say whether the database gets a check: not if it has a type for an Enum or a Boolean."""
+    dialect = context.get_bind().dialect
+    name = dialect.identifier_preparer.format_constraint(check)
+    return f"CONSTRAINT {name} " in str(CreateTable(table_of(check)).compile(dialect=dialect))
+
+
+def mend_checks(changes: ops.UpgradeOps) -> None:
+    """Create the checks of columns, which Alembic does not write, and those of types only once."""
+    for change in changes.ops:
+        if isinstance(change, ops.CreateTableOp):
+            for column in [item for item in change.columns if isinstance(item, Column)]:
+                checks = [c for c in column.constraints if isinstance(c, CheckConstraint)]
+                change.columns = [
+                    *change.columns,
+                    *(CheckConstraint(check.sqltext, name=check.name) for check in checks),
+                ]
+        elif isinstance(change, ops.ModifyTableOps):
+            columns = [step.column for step in change.ops if isinstance(step, ops.AddColumnOp)]
+            made = set(chain(*map(names_of_type, columns)))
+            change.ops = [
+                step
+                for step in change.ops
+                if not isinstance(step, ops.CreateCheckConstraintOp)
+                or step.constraint_name not in made
+            ]
+
+
+def names_of_type(column: Column[Any]) -> set[Any]:
+    """Return the names of the checks that a column gets from its type, as an Enum has."""
+    metadata = MetaData(naming_convention=column.table.metadata.naming_convention)
+    like = Column(column.name, getattr(column.type, "copy", lambda: column.type)())
+    return {constraint.name for constraint in Table(column.table.name, metadata, like).constraints}

@@ -1,0 +1,48 @@
+"""Says what differs as people write it, for ``alembic check``."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from alembic.operations import ops
+from sqlalchemy.engine import Dialect
+
+from .order import name_of
+
+
+def described(change: Any, dialect: Dialect) -> Iterator[str]:
+    """Yield a line for each step of a change: + is in the models only, - in the database only."""
+    sign = "-" if type(change).__name__.startswith("Drop") else "+"
+    if isinstance(change, ops.ModifyTableOps):
+        for step in change.ops:
+            yield from described(step, dialect)
+    elif isinstance(change, ops.CreateTableOp | ops.DropTableOp):
+        yield f"{sign} table {name_of(change)}"
+    elif isinstance(change, ops.AddColumnOp | ops.DropColumnOp):
+        column = change.column if isinstance(change, ops.AddColumnOp) else change.to_column()
+        yield f"{sign} {name_of(change)}.{column.name}: {column.type.compile(dialect=dialect)}"
+    elif isinstance(change, ops.AlterColumnOp):
+        yield from altered(change, dialect)
+    elif isinstance(change, ops.CreateIndexOp | ops.DropIndexOp):
+        yield f"{sign} index {change.index_name} of {name_of(change)}"
+    elif isinstance(change, ops.AddConstraintOp | ops.DropConstraintOp):
+        constraint: Any = change.to_constraint()
+        kind = type(constraint).__name__.removesuffix("Constraint").lower()
+        yield f"{sign} {kind} {constraint.name or 'without a name'} of {constraint.table}"
+    else:
+        yield str(change.to_diff_tuple())
+
+
+def altered(step: ops.AlterColumnOp, dialect: Dialect) -> Iterator[str]:
+    """Yield a line for all that differs in a column, as it is and as the models have it."""
+    name = f"{name_of(step)}.{step.column_name}"
+    if step.modify_type is not None:
+        both: list[Any] = [step.existing_type, step.modify_type]
+        types = [type_.compile(dialect=dialect) for type_ in both]
+        yield f"{name}: {' -> '.join(types)}"
+    if step.modify_nullable is not None:
+        yield f"{name}: {'NOT NULL -> NULL' if step.modify_nullable else 'NULL -> NOT NULL'}"
+    if step.modify_server_default is not False:
+        both = [step.existing_server_default, step.modify_server_default]
+        yield f"{name}: default " + " -> ".join(str(getattr(d, "arg", d) or None) for d in both)
+    if step.modify_comment is not False:
+        yield f"{name}: comment {step.existing_comment!r} -> {step.modify_comment!r}"

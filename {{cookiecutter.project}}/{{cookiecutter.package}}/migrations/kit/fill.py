@@ -1,0 +1,106 @@
+"""Gives the rows that are there a value for a column that becomes NOT NULL; used by autogenerate.py."""
+
+import logging
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from alembic.operations import ops
+from sqlalchemy import Column, String, func, literal, select
+from sqlalchemy.engine import Connection
+
+from .ask import answer, ask, can_ask, given
+from .losses import look
+from .order import name_of, place
+from .steps import Comment
+
+logger = logging.getLogger("alembic.env")
+
+Step = ops.MigrateOperation
+# What is no text that has to be quoted.
+IS_SQL = re.compile(r"'.*'|.*\)|true|false|current_\w+", re.IGNORECASE | re.DOTALL)
+
+
+def fill(changes: ops.OpContainer, connection: Connection, invents: bool) -> None:
+    """Take apart what makes a column NOT NULL: it is added, filled, and made NOT NULL after that.
+
+    :param invents: whether the database gives the rows a value of its own instead of failing
+    """
+    found, changes.ops = changes.ops, []
+    for change in found:
+        if isinstance(change, ops.ModifyTableOps):
+            changes.ops += filled(change, connection, invents)
+        else:
+            changes.ops.append(change)
+
+
+def filled(change: ops.ModifyTableOps, connection: Connection, invents: bool) -> Iterator[Step]:
+    """Yield the changes of a table, with what fills its columns between them."""
+    before: list[Step] = []
+    fills: list[Step] = []
+    after: list[Step] = []
+    for step in change.ops:
+        column = not_null(step, connection)
+        if column is None:
+            (after if place(step) > 2 else before).append(step)
+            continue
+        name = f"{name_of(change)}.{column.name}"
+        value = value_of(name)
+        if value is None:
+            yield Comment(f"{name}: rows that are there need a value, see -x fill={name}:VALUE")
+        if value:
+            fills.append(ops.ExecuteSQLOp(statement(change, column, value, connection)))
+        if isinstance(step, ops.AddColumnOp) and (value or invents):
+            added: Column[Any] = Column(column.name, column.type, comment=column.comment)
+            before.append(ops.AddColumnOp(change.table_name, added, schema=change.schema))
+            step = ops.AlterColumnOp(change.table_name, column.name, schema=change.schema)
+            step.existing_type, step.existing_nullable = column.type, True
+            step.modify_nullable = False
+        (after if value or invents else before).append(step)
+    parts: list[list[Step]] = [before, after] if fills or invents else [[*before, *after]]
+    for number, steps in enumerate(parts):
+        if steps:
+            yield ops.ModifyTableOps(change.table_name, steps, schema=change.schema)
+        yield from fills if number == 0 else []
+
+
+def not_null(step: Any, connection: Connection) -> Column[Any] | None:
+    """Return the column that a step makes NOT NULL, if rows may have nothing to put there."""
+    if isinstance(step, ops.AddColumnOp):
+        has_value = step.column.nullable or step.column.server_default or step.column.primary_key
+        return None if has_value else step.column
+    if isinstance(step, ops.AlterColumnOp) and step.modify_nullable is False:
+        rows = look(connection, step, [step.column_name])
+        is_told = f"{name_of(step)}.{step.column_name}" in given("fill")  # of another database
+        empty = None if rows is None else select(func.count()).where(rows.c[0].is_(None))
+        if is_told or (empty is not None and connection.scalar(empty)):
+            return Column(step.column_name, step.existing_type)
+    return None
+
+
+def value_of(name: str) -> str | None:
+    """Return what somebody says; nothing if there are no rows; None if nobody says anything."""
+    if (told := answer("fill", name)) is not None:
+        return told or "''"  # a shell takes the quotes away
+    if can_ask():
+        return ask(
+            f"What do the rows that are there get in {name}, which is NOT NULL?\n"
+            "(A value or SQL; '' is an empty text; press Enter if there are no rows.)"
+        )
+    problem = "is NOT NULL without a default: it fails where there are rows"
+    logger.warning("%s %s. What do they get? -x fill=%s:VALUE", name, problem, name)
+    return None
+
+
+def statement(change: Any, column: Column[Any], value: str, connection: Connection) -> str:
+    """Return the statement that fills a column where it is empty."""
+    dialect, text = connection.dialect, value
+    if not IS_SQL.fullmatch(value):
+        options = {"literal_binds": True}
+        text = str(literal(value, String()).compile(dialect=dialect, compile_kwargs=options))
+        text = text.replace("%%", "%") if "format" in dialect.paramstyle else text
+    text = re.sub(r"(?<![:\w]):(?=\w)", r"\\:", text)  # no parameter of text()
+    quote = dialect.identifier_preparer.quote
+    table = ".".join(quote(part) for part in (change.schema, change.table_name) if part)
+    name = quote(column.name)
+    return f"UPDATE {table} SET {name} = {text} WHERE {name} IS NULL"

@@ -1,0 +1,55 @@
+"""Refuses to drop what only looks superfluous, since nobody imported its models."""
+
+import logging
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from alembic.operations import ops
+from alembic.util import CommandError
+from flask import current_app
+
+from .ask import given, is_check
+from .order import name_of
+
+# A model, or a table without one.
+DEFINES = re.compile(r"(?m)^\s+__tablename__\b|^class \w+\([^)]*\bModel\b|\bTable\(\s*[\"']")
+
+
+def refuse(changes: ops.UpgradeOps, models: int) -> None:
+    """Refuse a revision while a module with models is not imported, or if it drops most tables.
+
+    :param models: how many tables the models have
+    :raises CommandError: unless ``-x without=MODULE`` or ``-x drop=most`` says that this is meant
+    """
+    for module in sorted({*modules_with_models()} - given("without").keys()):
+        problem = f"{module} defines models, but is not imported where the app is made"
+        if is_check():
+            logging.getLogger("alembic.env").warning("%s.", problem)
+        else:
+            raise CommandError(f"{problem}: import it there, or say -x without={module}.")
+    dropped = [name_of(step) for step in changes.ops if isinstance(step, ops.DropTableOp)]
+    created = [step for step in changes.ops if isinstance(step, ops.CreateTableOp)]
+    is_most = len(dropped) > max(models - len(created), 1)
+    if is_most and "most" not in given("drop") and not is_check():
+        names = ", ".join(sorted(dropped))
+        raise CommandError(
+            f"Most tables would be dropped: {names}. Are all models imported where the app is made? "
+            "If they are to go: -x drop=most."
+        )
+
+
+def modules_with_models() -> Iterator[str]:
+    """Yield the names of modules of the app's package that look like models, but are not imported."""
+    if not hasattr(sys.modules.get(current_app.import_name), "__path__"):
+        return  # the app is a single module
+    folder, migrations = Path(current_app.root_path), Path(__file__).parents[1]
+    for file in folder.rglob("*.py"):
+        path = file.relative_to(folder).with_suffix("")
+        parts = path.parts[:-1] if path.name == "__init__" else path.parts
+        module = ".".join([current_app.import_name, *parts])
+        if module in sys.modules or migrations in file.parents:
+            continue
+        if DEFINES.search(file.read_text(encoding="utf-8", errors="replace")):
+            yield module
