@@ -38,13 +38,14 @@ def block(project: Project, language: str) -> list[str]:
     return str(found).splitlines()
 
 
-def type_in(line: str, folder: Path) -> None:
+def type_in(line: str, project: Project) -> None:
     """Run a line that a README shows, without installing anything."""
     words = shlex.split(line)
     assert words[0] in HERE, f"no test runs: {line}"
-    run(sys.executable, "-m", *words, cwd=folder)
+    project.python("-m", *words)
 
 
+@pytest.mark.xdist_group("mypy")
 def test_generated_readme(project: Project) -> None:
     """Every command in turn, and what the README says to do before or after it."""
     project.add_column()
@@ -57,7 +58,7 @@ def test_generated_readme(project: Project) -> None:
             add_two_heads(project)
         if "--branch-label" in line:
             add_version_locations(project)
-        type_in(line, project.folder)
+        type_in(line, project)
         typed += 1
         if "first user" in line:
             change_data(project)
