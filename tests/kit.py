@@ -13,13 +13,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import forked
 from cookiecutter.main import cookiecutter
 
 if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
+if sys.platform == "linux":
+    import forked
 
 ROOT = Path(__file__).resolve().parents[1]
 QUESTIONS: dict[str, Any] = json.loads((ROOT / "cookiecutter.json").read_text(encoding="utf-8"))
@@ -102,36 +103,24 @@ def run(
 
     :param status: the exit status to expect; None for every failure; ANY for everything
     """
-    done = subprocess.run(
-        command,
-        check=False,
-        cwd=cwd,
-        text=True,
-        encoding="utf-8",
-        capture_output=True,
-        **{"env": ENVIRONMENT, "timeout": 300, **options},
-    )
-    return expect(status, done)
-
-
-def expect(
-    status: int | None, done: subprocess.CompletedProcess[str]
-) -> subprocess.CompletedProcess[str]:
-    """Return what a command did; fail with its output if its status is another."""
+    options = {"env": ENVIRONMENT, "timeout": 300, **options}
+    if sys.platform == "linux" and forked.can_run(*command) and "input" not in options:
+        done = forked.run(*command, cwd=cwd, **options)
+    else:
+        done = subprocess.run(
+            command,
+            check=False,
+            cwd=cwd,
+            text=True,
+            encoding="utf-8",
+            capture_output=True,
+            **options,
+        )
     expected = done.returncode != 0 if status is None else status in {done.returncode, ANY}
     if not expected:
-        shown = " ".join(str(part) for part in done.args)
+        shown = " ".join(str(part) for part in command)
         raise AssertionError(f"{shown}: exit {done.returncode}\n{done.stdout}\n{done.stderr}")
     return done
-
-
-def python(
-    *arguments: str, status: int | None = 0, **options: Any
-) -> subprocess.CompletedProcess[str]:
-    """Run Python like ``run()``, but sooner where that can be."""
-    if forked.can_run(*arguments) and "input" not in options:
-        return expect(status, forked.run(*arguments, **{"env": ENVIRONMENT, **options}))
-    return run(sys.executable, *arguments, status=status, **options)
 
 
 @dataclass
@@ -160,7 +149,7 @@ class Project:
         """Run Python in the project's folder; variables in ``env`` are added."""
         environment = {**ENVIRONMENT, **options.pop("env", {})}
         options.setdefault("cwd", self.folder)
-        return python(*arguments, env=environment, status=status, **options)
+        return run(sys.executable, *arguments, env=environment, status=status, **options)
 
     def alembic(
         self, *arguments: str, status: int | None = 0, **options: Any

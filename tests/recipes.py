@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import servers
-from kit import ENVIRONMENT, ROOT, cookiecutter_config, python, run
+from kit import ENVIRONMENT, ROOT, cookiecutter_config, run
 from sqlalchemy import URL, MetaData, create_engine
 from sqlalchemy.schema import CreateIndex, CreateTable
 
@@ -132,7 +132,7 @@ def walk(
         for each in databases
     ]
     arguments = [json.dumps(argument) for argument in (variables, *commands)]
-    done = python("-c", WALK, *arguments, cwd=folder)
+    done = run(sys.executable, "-c", WALK, *arguments, cwd=folder)
     return [
         json.loads(line.removeprefix("ROWS "))
         for line in done.stdout.splitlines()
