@@ -6,7 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from kit import CHOICES, COMBINATIONS, Project, combination_id, render
+from kit import CHOICES, COMBINATIONS, DIAGONAL, Project, combination_id, render
+
+SLOW = pytest.mark.slow
 
 
 @pytest.fixture(scope="session")
@@ -23,9 +25,14 @@ def rendered(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Project]
     return rendered
 
 
-@pytest.fixture(params=COMBINATIONS, ids=combination_id)
+@pytest.fixture(
+    params=[
+        pytest.param(each, id=combination_id(each), marks=[] if each in DIAGONAL else [SLOW])
+        for each in COMBINATIONS
+    ]
+)
 def combination(request: pytest.FixtureRequest) -> dict[str, str]:
-    """Every combination of choices in turn."""
+    """Every combination of choices in turn; without the slow tests, every choice once."""
     answers: dict[str, str] = request.param
     return answers
 

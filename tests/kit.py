@@ -19,6 +19,8 @@ if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
+if sys.platform == "linux":
+    import forked
 
 ROOT = Path(__file__).resolve().parents[1]
 QUESTIONS: dict[str, Any] = json.loads((ROOT / "cookiecutter.json").read_text(encoding="utf-8"))
@@ -29,6 +31,11 @@ CHOICES = {
 }
 COMBINATIONS = [
     dict(zip(CHOICES, values, strict=True)) for values in itertools.product(*CHOICES.values())
+]
+# As few of them as have every choice once.
+DIAGONAL = [
+    {name: choices[number % len(choices)] for name, choices in CHOICES.items()}
+    for number in range(max(map(len, CHOICES.values())))
 ]
 
 ANY = -1
@@ -44,11 +51,11 @@ ENVIRONMENT = {
 }
 # The tests change modules faster than Python can tell a compiled one to be out of date.
 ENVIRONMENT["PYTHONDONTWRITEBYTECODE"] = "1"
-# Its plugin fails with a new pytest, and no rendered project has it; test_given.py takes its tests.
-ENVIRONMENT["PYTEST_ADDOPTS"] = "-p no:pytest_alembic"
-# One cache of the type checker a worker, for all projects: it has the libraries.
-WORKER = os.environ.get("PYTEST_XDIST_WORKER", "")
-ENVIRONMENT["MYPY_CACHE_DIR"] = str(ROOT / ".mypy_cache" / f"rendered{WORKER}")
+# A project's own environment has no plugins of pytest. Ours has Hypothesis, which takes a second.
+ENVIRONMENT["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+# One cache of the type checker for all projects: it has the libraries. Tests that use it have the
+# mark `xdist_group("mypy")`, so that no two of them run at the same time.
+ENVIRONMENT["MYPY_CACHE_DIR"] = str(ROOT / ".mypy_cache" / "rendered")
 
 
 def combination_id(combination: dict[str, str]) -> str:
@@ -96,15 +103,19 @@ def run(
 
     :param status: the exit status to expect; None for every failure; ANY for everything
     """
-    done = subprocess.run(
-        command,
-        check=False,
-        cwd=cwd,
-        text=True,
-        encoding="utf-8",
-        capture_output=True,
-        **{"env": ENVIRONMENT, "timeout": 300, **options},
-    )
+    options = {"env": ENVIRONMENT, "timeout": 300, **options}
+    if sys.platform == "linux" and forked.can_run(*command) and "input" not in options:
+        done = forked.run(*command, cwd=cwd, **options)
+    else:
+        done = subprocess.run(
+            command,
+            check=False,
+            cwd=cwd,
+            text=True,
+            encoding="utf-8",
+            capture_output=True,
+            **options,
+        )
     expected = done.returncode != 0 if status is None else status in {done.returncode, ANY}
     if not expected:
         shown = " ".join(str(part) for part in command)

@@ -42,7 +42,7 @@ with app.app_context():
     command.upgrade(alembic_config(), "head")
     assert needs_upgrade() == []
     assert differences() == {{}}
-assert gc.get_freeze_count() == frozen  # that is for commands, whose process ends
+assert gc.get_freeze_count() <= frozen  # that is for commands, whose process ends
 """,
     )
     assert done.stdout == done.stderr == ""

@@ -11,6 +11,7 @@ from kit import ROOT, run
 from peers import TOOLS
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "wait4"), reason="the system does not tell what a process took")
 def test_results_are_printed_kept_and_drawn(tmp_path: Path) -> None:
     """With the cheapest case only."""

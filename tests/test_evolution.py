@@ -1,6 +1,6 @@
 """Schemas that change at random keep their rows, and match their models after every step.
 
-Without ``EVOLUTIONS``, the number of histories for each kind of database, these are the same 25 in every
+Without ``EVOLUTIONS``, the number of histories for each kind of database, these are the same in every
 run. With it they are others each time; ``EVOLUTION_SEED`` repeats a run.
 """
 
@@ -16,8 +16,11 @@ from sqlalchemy import URL
 
 
 @pytest.mark.parametrize("dialect", ["sqlite", "postgresql", "mysql"])
-def test_no_row_is_lost_in_random_histories(dialect: str, generic: Project, tmp_path: Path) -> None:
-    histories = os.environ.get("EVOLUTIONS") or "25"
+@pytest.mark.parametrize("histories", ["25", pytest.param("200", marks=pytest.mark.slow)])
+def test_no_row_is_lost_in_random_histories(
+    dialect: str, histories: str, generic: Project, tmp_path: Path
+) -> None:
+    histories = os.environ.get("EVOLUTIONS") or histories
     seed = os.environ.get("EVOLUTION_SEED") or "1"
     if "EVOLUTIONS" in os.environ and "EVOLUTION_SEED" not in os.environ:
         seed = str(random.randrange(2**32))

@@ -93,7 +93,13 @@ def add_revisions_that_count_themselves(project: Project, url: URL) -> list[str]
     ]
 
 
-@pytest.mark.parametrize("per_migration", [False, True], ids=["one-transaction", "each-its-own"])
+@pytest.mark.parametrize(
+    "per_migration",
+    [
+        pytest.param(False, id="one-transaction"),
+        pytest.param(True, id="each-its-own", marks=pytest.mark.slow),
+    ],
+)
 def test_replicas_that_start_at_once_all_succeed(
     generic: Project, url: URL, per_migration: bool
 ) -> None:
@@ -108,6 +114,7 @@ def test_replicas_that_start_at_once_all_succeed(
     assert all(log.count(WAITING) == 1 for log in waited)
 
 
+@pytest.mark.slow
 def test_thirty_replicas_succeed(generic: Project, postgresql: URL) -> None:
     add_revisions_that_count_themselves(generic, postgresql)
     together(generic, 30, postgresql)
@@ -153,10 +160,12 @@ def test_who_waits_too_long_gives_up_in_one_line(generic: Project, url: URL) -> 
 
 def wait_for_line(process: subprocess.Popen[str], text: str) -> None:
     assert process.stderr
+    lines = []
     for line in process.stderr:
         if text in line:
             return
-    raise AssertionError(f"no line has {text!r}")
+        lines.append(line)
+    raise AssertionError(f"no line has {text!r}:\n{''.join(lines)}")
 
 
 def test_failed_revision_leaves_nothing_or_says_what_is_left(generic: Project, url: URL) -> None:
@@ -359,7 +368,7 @@ def is_whole(url: URL) -> None:
 @pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL is not known there")
 @pytest.mark.parametrize("dialect", ["sqlite", "postgresql", "mysql"])
 @pytest.mark.parametrize(
-    "number", [*range(5), *(pytest.param(more, marks=pytest.mark.kills) for more in range(5, 55))]
+    "number", [0, *(pytest.param(number, marks=pytest.mark.slow) for number in range(1, 55))]
 )
 def test_killed_migration_is_finished_by_the_next(
     generic: Project, tmp_path: Path, dialect: str, number: int

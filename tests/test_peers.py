@@ -12,6 +12,8 @@ import peers
 import pytest
 from peers import CASES, TOOLS, Peer, build, replicas
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="session")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Peer]:

@@ -22,6 +22,8 @@ ENVIRONMENTS = [
     ("3.13", "highest"),
 ]
 
+pytestmark = pytest.mark.slow
+
 
 def python(version: str) -> Path:
     """Return an interpreter: this one, pyenv's or one on the path; else the test is skipped."""
@@ -39,7 +41,13 @@ def python(version: str) -> Path:
     pytest.skip(f"no Python {version}")
 
 
-@pytest.fixture(scope="module", params=ENVIRONMENTS, ids=["-".join(each) for each in ENVIRONMENTS])
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param(each, id="-".join(each), marks=pytest.mark.xdist_group("-".join(each)))
+        for each in ENVIRONMENTS
+    ],
+)
 def interpreter(
     request: pytest.FixtureRequest,
     rendered: Callable[..., Project],

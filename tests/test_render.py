@@ -10,10 +10,12 @@ from pathlib import Path
 import pytest
 from kit import (
     CHOICES,
+    COMBINATIONS,
     ENVIRONMENT,
     QUESTIONS,
     ROOT,
     Project,
+    combination_id,
     cookiecutter_config,
     read_toml,
     render,
@@ -120,18 +122,18 @@ def test_no_marker_is_left_and_every_file_ends_in_one_newline(combined: Project)
             compile(text, name, "exec", dont_inherit=True)
 
 
-def test_linters_and_type_checker_find_nothing(combined: Project) -> None:
-    combined.python("-m", "ruff", "check", "--no-cache")
-    combined.python("-m", "ruff", "format", "--check", "--no-cache")
+@pytest.mark.xdist_group("mypy")
+def test_type_checker_finds_nothing(combined: Project) -> None:
     combined.python("-m", "mypy")
 
 
-def test_linters_find_nothing_with_the_longest_names(
-    combination: dict[str, str], tmp_path: Path
-) -> None:
-    project = render(tmp_path / "longest", {"project": "p" * 50, **combination})
-    project.python("-m", "ruff", "check", "--no-cache")
-    project.python("-m", "ruff", "format", "--check", "--no-cache")
+@pytest.mark.parametrize("names", [{}, {"project": "p" * 50}], ids=["default", "longest"])
+def test_linters_find_nothing(names: dict[str, str], tmp_path: Path) -> None:
+    """In no combination of choices."""
+    for combination in COMBINATIONS:
+        render(tmp_path / combination_id(combination), {**combination, **names})
+    for command in (("check",), ("format", "--check")):
+        run(sys.executable, "-m", "ruff", *command, "--no-cache", cwd=tmp_path)
 
 
 def test_compose_file_is_valid_and_makes_the_databases(combined: Project) -> None:
