@@ -80,6 +80,10 @@ def show(plan: Plan, found: dict[str, Any], layout: Layout) -> None:
         click.echo(
             "    the first revision, from the models; a database that has their tables is stamped"
         )
+    ignored = layout.root / ".gitignore"
+    known = ignored.read_text(encoding="utf-8") if ignored.exists() else ""
+    if "-migrating" not in known and any(each["file"] for each in found["databases"].values()):
+        click.echo("\nAdd *-migrating to .gitignore: the lock beside a database of SQLite.")
     todo = usage.lines(layout.root, layout.module)
     if todo:
         click.echo("\nThe app still uses the old tool. When you like, and it needs no hurry:")
