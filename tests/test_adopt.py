@@ -67,9 +67,17 @@ CASES = [(name, "sqlite") for name in SHAPES] + [
     ("nothing", "postgresql"),
     ("factory", "mysql"),
 ]
+# Each tool and each kind of database once; the others are slow.
+USUAL = [
+    *(("factory", "mysql"), ("multidb", "postgresql"), ("nothing", "postgresql")),
+    *(("flask-alembic", "sqlite"), ("alembic", "sqlite")),
+]
 
 
-@pytest.mark.parametrize(("name", "dialect"), CASES)
+@pytest.mark.parametrize(
+    ("name", "dialect"),
+    [pytest.param(*each, marks=[] if each in USUAL else pytest.mark.slow) for each in CASES],
+)
 def test_one_command_and_no_edit(name: str, dialect: str, tmp_path: Path) -> None:
     with databases(dialect, SHAPES[name].several) as urls:
         app = build(name, tmp_path, **urls)
@@ -151,6 +159,7 @@ def test_without_yes_it_asks_first(tmp_path: Path) -> None:
     assert app.tree() == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["module", "nothing"])
 def test_killed_at_any_moment_it_can_be_run_again(name: str, tmp_path: Path) -> None:
     app = build(name, tmp_path)
@@ -251,6 +260,7 @@ def test_scratch_databases_are_dropped(tmp_path: Path) -> None:
     assert not [name for name in names if name != url.database and str(url.database) in name]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "packages",
     [
