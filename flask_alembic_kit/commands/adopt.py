@@ -76,6 +76,9 @@ def show(plan: Plan, found: dict[str, Any], layout: Layout) -> None:
         click.echo(f"    {path}")
     for path, kept in plan.rename.items():
         click.echo(f"    {path} of today is kept as {kept}")
+    for option in (old or {}).get("options", []):
+        if option["code"] is None:
+            click.echo(f"Not taken over from env.py: {option['name']}={option['shown']}")
     if is_new(found):
         click.echo(
             "    the first revision, from the models; a database that has their tables is stamped"
