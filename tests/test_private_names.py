@@ -27,7 +27,7 @@ from sqlalchemy.orm import Session
 
 # Python's own: of modules, functions, classes, exceptions.
 PYTHONS = {*dir(sys), *dir(FunctionType), *dir(type), *dir(Exception), "__file__"}
-PYTHONS |= {"__all__", "__version__", "__getattr__", "__init__", "__enter__"}
+PYTHONS |= {"__all__", "__version__", "__getattr__", "__init__", "__enter__", "__path__"}
 
 # SQLAlchemy's and Flask-SQLAlchemy's, which their documentation tells everybody to use.
 PUBLIC = {"__abstract__", "__bind_key__", "__tablename__"}

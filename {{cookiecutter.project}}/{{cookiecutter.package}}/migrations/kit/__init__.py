@@ -11,7 +11,7 @@ from typing import Any
 import click
 from flask.cli import with_appcontext
 
-__version__ = "0.2.0"
+from .version import __version__ as __version__
 
 
 @click.command(

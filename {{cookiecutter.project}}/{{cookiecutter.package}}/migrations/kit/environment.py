@@ -10,14 +10,14 @@ from flask import Flask, has_app_context
 from sqlalchemy.engine import Dialect
 
 from . import logs
-from .autogenerate import PLUGINS, all_but, process_revision_directives, schemas_of
+from .autogenerate.hooks import PLUGINS, all_but, process_revision_directives, schemas_of
+from .autogenerate.render import render_item
 from .backends import backend_of
 from .databases import all_databases, hosts
 from .errors import url_errors
 from .guard import guarded, prepare
 from .heads import heads_explained
 from .progress import show_progress
-from .render import render_item
 from .retry import retry
 from .revisions import run_migrations, run_revisions
 

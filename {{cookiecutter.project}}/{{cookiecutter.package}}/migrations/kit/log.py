@@ -18,7 +18,7 @@ from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy.engine import Row
 
-from . import __version__
+from .version import __version__
 
 
 def log_name(version_table: str) -> str:

@@ -12,10 +12,9 @@ from alembic.operations import ops
 from sqlalchemy import inspect
 from sqlalchemy.engine import Connection
 
-from ..indexes import ByName
-from ..order import is_dropped
 from ..session import given_back, run, seconds, wait
 from . import Backend
+from .indexes import ByName
 
 LONGEST = 31536000  # seconds, the longest limit there is: a year
 LIMITS = ("lock_wait_timeout", "innodb_lock_wait_timeout")  # of tables, and of rows
@@ -65,7 +64,8 @@ class MySQLBackend(Backend):
         names = {step.table_name: step.new_table_name for step in renames}
         for change in modified:
             table, schema = change.table_name, change.schema
-            keys = {str(s.constraint_name) for s in change.ops if is_dropped(s, "foreignkey")}
+            drops = [step for step in change.ops if isinstance(step, ops.DropConstraintOp)]
+            keys = {str(s.constraint_name) for s in drops if s.constraint_type == "foreignkey"}
             found = inspect(connection).get_indexes(table, schema) if keys - gone else []
             keys &= {str(index["name"]) for index in found} - gone
             table = names.get(table, table)

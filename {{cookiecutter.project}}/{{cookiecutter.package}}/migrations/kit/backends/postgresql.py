@@ -17,9 +17,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.schema import CreateIndex
 
 from ..advisory_lock import LOCAL, in_session, in_transaction, is_pooled
-from ..indexes import ByName
 from ..session import run, seconds, wait
 from . import Backend
+from .indexes import ByName
 
 with suppress(ImportError):  # migrates the types of Enums; this way, nothing has to be known of it
     import_module("alembic_postgresql_enum")

@@ -18,10 +18,10 @@ from alembic.util import CommandError
 from sqlalchemy import event
 from sqlalchemy.engine import Connection
 
-from ..indexes import ByName
 from ..lock_file import begin_exclusive, lock_beside
 from ..session import seconds, wait
 from . import Backend
+from .indexes import ByName
 
 # Bytes of changes kept in memory. With more, SQLite writes to the file before the commit, and from
 # then on nobody can read it, neither the app nor the check of what was there before.

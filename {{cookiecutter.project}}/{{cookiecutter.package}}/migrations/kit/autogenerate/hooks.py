@@ -11,13 +11,13 @@ from alembic.util import CommandError, to_list
 from flask import current_app
 from sqlalchemy import MetaData
 
+from ..backends import backend_of
+from ..backends.checks import has_unknown_check, is_known, is_made, mend_checks, table_of
+from ..errors import MODELS_DIFFER, fail
+from ..log import log_name
 from .ask import is_check, refuse_unused
-from .backends import backend_of
-from .checks import has_unknown_check, is_known, is_made, mend_checks, table_of
 from .describe import described
-from .errors import MODELS_DIFFER, fail
 from .fill import fill
-from .log import log_name
 from .losses import warn_of_losses
 from .missing import refuse
 from .order import put_in_order

@@ -44,7 +44,7 @@ def modules_with_models() -> Iterator[str]:
     """Yield the names of modules of the app's package that look like models, but are not imported."""
     if not hasattr(sys.modules.get(current_app.import_name), "__path__"):
         return  # the app is a single module
-    folder, migrations = Path(current_app.root_path), Path(__file__).parents[1]
+    folder, migrations = Path(current_app.root_path), Path(__file__).parents[2]
     for file in folder.rglob("*.py"):
         path = file.relative_to(folder).with_suffix("")
         parts = path.parts[:-1] if path.name == "__init__" else path.parts

@@ -6,7 +6,7 @@ from alembic import context
 from alembic.command import check
 from alembic.util import CommandError
 
-from .errors import running_command
+from ..errors import running_command
 
 
 def given(name: str) -> dict[str, str]:

@@ -1,0 +1,3 @@
+"""The version of the kit that the folder is from."""
+
+__version__ = "0.2.0"
