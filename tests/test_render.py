@@ -41,6 +41,7 @@ PACKAGE/migrations/kit/autogenerate/__init__.py
 PACKAGE/migrations/kit/autogenerate/ask.py
 PACKAGE/migrations/kit/autogenerate/describe.py
 PACKAGE/migrations/kit/autogenerate/fill.py
+PACKAGE/migrations/kit/autogenerate/filters.py
 PACKAGE/migrations/kit/autogenerate/hooks.py
 PACKAGE/migrations/kit/autogenerate/losses.py
 PACKAGE/migrations/kit/autogenerate/missing.py

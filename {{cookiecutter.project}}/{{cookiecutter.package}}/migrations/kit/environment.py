@@ -10,7 +10,7 @@ from flask import Flask, has_app_context
 from sqlalchemy.engine import Dialect
 
 from . import logs
-from .autogenerate.hooks import PLUGINS, all_but, process_revision_directives, schemas_of
+from .autogenerate.filters import PLUGINS, all_but, schemas_of
 from .autogenerate.render import render_item
 from .backends import backend_of
 from .databases import all_databases, hosts
@@ -40,6 +40,13 @@ def app_context(factory: Callable[[], Flask]) -> Iterator[None]:
             environment.__enter__()  # a factory that migrates has put Alembic's away
         logs.restore(config)
         yield
+
+
+def process_revision_directives(*arguments: Any) -> None:
+    """Import what writes revisions when one is written: other commands need nothing of it."""
+    from .autogenerate import hooks
+
+    hooks.process_revision_directives(*arguments)
 
 
 def options(dialect: Dialect, name: str | None = None, names: list[str] | None = None) -> Any:

@@ -1,7 +1,6 @@
-"""What ``alembic check`` and ``alembic revision`` do here beyond Alembic's own; used by env.py."""
+"""What ``alembic check`` and ``alembic revision`` do here beyond Alembic's own."""
 
 import logging
-from collections.abc import Callable, Collection
 from typing import Any
 
 from alembic import context
@@ -9,12 +8,10 @@ from alembic.operations import ops
 from alembic.runtime.migration import MigrationContext
 from alembic.util import CommandError, to_list
 from flask import current_app
-from sqlalchemy import MetaData
 
 from ..backends import backend_of
-from ..backends.checks import has_unknown_check, is_known, is_made, mend_checks, table_of
+from ..backends.checks import mend_checks
 from ..errors import MODELS_DIFFER, fail
-from ..log import log_name
 from .ask import is_check, refuse_unused
 from .describe import described
 from .fill import fill
@@ -24,42 +21,6 @@ from .order import put_in_order
 from .rename import Hints, rename
 
 logger = logging.getLogger("alembic.env")
-
-# Alembic's own, and check constraints: these are found by their names, which the models have.
-PLUGINS = ["alembic.autogenerate.*", "alembic.ext.checkconstraint_byname"]
-
-
-def all_but(ignored: Collection[str]) -> Callable[..., bool]:
-    """Return an ``include_object`` that leaves tables alone: by name, or of an extension."""
-
-    def include_object(item: Any, name: str, kind: str, is_reflected: bool, model: Any) -> bool:
-        is_superfluous = is_reflected and model is None
-        if kind == "check_constraint":
-            if is_reflected:
-                return not (is_superfluous and has_unknown_check(table_of(item)))
-            return is_known(item) and is_made(item)
-        if kind != "table":
-            return True
-        connection = context.get_bind()
-        is_of_extension = backend_of(connection.dialect).is_of_extension
-        is_log = name == log_name(context.get_context().version_table)
-        return (
-            not is_log
-            and name not in ignored
-            and not (is_superfluous and is_of_extension(connection, item))
-        )
-
-    return include_object
-
-
-def schemas_of(target: MetaData | Collection[MetaData]) -> Callable[..., bool]:
-    """Return an ``include_name`` that looks at the default schema, and at those of the models."""
-    schemas = {table.schema for metadata in to_list(target) for table in metadata.tables.values()}
-
-    def include_name(name: str | None, kind: str, _: object) -> bool:
-        return kind != "schema" or name is None or name in schemas
-
-    return include_name
 
 
 def process_revision_directives(
