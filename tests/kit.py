@@ -104,7 +104,7 @@ def run(
     :param status: the exit status to expect; None for every failure; ANY for everything
     """
     options = {"env": ENVIRONMENT, "timeout": 300, **options}
-    if sys.platform == "linux" and forked.can_run(*command) and "input" not in options:
+    if sys.platform == "linux" and forked.can_run(*command) and set(options) <= {"env", "timeout"}:
         done = forked.run(*command, cwd=cwd, **options)
     else:
         done = subprocess.run(

@@ -370,7 +370,7 @@ def main() -> None:
     command.upgrade(config, "head")
     found = different(project, options.package)
     wrong += [f"after down and up: {names.get(name, name)}: {what}" for name, what in found.items()]
-    raise SystemExit("\n".join(wrong))
+    raise SystemExit("\n".join(wrong) or None)  # "" would be a failure
 
 
 if __name__ == "__main__":

@@ -154,7 +154,7 @@ with app.app_context():
     options = Namespace(x=["database=default"], autogenerate=True)
     assert command.revision(alembic_config(cmd_opts=options), "none", autogenerate=True) == []
     assert [*Path("flask_app/migrations/versions").glob("*.py")] == before
-    assert gc.get_freeze_count() == frozen and not logging.root.handlers
+    assert gc.get_freeze_count() <= frozen and not logging.root.handlers
 """,
     )
     assert done.stdout.count("['database=default', 'more=1']") == 1

@@ -45,10 +45,12 @@ def guarded(
                 stack.enter_context(found.connect()) if isinstance(found, Engine) else found
             )
             backend = backend_of(connection.dialect)
-            if is_changing() and connection.in_transaction() and not twin:
-                backend.guard_transaction(connection, name)
-            elif is_changing() and not twin:
+            is_free = not twin and not connection.in_transaction()
+            if is_free:  # what only compares has savepoints, too
                 stack.enter_context(in_transactions(connection))
+            if is_changing() and not twin and not is_free:
+                backend.guard_transaction(connection, name)
+            elif is_changing() and is_free:
                 stack.enter_context(backend.guarded(connection, name))
                 if backend.is_one_transaction:
                     stack.enter_context(shared(connection))

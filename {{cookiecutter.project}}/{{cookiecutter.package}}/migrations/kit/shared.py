@@ -14,6 +14,7 @@ from typing import Any
 
 from sqlalchemy import event
 from sqlalchemy.engine import Connection
+from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.pool import QueuePool
 
 numbers = count()
@@ -78,13 +79,22 @@ def shared(connection: Connection) -> Iterator[None]:
         if isinstance(driver_connection, Shared):
             record.invalidate()
 
+    def refuse(driver_connection: Any, *_: Any) -> None:
+        """Have connect() make one in place of an idle one; dispose() would miscount those in use."""
+        if threading.get_ident() == thread and not isinstance(driver_connection, Shared):
+            raise DisconnectionError
+
+    listeners: list[tuple[Any, str, Any]] = [
+        (engine, "do_connect", connect),
+        (pool, "checkin", put_away),
+    ]
     if isinstance(pool, QueuePool):
-        pool.dispose()  # of what others have given back: the next one is made by connect()
+        listeners.append((pool, "checkout", refuse))
     event.listen(connection, "before_cursor_execute", lambda *_: done.append(None))
-    event.listen(engine, "do_connect", connect)
-    event.listen(pool, "checkin", put_away)
+    for listener in listeners:
+        event.listen(*listener)
     try:
         yield
     finally:
-        event.remove(engine, "do_connect", connect)
-        event.remove(pool, "checkin", put_away)
+        for listener in listeners:
+            event.remove(*listener)

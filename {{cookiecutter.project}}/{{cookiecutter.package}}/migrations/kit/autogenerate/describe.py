@@ -43,6 +43,11 @@ def altered(step: ops.AlterColumnOp, dialect: Dialect) -> Iterator[str]:
         yield f"{name}: {'NOT NULL -> NULL' if step.modify_nullable else 'NULL -> NOT NULL'}"
     if step.modify_server_default is not False:
         both = [step.existing_server_default, step.modify_server_default]
-        yield f"{name}: default " + " -> ".join(str(getattr(d, "arg", d) or None) for d in both)
+        yield f"{name}: default " + " -> ".join(map(default, both))
     if step.modify_comment is not False:
         yield f"{name}: comment {step.existing_comment!r} -> {step.modify_comment!r}"
+
+
+def default(found: Any) -> str:
+    """Return a default as SQL or text; None for none, which Alembic may say by False."""
+    return str(None if found is False else getattr(found, "arg", found))
