@@ -35,6 +35,7 @@ PACKAGE/db.py
 PACKAGE/migrations/__init__.py
 PACKAGE/migrations/env.py
 PACKAGE/migrations/kit/__init__.py
+PACKAGE/migrations/kit/advisory_lock.py
 PACKAGE/migrations/kit/api.py
 PACKAGE/migrations/kit/ask.py
 PACKAGE/migrations/kit/autogenerate.py
@@ -47,6 +48,7 @@ PACKAGE/migrations/kit/checks.py
 PACKAGE/migrations/kit/command_line.py
 PACKAGE/migrations/kit/commands.py
 PACKAGE/migrations/kit/compare.py
+PACKAGE/migrations/kit/databases.py
 PACKAGE/migrations/kit/describe.py
 PACKAGE/migrations/kit/environment.py
 PACKAGE/migrations/kit/errors.py
@@ -54,14 +56,18 @@ PACKAGE/migrations/kit/fill.py
 PACKAGE/migrations/kit/guard.py
 PACKAGE/migrations/kit/heads.py
 PACKAGE/migrations/kit/indexes.py
+PACKAGE/migrations/kit/lock_file.py
+PACKAGE/migrations/kit/log.py
 PACKAGE/migrations/kit/logs.py
 PACKAGE/migrations/kit/losses.py
 PACKAGE/migrations/kit/missing.py
 PACKAGE/migrations/kit/order.py
+PACKAGE/migrations/kit/outcome.py
 PACKAGE/migrations/kit/probe.py
 PACKAGE/migrations/kit/progress.py
 PACKAGE/migrations/kit/rename.py
 PACKAGE/migrations/kit/render.py
+PACKAGE/migrations/kit/retry.py
 PACKAGE/migrations/kit/revisions.py
 PACKAGE/migrations/kit/session.py
 PACKAGE/migrations/kit/shared.py
