@@ -70,6 +70,16 @@ def recipe(heading: str, number: int = 0) -> str:
     return str(blocks[number])
 
 
+# Runs a tool in an environment without the kit, which is installed here to be edited: its folder on
+# sys.path would put this version of kit_answers.py in the place of that which is rendered.
+UVX = f"""
+import runpy, sys
+sys.path = [path for path in sys.path if path != {str(ROOT)!r}]
+sys.argv = sys.argv[1:]
+runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
+"""
+
+
 def follow(commands: str, folder: Path, databases: Databases | None = None) -> str:
     """Run commands in a shell, in a folder, and return what they print.
 
@@ -80,9 +90,10 @@ def follow(commands: str, folder: Path, databases: Databases | None = None) -> s
         pytest.skip("there is no sh")
     tools = folder.parent / f"{folder.name}-tools"
     tools.mkdir(exist_ok=True)
-    for name, arguments in {"uvx": "", "alembic": "alembic"}.items():
+    python = shlex.quote(sys.executable)
+    for name, arguments in {"uvx": f"-c {shlex.quote(UVX)}", "alembic": "-m alembic"}.items():
         script = tools / name
-        script.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m {arguments} "$@"\n')
+        script.write_text(f'#!/bin/sh\nexec {python} {arguments} "$@"\n')
         script.chmod(0o755)
     environment = using(databases or {})
     environment["PATH"] = f"{tools}:{environment['PATH']}"
@@ -97,7 +108,7 @@ from alembic.config import main
 from sqlalchemy import create_engine, inspect, text
 
 def rows(engine):
-    tables = {*inspect(engine).get_table_names()} - {"alembic_version"}
+    tables = {*inspect(engine).get_table_names()} - {"alembic_version", "alembic_log"}
     with engine.connect() as connection:
         count = lambda table: connection.execute(text(f"SELECT count(*) FROM {table}")).scalar()
         return {table: count(table) for table in tables}

@@ -126,7 +126,7 @@ def test_fifty_customers(dialect: str, generic: Project, tmp_path: Path) -> None
 
         generic.alembic("downgrade", "base", env=environment)
         for engine in engines.values():
-            assert inspect(engine).get_table_names() == ["alembic_version"]
+            assert {*inspect(engine).get_table_names()} == {"alembic_version", "alembic_log"}
         generic.alembic("upgrade", "head", env=environment)
 
 

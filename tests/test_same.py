@@ -271,7 +271,7 @@ def results(tool: str, code: list[str], folder: Path) -> list[Any]:
         (peer.folder / peer.tool.versions / f"{revision}.py").write_text(text, encoding="utf-8")
     run = RUN.replace("IMPORTS", KIT if tool == "kit" else "import flask_migrate")
     run = run.replace("COMMANDS", repr(COMMANDS)).replace("CODE", repr(code))
-    done = peer.python("-c", run)
+    done = peer.python("-B", "-c", run)  # not forked, with Alembic there already
     print(done.stderr)
     return list(json.loads(done.stdout))
 

@@ -57,7 +57,7 @@ def options(name: str, dialect: Dialect, host: str) -> dict[str, Any]:
 
 def run_migrations_offline() -> None:
     """Write the SQL (``--sql``) without connecting, one file ``NAME.sql`` a database."""
-    hosts = kit.hosts(kit.all_databases(db))
+    hosts = kit.hosts(kit.all_databases(db), databases())
     scripts = {name: StringIO() for name in databases()}
     for name, engine in databases().items():
         context.configure(
@@ -79,7 +79,7 @@ def run_migrations_offline() -> None:
 
 def run_migrations_online() -> None:
     """Migrate through the app's own engines; commit only when all databases are done."""
-    hosts = kit.hosts(kit.all_databases(db))
+    hosts = kit.hosts(kit.all_databases(db), databases())
     guarded: dict[str, Connection] = {}
     with ExitStack() as stack:
         enter = stack.enter_context

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 from contextlib import suppress
+from itertools import takewhile
 from keyword import iskeyword
 from typing import Any
 
@@ -36,21 +37,24 @@ def check_names(names: Collection[str], metadatas: Collection[str | None]) -> No
         raise CommandError(f"There is no model for the database {lost[0]!r}: add one, or its name.")
 
 
-def hosts(engines: dict[str, Engine]) -> dict[str, str]:
-    """Return by name the first name of the same database: its own, unless two mean the same."""
+def hosts(engines: dict[str, Engine], chosen: Collection[str]) -> dict[str, str]:
+    """Return the first name of the same database for each of those that are to be migrated.
+
+    It is their own, unless two names mean the same. No other database is asked, nor made.
+    """
     found: dict[str, str] = {}
-    for name, engine in engines.items():
-        same = (other for other in dict.fromkeys(found.values()) if is_same(engines[other], engine))
-        found[name] = next(same, name)
+    for name in chosen:
+        before = takewhile(lambda other: other != name, engines)
+        found[name] = next((each for each in before if is_same(engines[each], engines[name])), name)
     return found
 
 
 def is_same(one: Engine, other: Engine) -> bool:
-    """Ask the databases: one may have several URLs. One that cannot be reached is another."""
+    """Say whether two URLs are of one database. One that cannot be reached is another."""
     if one.dialect.name != other.dialect.name:
         return False
     if one.url == other.url or context.is_offline_mode():
         return one.url == other.url
-    with suppress(SQLAlchemyError), one.connect() as first, other.connect() as second:
-        return backend_of(one.dialect).is_same(first, second)
+    with suppress(SQLAlchemyError):
+        return backend_of(one.dialect).is_same(one, other)
     return False

@@ -10,7 +10,7 @@ from typing import Any
 
 from alembic.operations.ops import UpgradeOps
 from sqlalchemy import Table
-from sqlalchemy.engine import Connection, Dialect
+from sqlalchemy.engine import Connection, Dialect, Engine
 
 
 class Backend:
@@ -40,8 +40,13 @@ class Backend:
     def prepare(self, connection: Connection) -> None:
         """Let fail what can fail, before the first of several databases commits."""
 
-    def is_same(self, one: Connection, other: Connection) -> bool:
-        """Say whether two connections lead to one database; neither is in a transaction."""
+    def is_same(self, one: Engine, other: Engine) -> bool:
+        """Say whether two engines, whose URLs differ, lead to one database."""
+        with one.connect() as first, other.connect() as second:
+            return self.leads_to_same(first, second)
+
+    def leads_to_same(self, one: Connection, other: Connection) -> bool:
+        """Ask the database whether two connections lead to it; neither is in a transaction."""
         return False
 
     def is_of_extension(self, connection: Connection, table: Table) -> bool:

@@ -46,7 +46,7 @@ class MySQLBackend(Backend):
                     run(connection, f"SET SESSION {each} = :limit", limit=value)
                 run(connection, "SELECT RELEASE_LOCK(:lock)", lock=lock)
 
-    def is_same(self, one: Connection, other: Connection) -> bool:
+    def leads_to_same(self, one: Connection, other: Connection) -> bool:
         """Ask for a lock that only this server knows; names of servers need not differ."""
         lock = token_hex()
         run(one, "SELECT GET_LOCK(:lock, 0)", lock=lock)

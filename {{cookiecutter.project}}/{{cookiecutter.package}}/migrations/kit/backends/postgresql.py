@@ -50,7 +50,7 @@ class PostgreSQLBackend(Backend):
         found = {"lock": lock_of(name), "limit": limit}
         wait(lambda: connection.execute(text(LOCAL), found).scalar() is not None, name)
 
-    def is_same(self, one: Connection, other: Connection) -> bool:
+    def leads_to_same(self, one: Connection, other: Connection) -> bool:
         """Ask for a lock that only this database knows; a copy of the server has its identity."""
         lock = {"lock": randbits(62)}
         one.execute(text("SELECT pg_advisory_xact_lock(:lock)"), lock)

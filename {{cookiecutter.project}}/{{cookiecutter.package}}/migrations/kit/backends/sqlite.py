@@ -5,6 +5,7 @@ applied; and SQLite changes a table by dropping it, which takes with it what ref
 """
 
 import math
+import os
 import sqlite3
 from collections import Counter
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ from typing import Any
 from alembic.ddl.sqlite import SQLiteImpl
 from alembic.util import CommandError
 from sqlalchemy import event
-from sqlalchemy.engine import Connection
+from sqlalchemy.engine import Connection, Engine
 
 from ..lock_file import begin_exclusive, lock_beside
 from ..session import seconds, wait
@@ -97,9 +98,14 @@ class SQLiteBackend(Backend):
                 if autocommit is not None:
                     driver.autocommit = autocommit
 
-    def is_same(self, one: Connection, other: Connection) -> bool:
-        files = [each.exec_driver_sql("PRAGMA database_list").one()[2] for each in (one, other)]
-        return all(files) and Path(files[0]).samefile(files[1])
+    def is_same(self, one: Engine, other: Engine) -> bool:
+        """Compare the paths: a connection would make the file of a database that nobody asked for."""
+        names = [(each.url.database or "").removeprefix("file:") for each in (one, other)]
+        if {"", ":memory:"} & {*names}:
+            return False
+        first, second = map(os.path.realpath, names)
+        are_there = os.path.exists(first) and os.path.exists(second)
+        return os.path.samefile(first, second) if are_there else first == second
 
     def guard_transaction(self, connection: Connection, name: str) -> None:
         if connection.exec_driver_sql("PRAGMA foreign_keys").scalar():
