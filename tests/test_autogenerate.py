@@ -180,7 +180,9 @@ NEW_CHECK = """        CheckConstraint("new IN (1, 2)", name="new"),
         CheckConstraint("""
 
 
-@pytest.mark.parametrize("dialect", ["sqlite", "postgresql", "mysql"])
+@pytest.mark.parametrize(
+    "dialect", ["sqlite", "postgresql", pytest.param("mysql", marks=pytest.mark.slow)]
+)
 def test_checks(dialect: str, generic: Project) -> None:
     use(generic, "checks")
     with on_server(dialect, generic) if dialect != "sqlite" else nullcontext():

@@ -93,7 +93,7 @@ def in_each(engines: dict[str, Engine], *statements: str) -> None:
                 connection.execute(text(statement))
 
 
-@pytest.mark.parametrize("dialect", ["sqlite", "postgresql"])
+@pytest.mark.parametrize("dialect", ["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
 def test_fifty_customers(dialect: str, generic: Project, tmp_path: Path) -> None:
     edit_env(generic, dialect)
     generic.set_config("CUSTOMERS", repr(CUSTOMERS))

@@ -100,6 +100,7 @@ def test_from_several_databases_to_one(shop: Callable[[str], Project], tmp_path:
         there_and_back(project.folder, default, {"default": {"users": 2, "posts": 2}})
 
 
+@pytest.mark.slow
 def test_database_more_and_one_less(shop: Callable[[str], Project], tmp_path: Path) -> None:
     project = shop("multidb")
     rows = {"default": {"posts": 2}, "auth": {"users": 2}, "log": {"entries": 0}}

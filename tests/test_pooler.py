@@ -93,7 +93,7 @@ def leftover(pooler: URL) -> set[str]:
     return found
 
 
-@pytest.mark.parametrize("mode", ["session", "transaction"])
+@pytest.mark.parametrize("mode", [pytest.param("session", marks=pytest.mark.slow), "transaction"])
 def test_replicas_behind_a_pooler(
     generic: Project, pooled: Callable[[str], tuple[URL, URL]], mode: str
 ) -> None:
@@ -114,6 +114,7 @@ def test_replicas_behind_a_pooler(
     assert query(url, "SELECT count(*) FROM alembic_log") == [2 + 2 * ROUNDS]
 
 
+@pytest.mark.slow
 def test_statement_mode_is_one_line(
     generic: Project, pooled: Callable[[str], tuple[URL, URL]]
 ) -> None:

@@ -156,6 +156,7 @@ def installed(client: str) -> str:
     return path
 
 
+@pytest.mark.slow
 def test_kit_readme_from_the_first_command_on(uv: str, tmp_path: Path) -> None:
     """With uv, into environments of their own: installs what pyproject.toml names."""
     config = cookiecutter_config(tmp_path / "config")

@@ -44,7 +44,10 @@ def repository(tmp_path: Path) -> Path:
     return folder
 
 
-@pytest.fixture(params=["--diff-filter=A", "-1"], ids=["from-one-room", "from-the-last"])
+@pytest.fixture(
+    params=[pytest.param("--diff-filter=A", marks=pytest.mark.slow), "-1"],
+    ids=["from-one-room", "from-the-last"],
+)
 def earlier(repository: Path, request: pytest.FixtureRequest) -> str:
     """The commit before the one that has added the folder kit/, or changed guard.py last."""
     if git(repository, "rev-parse", "--is-shallow-repository") == "true":

@@ -2,7 +2,6 @@
 
 from collections.abc import Collection
 from contextlib import suppress
-from itertools import takewhile
 from keyword import iskeyword
 from typing import Any
 
@@ -44,7 +43,7 @@ def hosts(engines: dict[str, Engine], chosen: Collection[str]) -> dict[str, str]
     """
     found: dict[str, str] = {}
     for name in chosen:
-        before = takewhile(lambda other: other != name, engines)
+        before = list(engines)[: list(engines).index(name)]
         found[name] = next((each for each in before if is_same(engines[each], engines[name])), name)
     return found
 
