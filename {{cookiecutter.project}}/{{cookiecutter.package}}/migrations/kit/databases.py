@@ -2,7 +2,6 @@
 
 from collections.abc import Collection
 from contextlib import suppress
-from itertools import takewhile
 from keyword import iskeyword
 from typing import Any
 
@@ -43,8 +42,9 @@ def hosts(engines: dict[str, Engine], chosen: Collection[str]) -> dict[str, str]
     It is their own, unless two names mean the same. No other database is asked, nor made.
     """
     found: dict[str, str] = {}
+    names = [*engines]
     for name in chosen:
-        before = takewhile(lambda other: other != name, engines)
+        before = names[: names.index(name)]
         found[name] = next((each for each in before if is_same(engines[each], engines[name])), name)
     return found
 
