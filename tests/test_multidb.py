@@ -67,8 +67,8 @@ def test_change_in_each_database_is_one_revision(multidb: Project) -> None:
     multidb.add_column("Post", "body: Mapped[str | None]")
     revision = multidb.new_revision("--autogenerate", "-m", "both")
     default, auth = sorted(revision.split("def upgrade_")[1:], key=lambda part: part[:4] == "auth")
-    assert "+ posts.body: VARCHAR" in default and "'email'" not in default
-    assert "+ users.email: VARCHAR" in auth and "'body'" not in auth
+    assert "'body'" in default and "'email'" not in default
+    assert "'email'" in auth and "'body'" not in auth
     multidb.alembic("upgrade", "head")
     multidb.alembic("check")
 
