@@ -250,8 +250,9 @@ FLASK_MIGRATE = [
     (
         "flask_migrate.migrate(message='all', rev_id='n3'); flask_migrate.upgrade()",
         (
-            "options = Namespace(autogenerate=True); command.revision(alembic_config(cmd_opts=options), "
-            "'all', autogenerate=True, rev_id='n3'); command.upgrade(alembic_config(), 'head')"
+            "options = Namespace(autogenerate=True, x=['drop=most']); "  # which the kit asks for
+            "command.revision(alembic_config(cmd_opts=options), 'all', autogenerate=True, rev_id='n3'); "
+            "command.upgrade(alembic_config(), 'head')"
         ),
     ),
     ("flask_migrate.check()", "command.check(alembic_config())"),

@@ -12,7 +12,8 @@ from ..errors import running_command
 def given(name: str) -> dict[str, str]:
     """Return what ``-x NAME=KEY:VALUE`` says, by key."""
     prefix = f"{name}="
-    found = [x.removeprefix(prefix) for x in context.get_x_argument() if x.startswith(prefix)]
+    said = getattr(context.config.cmd_opts, "x", None) or []  # of a script, maybe without
+    found = [x.removeprefix(prefix) for x in said if x.startswith(prefix)]
     return {x.partition(":")[0]: x.partition(":")[2] for x in found}
 
 
