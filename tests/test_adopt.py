@@ -69,7 +69,7 @@ CASES = [(name, "sqlite") for name in SHAPES] + [
 ]
 # Each tool and each kind of database once; the others are slow.
 USUAL = [
-    *(("factory", "mysql"), ("nothing", "postgresql")),
+    *(("factory", "mysql"),),
     *(("flask-alembic", "sqlite"), ("alembic", "sqlite")),
 ]
 

@@ -10,7 +10,12 @@ from sqlalchemy import URL
 
 
 @pytest.mark.parametrize(
-    "dialect", ["sqlite", "postgresql", pytest.param("mysql", marks=pytest.mark.slow)]
+    "dialect",
+    [
+        "sqlite",
+        pytest.param("postgresql", marks=pytest.mark.slow),
+        pytest.param("mysql", marks=pytest.mark.slow),
+    ],
 )
 def test_changes(dialect: str, generic: Project, tmp_path: Path) -> None:
     file = URL.create("sqlite", database=(tmp_path / "changed.db").as_posix())

@@ -368,7 +368,7 @@ def is_whole(url: URL) -> None:
 @pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL is not known there")
 @pytest.mark.parametrize("dialect", ["sqlite", "postgresql", "mysql"])
 @pytest.mark.parametrize(
-    "number", [0, *(pytest.param(number, marks=pytest.mark.slow) for number in range(1, 55))]
+    "number", [0, *(pytest.param(number, marks=pytest.mark.slow) for number in range(1, 21))]
 )
 def test_killed_migration_is_finished_by_the_next(
     generic: Project, tmp_path: Path, dialect: str, number: int

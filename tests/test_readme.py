@@ -45,6 +45,9 @@ def type_in(line: str, folder: Path) -> None:
     run(sys.executable, "-m", *words, cwd=folder)
 
 
+@pytest.mark.parametrize(
+    "variant", ["generic", pytest.param("multidb", marks=pytest.mark.slow)], indirect=True
+)
 def test_generated_readme(project: Project) -> None:
     """Every command in turn, and what the README says to do before or after it."""
     project.add_column()
