@@ -68,10 +68,7 @@ CASES = [(name, "sqlite") for name in SHAPES] + [
     ("factory", "mysql"),
 ]
 # Each tool and each kind of database once; the others are slow.
-USUAL = [
-    *(("factory", "mysql"),),
-    *(("flask-alembic", "sqlite"), ("alembic", "sqlite")),
-]
+USUAL = [("factory", "mysql"), ("flask-alembic", "sqlite"), ("alembic", "sqlite")]
 
 
 @pytest.mark.parametrize(
