@@ -11,6 +11,8 @@ from kit import FIRST_REVISION, Project
 from recipes import HISTORY, follow, recipe, section
 from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, inspect, text
 
+pytestmark = pytest.mark.slow
+
 CUSTOMERS = ["ada", "bob", "eve", *(f"c{number:02}" for number in range(47))]
 
 

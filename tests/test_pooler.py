@@ -19,6 +19,8 @@ from sqlalchemy import URL, create_engine
 from sqlalchemy.exc import OperationalError
 from test_guard import ADVISORY_LOCKS, UNTIL_TOLD, finished, start, tell, wait_for_line
 
+pytestmark = pytest.mark.slow
+
 ROUNDS = int(os.environ.get("POOLER_ROUNDS", "2"))
 REPLICAS = 8
 

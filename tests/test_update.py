@@ -9,6 +9,8 @@ import pytest
 from kit import ROOT, Project, render, run
 from recipes import follow, on_each_dialect, recipe, there_and_back, walk, write_rows
 
+pytestmark = pytest.mark.slow
+
 GUARD = "{{cookiecutter.project}}/{{cookiecutter.package}}/migrations/kit/guard.py"
 USERS = "INSERT INTO users (id, name) VALUES (1, 'Ada'), (2, 'Bob')"
 POSTS = "INSERT INTO posts (id, title, author_id) VALUES (1, 'One', 1), (2, 'Two', 2)"
