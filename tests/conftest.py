@@ -1,9 +1,11 @@
 """Fixtures: rendered projects, each test with a copy of its own."""
 
+import compileall
 import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from py_compile import PycInvalidationMode
 
 import pytest
 from kit import CHOICES, COMBINATIONS, DIAGONAL, Project, combination_id, render
@@ -19,7 +21,11 @@ def rendered(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Project]
     def rendered(**answers: str) -> Project:
         key = tuple(sorted(answers.items()))
         if key not in projects:
-            projects[key] = render(tmp_path_factory.mktemp("rendered"), answers)
+            project = render(tmp_path_factory.mktemp("rendered"), answers)
+            # Compiling takes half the time of a command. By hash: tests change files within a second.
+            by_hash = PycInvalidationMode.CHECKED_HASH
+            compileall.compile_dir(project.folder, quiet=1, invalidation_mode=by_hash)
+            projects[key] = project
         return projects[key]
 
     return rendered
@@ -86,3 +92,8 @@ def uv() -> str:
         assert "CI" not in os.environ, "uv is not installed"
         pytest.skip("uv is not installed")
     return path
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Run one test more than there are processors: many wait for a lock, or for a server."""
+    return (os.cpu_count() or 1) + 1

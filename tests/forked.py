@@ -25,7 +25,8 @@ assert sys.platform == "linux"  # for the type checker, too
 
 MODULES = ("alembic", "flask", "pytest")
 IMPORTED = (
-    *("alembic.config", "flask.cli", "flask_sqlalchemy", "dotenv"),
+    *("alembic.config", "flask.cli", "flask_sqlalchemy.cli", "dotenv", "logging.config"),
+    *(f"sqlalchemy.dialects.{name}" for name in ("sqlite", "postgresql.psycopg", "mysql.pymysql")),
     *("psycopg", "pymysql", "pytest"),
 )
 

@@ -93,7 +93,7 @@ def contents(project: Project) -> dict[str, str]:
     return {
         path.relative_to(project.folder).as_posix(): path.read_bytes().decode()
         for path in project.folder.rglob("*")
-        if path.is_file()
+        if path.is_file() and path.suffix != ".pyc"  # which the fixture has made
     }
 
 
