@@ -81,7 +81,7 @@ def figures(results: Results) -> dict[str, str]:
     }
     drawn = {
         "speed": ("Seconds, shorter is better; outlined: no tool", speed),
-        "safety": ("What survives, longer is better", safety),
+        "safety": ("Longer is better", safety),
     }
     return {
         f"{name}-{theme}.svg": draw(title, groups, theme)
@@ -122,9 +122,9 @@ def ratio(contenders: dict[str, list[Sample]], other: str) -> str:
 
 
 WHY = """\
-- **No row is lost.** Alembic alters a table of SQLite by making a copy. Of 100 rows that refer to it,
-  Flask-Migrate leaves {rows[1]}, the kit {rows[0]}. A renamed column is asked about, not dropped.
-- **Every replica starts.** {number} run `upgrade head` at once on PostgreSQL: {replicas[1]} succeeds with
+- **No row is lost.** SQLite changes a table by a copy. With `ON DELETE CASCADE`, that deletes the rows that
+  refer to it: of 100 rows Flask-Migrate leaves {rows[1]}, the kit {rows[0]}. And it asks what was renamed.
+- **Every replica starts.** Of {number} that run `upgrade head` at once on PostgreSQL, {replicas[1]} succeeds with
   Flask-Migrate, {replicas[0]} with the kit.
 - **It is quick.** 1000 revisions on SQLite take {large[1]} s with Flask-Migrate, {large[0]} s with the kit. 200
   tests take {tests[1]} s with `create_all()` and `drop_all()`, {tests[0]} s with the kit's fixture."""
@@ -239,7 +239,7 @@ def versions(results: Results) -> str:
     runs = {len(kept) for case in results["results"].values() for kept in case.values()}
     shown = ", ".join(f"{name} {number}" for name, number in results["versions"].items())
     times = f"{min(runs)}" if len(runs) == 1 else f"{min(runs)} to {max(runs)}"
-    return f"Medians of {times} runs after a warm-up, on {results['cores']} cores: {shown}."
+    return f"Median of {times} rounds after a warm-up, on {results['cores']} cores: {shown}."
 
 
 TEXTS: dict[str, Callable[[Results], str]] = {

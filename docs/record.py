@@ -52,7 +52,7 @@ class Recording:
     """What is shown, part by part, each with its second."""
 
     home: Path
-    clock: float = 0.5
+    clock: float = -0.6  # the first prompt is there at once
     parts: list[tuple[float, str]] = field(default_factory=list)
 
     def show(self, text: str, pause: float = 0.0) -> None:

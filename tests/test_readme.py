@@ -129,6 +129,7 @@ def test_sql_of_what_is_pending(project: Project) -> None:
     assert "body" in project.schema()["posts"]
 
 
+@pytest.mark.parametrize("variant", [pytest.param("generic", marks=pytest.mark.slow), "multidb"])
 @pytest.mark.parametrize("database", ["postgresql", "mysql"])
 def test_databases_on_a_server_without_docker(variant: str, database: str, tmp_path: Path) -> None:
     server = servers.server(database)
