@@ -22,7 +22,9 @@ TESTED = {
 }
 # What it prints is tested in test_benchmarks.py.
 OF_THE_KIT = "uv run python -m benchmarks --publish"
-PENDING = [page for page in ("squash", "plan", "lint") if not (ROOT / f"docs/{page}.md").exists()]
+# Until the first of them is here.
+PENDING = [ROOT / "docs" / f"{page}.md" for page in ("squash", "plan", "lint")]
+PENDING = [] if any(page.exists() for page in PENDING) else PENDING
 PROSE = re.compile(
     r"<!-- measured: .*?<!-- end -->|```.*?```|`[^`]*`|\]\([^)]*\)|<[^>]*>"  # code, links, tags
     r"|[A-Z][\w-]+ \d+\.\d+[\d.]*(?: to \d[\d.]*)?|\d[\d.]* or newer",  # versions
@@ -68,18 +70,18 @@ LINKING = [
 ]
 
 
-@pytest.mark.xfail(bool(PENDING), reason=f"not written yet: {PENDING}", strict=False)
 @pytest.mark.parametrize("page", LINKING, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_links_lead_somewhere(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     here = "https://github.com/org/flask-alembic-kit/blob/main/"
+    text = text.replace("/flask-alembic-kit#", "/flask-alembic-kit/blob/main/README.md#")
     links = re.findall(r'\]\(([^)]+)\)|(?:src|srcset)="([^"]+)"', text)
     for link in (first or second for first, second in links):
         path, _, anchor = link.removeprefix(here).partition("#")
         if path.startswith("http"):
             continue
         target = ROOT / path if link.startswith(here) else page.parent / path if path else page
-        assert target.exists(), f"{page}: {link}"
+        assert target.exists() or target in PENDING, f"{page}: {link}"
         assert not anchor or anchor in anchors(target), f"{page}: {link}"
 
 
