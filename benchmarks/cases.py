@@ -16,7 +16,7 @@ from typing import Any
 
 import servers
 from kit import render
-from peers import REPLICAS, TOOLS, Peer, build
+from peers import CREATE_ALL, REPLICAS, TOOLS, Peer, build
 from sqlalchemy import URL
 
 from .measure import KIT, Sample, timed
@@ -24,14 +24,6 @@ from .measure import KIT, Sample, timed
 Contenders = dict[str, Callable[[], Sample]]
 
 DIALECTS = {"sqlite": "SQLite", "postgresql": "PostgreSQL", "mysql": "MySQL or MariaDB"}
-# The commands that some tools call by another name.
-COMMANDS = {
-    ("flask-alembic", "history"): ("log",),
-    ("flask-alembic", "autogenerate"): ("revision", "x"),
-    ("flask-migrate", "autogenerate"): ("migrate", "-m", "x"),
-    ("kit", "autogenerate"): ("revision", "--autogenerate", "-m", "x"),
-    ("plain", "autogenerate"): ("revision", "--autogenerate", "-m", "x"),
-}
 
 
 @dataclass(frozen=True)
@@ -179,7 +171,7 @@ def command(folder: Path, stack: ExitStack, *, name: str, revisions: int) -> Con
     for tool, peer in peers(folder).items():
         peer.revise(*bodies(revisions))
         peer.upgrade()
-        arguments = COMMANDS.get((tool, name), tuple(name.split()))
+        arguments = ("log",) if (tool, name) == ("flask-alembic", "history") else name.split()
         contenders[tool] = partial(run, peer, *arguments, url=peer.url)
     return titles(contenders) | {"(bare imports)": partial(bare_imports, folder)}
 
@@ -203,25 +195,18 @@ def models(number: int) -> str:
     return "".join(TABLE.format(number=n) for n in range(number))
 
 
-CREATE_ALL = "from shop.db import db\ndb.metadata.create_all(op.get_bind())"
-
-
 def compare(
     folder: Path, stack: ExitStack, *, tables: int, dialect: str, autogenerate: bool
 ) -> Contenders:
     """``check`` without a difference, or ``revision --autogenerate`` of a new column."""
-    url = stack.enter_context(database(dialect, folder))
     contenders: Contenders = {}
     for tool, peer in peers(folder).items():
+        url = stack.enter_context(database(dialect, folder))  # one each: the kit adds a table
         peer.extend_models(models(tables))
         file = peer.folder / "shop" / "models.py"
         code = file.read_text(encoding="utf-8")  # MariaDB spells now() otherwise: a difference
         file.write_text(code.replace("server_default=func.now()", ""), encoding="utf-8")
-        peer.revise(CREATE_ALL)
-        if tool == "flask-alembic":  # it wants a branch of this name
-            with (peer.folder / peer.tool.versions / "r0.py").open("a") as revision:
-                revision.write('\n\nbranch_labels = ("default",)\n')
-        peer.upgrade(url=url)  # the first makes the tables, the others find everything done
+        peer.make_tables(url=url)
         if autogenerate:
             peer.extend_models("\n\nT0.extra = mapped_column(String(20))\n")
             contenders[tool] = partial(new_revision, peer, url)
@@ -232,8 +217,7 @@ def compare(
 
 def new_revision(peer: Peer, url: URL) -> Sample:
     """Time a command that writes a revision, and remove what it wrote."""
-    name = next(name for name, tool in TOOLS.items() if tool is peer.tool)
-    sample = run(peer, *COMMANDS[name, "autogenerate"], url=url)
+    sample = run(peer, *peer.tool.autogenerate, url=url)
     versions = peer.folder / peer.tool.versions
     (written,) = {*versions.glob("*.py")} - {versions / "r0.py"}
     assert "extra" in written.read_text(encoding="utf-8")
@@ -358,11 +342,11 @@ CASES: dict[str, Case] = {
         f"{kind}-{tables}-{dialect}": Case(
             f"`{shown}`, {tables} tables, {on}",
             partial(compare, tables=tables, dialect=dialect, autogenerate=kind == "autogenerate"),
-            tables == 10,
+            tables == 30,
         )
         for kind, shown in (("check", "check"), ("autogenerate", "revision --autogenerate"))
         for dialect, on in DIALECTS.items()
-        for tables in (10, 100, 500)
+        for tables in (30, 100, 500)
     },
     **{
         f"replicas-{revisions}-{dialect}": Case(

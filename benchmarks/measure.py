@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import nan
 from pathlib import Path
 from statistics import median
 
@@ -98,16 +99,20 @@ def table(case: str, title: str, results: dict[str, list[Sample]]) -> str:
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
     others = rivals(results)
     if others:
-        best = min(others, key=lambda name: median(sample.wall for sample in results[name]))
-        least = min(median(sample.memory for sample in results[name]) for name in others)
-        memory = median(sample.memory for sample in results[KIT]) / least
-        lines += ["", f"To the best of the others: time {ratio(results, best):.2f} ({best}), "]
-        lines[-1] += f"memory {memory:.2f}."
+        first = best(results)
+        times = f"time {ratio(results, first):.2f} ({first})"
+        lines += ["", f"To the best of the others: {times}, memory {memory(results):.2f}."]
     return "\n".join(lines) + "\n"
 
 
+def best(results: dict[str, list[Sample]]) -> str:
+    """Return the fastest of the other tools."""
+    walls = {name: median(sample.wall for sample in results[name]) for name in rivals(results)}
+    return min(walls, key=walls.__getitem__)
+
+
 def rivals(results: dict[str, list[Sample]]) -> list[str]:
-    """Return the other tools that did not fail; a name in brackets is no tool."""
+    """Return the other tools that did not fail; names in brackets are not tools."""
     return [
         name
         for name, samples in results.items()
@@ -118,7 +123,20 @@ def rivals(results: dict[str, list[Sample]]) -> list[str]:
     ]
 
 
+def memory(results: dict[str, list[Sample]]) -> float:
+    """Return the kit's peak memory to that of the least of the others."""
+    kit, *others = (
+        median(sample.memory for sample in results[name]) for name in [KIT, *rivals(results)]
+    )
+    return kit / (min(others) or nan)
+
+
 def ratio(results: dict[str, list[Sample]], name: str) -> float:
     """Return the median of the kit's time to another's, round by round."""
-    pairs = zip(results[KIT], results[name], strict=True)
-    return median(kit.wall / other.wall for kit, other in pairs)
+    return median(pairs(results, name))
+
+
+def pairs(results: dict[str, list[Sample]], name: str) -> list[float]:
+    """Return the kit's time to another's, round by round."""
+    both = zip(results[KIT], results[name], strict=True)
+    return [kit.wall / other.wall for kit, other in both]

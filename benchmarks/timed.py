@@ -20,9 +20,9 @@ def main(number: int, command: list[str]) -> None:
     print(
         json.dumps(
             {
-                "wall": wall,
-                "cpu": sum(usage.ru_utime + usage.ru_stime for _, usage in ends),
-                "memory": max(usage.ru_maxrss for _, usage in ends) / unit,
+                "wall": round(wall, 4),
+                "cpu": round(sum(usage.ru_utime + usage.ru_stime for _, usage in ends), 4),
+                "memory": round(max(usage.ru_maxrss for _, usage in ends) / unit, 1),
                 "failed": sum(status != 0 for status, _ in ends),
             }
         )

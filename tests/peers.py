@@ -42,6 +42,7 @@ class Tool:
     command: tuple[str, ...]  # with `python -m`, before "upgrade head"
     versions: str  # the folder with the revisions
     upgrade: str  # migrates the current app inside a process
+    autogenerate: tuple[str, ...]  # after the command: writes a revision from the models
     extension: str = "pass"  # what the app's factory does for the tool
     several: tuple[str, ...] = ()  # what `init` is told when there are several databases
 
@@ -56,6 +57,7 @@ TOOLS = {
         versions="shop/migrations/versions",
         upgrade="from alembic import command; from shop.migrations import alembic_config; "
         "command.upgrade(alembic_config(), 'head')",
+        autogenerate=("revision", "--autogenerate", "-m", "x"),
     ),
     "flask-migrate": Tool(
         title=f"Flask-Migrate {version('flask-migrate')}",
@@ -63,6 +65,7 @@ TOOLS = {
         command=FLASK_DB,
         versions="migrations/versions",
         upgrade="import flask_migrate; flask_migrate.upgrade()",
+        autogenerate=("migrate", "-m", "x"),
         extension="import flask_migrate; flask_migrate.Migrate(app, db)",
         several=("--multidb",),
     ),
@@ -72,6 +75,7 @@ TOOLS = {
         command=FLASK_DB,
         versions="shop/migrations",
         upgrade="app.extensions['alembic'].upgrade()",
+        autogenerate=("revision", "x"),
         extension="import flask_alembic; flask_alembic.Alembic(app, metadatas="
         "{name or 'default': metadata for name, metadata in db.metadatas.items()})",
     ),
@@ -82,6 +86,7 @@ TOOLS = {
         versions="migrations/versions",
         upgrade="from alembic import command, config; "
         "command.upgrade(config.Config('alembic.ini'), 'head')",
+        autogenerate=("revision", "--autogenerate", "-m", "x"),
         several=("--template", "multidb"),
     ),
 }
@@ -140,6 +145,9 @@ down_revision = {previous!r}
 def upgrade():
 """
 
+# The body of a revision that makes the tables of the models.
+CREATE_ALL = "from shop.db import db\ndb.metadata.create_all(op.get_bind())"
+
 
 @dataclass
 class Peer:
@@ -187,6 +195,14 @@ class Peer:
     def copy(self, folder: Path) -> "Peer":
         """Return a copy in another folder."""
         return Peer(self.tool, Path(shutil.copytree(self.folder, folder / self.folder.name)))
+
+    def make_tables(self, **options: Any) -> None:
+        """Make the tables of the models by a revision, the only one."""
+        self.revise(CREATE_ALL)
+        if self.tool is TOOLS["flask-alembic"]:  # it wants a branch of this name
+            with (self.folder / self.tool.versions / "r0.py").open("a") as revision:
+                revision.write('\n\nbranch_labels = ("default",)\n')
+        self.upgrade(**options)
 
     def count(self, table: str) -> int:
         """Return the number of rows of a table in the app's own file."""
@@ -242,7 +258,7 @@ MAKE_FAMILY = """
 op.execute("CREATE TABLE parents (id INTEGER PRIMARY KEY, name VARCHAR)")
 op.execute("CREATE TABLE children (parent_id INTEGER REFERENCES parents ON DELETE CASCADE)")
 op.execute("INSERT INTO parents VALUES (1, 'Ada')")
-op.execute("INSERT INTO children VALUES (1), (1)")
+op.execute("INSERT INTO children VALUES " + ", ".join(["(1)"] * 100))
 """
 ALTER_PARENTS = """
 with op.batch_alter_table("parents") as batch_op:
@@ -257,6 +273,61 @@ def children_left(peer: Peer) -> int:
     peer.upgrade()
     assert peer.count("parents") == 1
     return peer.count("children")
+
+
+TITLE = "title: Mapped[str] "
+OPTIONAL = "title: Mapped[str | None] "
+
+
+def autogenerate(peer: Peer, before: str, after: str, *answer: str) -> None:
+    """Change a line of the models, with 100 posts in the database, and write the revision.
+
+    :param answer: what the kit is told, as nobody sits at a terminal; the others ask nothing
+    """
+    models = peer.folder / "shop" / "models.py"
+    text = models.read_text(encoding="utf-8")
+    assert text.count(TITLE) == 1
+    models.write_text(text.replace(TITLE, before), encoding="utf-8")
+    peer.make_tables()
+    with closing(sqlite3.connect(peer.database)) as connection, connection:
+        connection.execute("INSERT INTO users (id, name) VALUES (1, 'Ada')")
+        posts = [(f"title {number}", 1) for number in range(100)]
+        connection.executemany("INSERT INTO posts (title, author_id) VALUES (?, ?)", posts)
+    models.write_text(text.replace(TITLE, after), encoding="utf-8")
+    answer = answer if peer.tool is TOOLS["kit"] else ()
+    peer.python("-m", *peer.tool.command, *answer, *peer.tool.autogenerate)
+
+
+def values_left(peer: Peer) -> int:
+    """Return how many values remain of a column that is renamed in the model."""
+    renamed = OPTIONAL.replace("title", "headline")
+    autogenerate(peer, OPTIONAL, renamed, "-x", "rename=posts.title:headline")
+    peer.upgrade()
+    return peer.count("posts WHERE headline IS NOT NULL")
+
+
+def new_column_works(peer: Peer) -> bool:
+    """Say whether a new column that is NOT NULL gets into a table with rows."""
+    added = f"body: Mapped[str]\n    {TITLE}"
+    autogenerate(peer, TITLE, added, "-x", "fill=posts.body:none")
+    return works(peer.upgrade) and peer.count("posts WHERE body = 'none'") == 100
+
+
+def old_code_starts(peer: Peer) -> bool:
+    """Say whether ``upgrade head`` of old code works where newer code has migrated."""
+    peer.revise(MAKE_THINGS, "pass")
+    peer.upgrade()
+    (peer.folder / peer.tool.versions / "r1.py").unlink()
+    return works(peer.upgrade)
+
+
+def edit_is_seen(peer: Peer) -> bool:
+    """Say whether ``upgrade head`` names a revision that was edited after it had been applied."""
+    peer.revise(MAKE_THINGS)
+    peer.upgrade()
+    peer.revise("pass")
+    done = peer.upgrade()
+    return "edited" in done.stdout + done.stderr
 
 
 MAKE_THINGS = """
@@ -362,9 +433,29 @@ class Case:
 CASES = {
     "foreign-keys": Case(
         "SQLite, `PRAGMA foreign_keys=ON`: a parent table is altered in batch mode; "
-        "rows left of its 2 `ON DELETE CASCADE` children",
+        "rows left of its 100 `ON DELETE CASCADE` children",
         children_left,
-        2,
+        100,
+    ),
+    "rename": Case(
+        "A column is renamed in the model, a revision written by autogenerate and run; "
+        "values left of 100",
+        values_left,
+        100,
+    ),
+    "fill": Case(
+        "A new column is NOT NULL, the table has rows, the revision is written by autogenerate: "
+        "`upgrade head` works",
+        new_column_works,
+        True,
+    ),
+    "newer": Case(
+        "Newer code has migrated the database: `upgrade head` of the old code works",
+        old_code_starts,
+        True,
+    ),
+    "edited": Case(
+        "A revision is edited after it was applied: `upgrade head` names it", edit_is_seen, True
     ),
     "failure": Case("SQLite: tables left by an upgrade that failed", tables_left, 0),
     "mended": Case(

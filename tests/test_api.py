@@ -299,10 +299,10 @@ with app.app_context():
     )
 
 
-def test_lines_of_the_readme(rendered: Callable[..., Project], tmp_path: Path) -> None:
+def test_lines_of_the_documentation(rendered: Callable[..., Project], tmp_path: Path) -> None:
     project = rendered(project="shop").copy(tmp_path)
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    (block,) = re.findall("^```python\n(.*?)^```$", readme, re.MULTILINE | re.DOTALL)
+    page = (ROOT / "docs" / "deploying.md").read_text(encoding="utf-8")
+    (block,) = re.findall("^```python\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
     for call, result in re.findall(
         r"^    (\w+\(\)) +# (.*?)(?:[,:] [a-z].*)?$", block, re.MULTILINE
     ):

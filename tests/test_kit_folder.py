@@ -1,12 +1,13 @@
 """The folder kit/: the same in every project, and nothing in it leans on what is around it."""
 
 import ast
+import re
 import sys
 from collections.abc import Callable, Iterator
 from graphlib import TopologicalSorter
 from pathlib import Path
 
-from kit import ROOT, Project
+from kit import QUESTIONS, ROOT, Project, read_toml
 
 MIGRATIONS = ROOT / "{{cookiecutter.project}}" / "{{cookiecutter.package}}" / "migrations"
 KIT = MIGRATIONS / "kit"
@@ -125,3 +126,12 @@ def test_env_py_is_a_page_and_imports_from_it_in_one_statement(project: Project)
     assert text.count("\n") <= ENV_PY[project.variant]
     statements = [line for line in text.splitlines() if line.startswith(("from ", "import "))]
     assert len([line for line in statements if ".kit" in line]) == 1
+
+
+def test_there_is_one_version() -> None:
+    """That of the template: the package reads it, and the folder says the same."""
+    build = read_toml(ROOT / "pyproject.toml")["tool"]["hatch"]["version"]
+    found = re.search(build["pattern"], (ROOT / build["path"]).read_text(encoding="utf-8"))
+    assert found and found["version"] == QUESTIONS["_version"]
+    text = (KIT / "version.py").read_text(encoding="utf-8")
+    assert f'__version__ = "{QUESTIONS["_version"]}"' in text

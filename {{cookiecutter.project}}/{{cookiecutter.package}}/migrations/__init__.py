@@ -1,8 +1,8 @@
 """The migrations from Python: functions about the databases of the current app.
 
-They are for use in an app context, go through env.py, so that what is edited there holds for them,
-and raise ``alembic.util.CommandError``. Those in api.py return data and print nothing; the others are
-Alembic's commands, with the parameters that Flask-Migrate gave them.
+Call them in an app context. They run env.py, so your edits there count, and raise
+``alembic.util.CommandError``. Those in api.py return data and print nothing. The others are Alembic's
+commands, with the parameters that Flask-Migrate gave them.
 """
 
 from typing import TYPE_CHECKING, Any
