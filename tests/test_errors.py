@@ -83,7 +83,7 @@ def test_relative_folder_is_made_as_the_app_makes_it(generic: Project) -> None:
 )
 def test_setting_that_is_no_number(generic: Project, setting: str, value: str) -> None:
     line = one_line(generic, "upgrade", "head", env={setting: value})
-    assert f"{setting}={value!r} must be a number from 0 to 2000000" in line
+    assert f"{setting}={value!r} is no number from 0 to 2000000" in line
 
 
 def test_traceback_of_a_mistake_can_be_had(generic: Project) -> None:

@@ -676,6 +676,6 @@ registry.impls["other"] = lambda: OtherDialect
     assert sqlite.database
     environment = {"DATABASE_URL": f"other:///{sqlite.database}"}
     done = generic.alembic("upgrade", "head", env=environment)
-    assert "Database 'default' has no lock for its kind (other)" in done.stderr
+    assert "Database 'default' is of a kind without a lock here (other)" in done.stderr
     assert tables(sqlite) == {"alembic_version", "users", "posts"}
     assert list(Path(sqlite.database).parent.glob("*-migrating")) == []

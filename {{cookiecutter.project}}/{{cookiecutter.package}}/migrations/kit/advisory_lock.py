@@ -46,7 +46,7 @@ def in_session(connection: Connection, name: str, lock: int, limit: str) -> Iter
             run(connection, "SELECT set_config('lock_timeout', :limit, false)", limit=before)
             if not run(connection, "SELECT pg_advisory_unlock(:lock)", lock=lock):
                 found = run(connection, HOLDER, lock=lock) or "nobody"
-                message = "The lock of database %r was lost, maybe by a pooler; now %s holds it"
+                message = "The lock of database %r was lost, as by a pooler; now %s holds it"
                 logging.getLogger("alembic.guard").warning(message, name, found)
 
 
@@ -56,7 +56,7 @@ def in_transaction(connection: Connection, name: str, lock: int, limit: str) -> 
     driver: Any = connection.connection.dbapi_connection
     threshold = getattr(driver, "prepare_threshold", None)
     advice = (
-        "but a pooler such as PgBouncer gives no lock for that: connect directly (MIGRATION_POOLER)"
+        "which a pooler such as PgBouncer allows no lock for: connect past it (MIGRATION_POOLER)"
     )
 
     def locked() -> bool:
@@ -78,7 +78,7 @@ def in_transaction(connection: Connection, name: str, lock: int, limit: str) -> 
                 raise CommandError(f"Revision {revision} commits in between, {advice}.")
 
     def begin_twophase(*_: Any) -> None:
-        raise CommandError(f"Database {name!r} has TWO_PHASE, {advice}.")
+        raise CommandError(f"Database {name!r} is to commit in two phases, {advice}.")
 
     listeners = [(connection, each.__name__, each) for each in (begin, begin_twophase, commit)]
     for listener in listeners:

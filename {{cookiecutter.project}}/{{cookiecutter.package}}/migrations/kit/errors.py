@@ -62,7 +62,7 @@ def url_errors() -> Iterator[None]:
             advice = "see DATABASE_URL; in a password, '@' is %40, '/' is %2F and '%' is %25"
             raise CommandError(f"The URL of a database cannot be parsed: {advice}.") from error
         if isinstance(error, NoSuchModuleError):
-            raise CommandError(f"The URL of a database has an unknown kind: {error}.") from error
+            raise CommandError(f"The URL of a database is of no known kind: {error}.") from error
         if isinstance(error, ImportError) and frame.f_code.co_name == "import_dbapi":
             problem = f"The driver of a database is not installed: {error}"
             raise CommandError(f"{problem}: install it, or name another in its URL.") from error
@@ -94,7 +94,7 @@ def explained(connection: Connection, outcome: Outcome) -> Iterator[None]:
         if isinstance(error, DBAPIError):
             backend, found, fate = backend_of(connection.dialect), codes(error), outcome.fate(error)
             if backend.lock_timeout in found:
-                what += " waited for a lock for longer than MIGRATION_LOCK_TIMEOUT"
+                what += " waited for a lock of others for longer than MIGRATION_LOCK_TIMEOUT"
                 statement = " ".join((error.statement or "").split())[:80]
                 raise LockTimeout(f"{what}, in {statement!r}. {fate}", fate) from error
             is_fault = error.connection_invalidated or {*backend.faults} & {*found}

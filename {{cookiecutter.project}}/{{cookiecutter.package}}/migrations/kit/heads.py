@@ -24,4 +24,4 @@ def two_ways() -> str:
     current = [*map(context.script.get_revision, context.get_context().get_current_heads())]
     below = {way for each in current if each for way in to_tuple(each.down_revision, ())}
     ways = " or ".join(f"alembic downgrade {way}" for way in sorted(below))
-    return f"Two heads were joined here, so there are two ways down: {ways}."
+    return f"Two ways lead down from where heads were joined: {ways}."

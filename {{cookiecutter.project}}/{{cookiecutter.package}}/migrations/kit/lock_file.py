@@ -23,7 +23,7 @@ def lock_beside(file: str) -> sqlite3.Connection:
     if file and not os.access(path, os.W_OK):  # SQLite would say that all is well
         lock.close()
         advice = "give it the owner and the mode of the database"
-        raise CommandError(f"{path} cannot be written, so it would lock nobody out: {advice}.")
+        raise CommandError(f"{path} cannot be written, and would lock out nobody: {advice}.")
     return lock
 
 

@@ -52,11 +52,11 @@ class Outcome:
         also = f" {others} {'has' if len(committed) == 1 else 'have'} committed." if others else ""
         has_not_committed = self.is_committing and self.error is error
         if has_not_committed and isinstance(error, DBAPIError) and error.connection_invalidated:
-            return f"It is not known whether it has committed: see alembic current.{also}"
+            return f"Whether it has committed is not known: see alembic current.{also}"
         if self.is_callers:
-            kept = "Its changes are in the caller's transaction."
+            kept = "What it did is in the transaction of the caller."
         elif not context.is_transactional_ddl():
-            kept = "Revisions before it are kept; parts of its own changes may remain."
+            kept = "Revisions before it are kept; what it did to the schema may remain, half done."
         elif self.commits > has_not_committed:
             kept = "It is rolled back; what was committed before it is kept."
         else:

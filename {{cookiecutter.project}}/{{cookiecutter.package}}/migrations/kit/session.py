@@ -28,7 +28,7 @@ def seconds(name: str, default: float) -> float:
     with suppress(ValueError, TypeError):
         if 0 <= float(value) <= LONGEST:  # nan is not
             return float(value)
-    raise CommandError(f"{name}={value!r} must be a number from 0 to {LONGEST}.")
+    raise CommandError(f"{name}={value!r} is no number from 0 to {LONGEST}.")
 
 
 def wait(locked: Callable[[], Any], name: str, holder: Callable[[], Any] = str) -> None:
@@ -47,8 +47,8 @@ def wait(locked: Callable[[], Any], name: str, holder: Callable[[], Any] = str) 
         if waited > longest:
             found = holder()
             raise CommandError(
-                f"Another migration of database {name!r}{f' ({found})' if found else ''} did not "
-                f"end within {longest:g} s (MIGRATION_WAIT). Check whether it hangs, then run this again."
+                f"Another migration of database {name!r}{f' ({found})' if found else ''} has not "
+                f"ended within {longest:g} s (MIGRATION_WAIT). See whether it hangs, then run this again."
             )
         # Many may wait, and none should ask all the time, nor wait much longer than it has to.
         time.sleep(min(0.02 + waited / 10, 1) * random.uniform(0.5, 1))

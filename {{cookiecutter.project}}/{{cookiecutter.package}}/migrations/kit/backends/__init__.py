@@ -30,7 +30,7 @@ class Backend:
 
     def guarded(self, connection: Connection, name: str) -> AbstractContextManager[None]:
         """Hold a lock by the name of the database, limit other waits, and leave nothing of both."""
-        missing = "Database %r has no lock for its kind (%s): run one migration at a time."
+        missing = "Database %r is of a kind without a lock here (%s): migrate once at a time."
         logging.getLogger("alembic.guard").warning(missing, name, connection.dialect.name)
         return nullcontext()
 
