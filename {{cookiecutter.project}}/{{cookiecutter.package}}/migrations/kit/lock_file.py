@@ -7,6 +7,8 @@ from pathlib import Path
 
 from alembic.util import CommandError
 
+from .session import Busy
+
 
 def lock_beside(file: str) -> sqlite3.Connection:
     """Return a connection to a file whose lock the system takes back from a process that ends."""
@@ -27,12 +29,14 @@ def lock_beside(file: str) -> sqlite3.Connection:
     return lock
 
 
-def begin_exclusive(lock: sqlite3.Connection) -> bool:
-    """Say whether the lock is ours now."""
+def begin_exclusive(lock: sqlite3.Connection) -> None:
+    """Take the lock.
+
+    :raises Busy: if somebody else has it
+    """
     try:
         lock.execute("BEGIN EXCLUSIVE")
     except sqlite3.OperationalError as error:
         if "locked" not in str(error):
             raise
-        return False
-    return True
+        raise Busy from error

@@ -16,7 +16,7 @@ from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.schema import CreateIndex
 
-from ..advisory_lock import LOCAL, in_session, in_transaction, is_pooled
+from ..advisory_lock import in_session, in_transaction, take, take_local
 from ..session import run, seconds, wait
 from . import Backend
 from .indexes import ByName
@@ -33,11 +33,10 @@ class PostgreSQLBackend(Backend):
 
     @contextmanager
     def guarded(self, connection: Connection, name: str) -> Iterator[None]:
-        lock = lock_of(name)
-        limit = str(math.ceil(seconds("MIGRATION_LOCK_TIMEOUT", 10) * 1000))
+        lock, limit = lock_of(name), limit_of_locks()
+        guard = in_session if take(connection, lock) else in_transaction
         prepared: list[str] = []
         event.listen(connection, "prepare_twophase", lambda _, xid: prepared.append(xid))
-        guard = in_transaction if is_pooled(connection) else in_session
         try:
             with guard(connection, name, lock, limit):
                 yield
@@ -46,9 +45,7 @@ class PostgreSQLBackend(Backend):
                 check_decided(connection.engine, name, xid)
 
     def guard_transaction(self, connection: Connection, name: str) -> None:
-        limit = str(math.ceil(seconds("MIGRATION_LOCK_TIMEOUT", 10) * 1000))
-        found = {"lock": lock_of(name), "limit": limit}
-        wait(lambda: connection.execute(text(LOCAL), found).scalar() is not None, name)
+        wait(lambda: take_local(connection, lock_of(name), limit_of_locks()), name)
 
     def leads_to_same(self, one: Connection, other: Connection) -> bool:
         """Ask for a lock that only this database knows; a copy of the server has its identity."""
@@ -78,6 +75,10 @@ class PostgreSQLBackend(Backend):
 
 def lock_of(name: str) -> int:
     return int.from_bytes(sha256(name.encode()).digest()[:8], "big", signed=True)
+
+
+def limit_of_locks() -> str:
+    return str(math.ceil(seconds("MIGRATION_LOCK_TIMEOUT", 10) * 1000))
 
 
 def check_decided(engine: Engine, name: str, xid: str) -> None:

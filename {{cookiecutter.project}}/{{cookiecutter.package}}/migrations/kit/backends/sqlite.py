@@ -20,7 +20,7 @@ from sqlalchemy import event
 from sqlalchemy.engine import Connection, Engine
 
 from ..lock_file import begin_exclusive, lock_beside
-from ..session import seconds, wait
+from ..session import seconds
 from . import Backend
 from .indexes import ByName
 
@@ -74,7 +74,7 @@ class SQLiteBackend(Backend):
         # The lock of the database would not do: transaction_per_migration and autocommit_block()
         # give it up between two revisions.
         with closing(lock_beside(file)) as lock:
-            wait(lambda: begin_exclusive(lock), name)
+            begin_exclusive(lock)
             event.listen(connection, "begin", begin)
             event.listen(connection, "before_cursor_execute", begin_once, retval=True)
             event.listen(connection, "commit", check)
