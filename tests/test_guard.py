@@ -653,29 +653,56 @@ def failing_revisions_leave_nothing(project: Project, url: URL) -> None:
     assert tables(url) == {"alembic_version", "users", "posts"}
 
 
-def test_unknown_kind_of_database_is_left_to_alembic(generic: Project, sqlite: URL) -> None:
-    path = generic.folder / generic.package / "db.py"
-    dialect = """
-from alembic.ddl.sqlite import SQLiteImpl
+OTHER = """
+from alembic.ddl.{0} import {1}Impl
 from sqlalchemy.dialects import registry
-from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
+from sqlalchemy.dialects.{0}.{2} import dialect
 
 
-class OtherDialect(SQLiteDialect_pysqlite):
+class OtherDialect(dialect):
     name = "other"
     supports_statement_cache = True
 
 
-class OtherImpl(SQLiteImpl):
+class OtherImpl({1}Impl):
     __dialect__ = "other"
 
 
 registry.impls["other"] = lambda: OtherDialect
 """
-    path.write_text(path.read_text(encoding="utf-8") + dialect, encoding="utf-8")
-    assert sqlite.database
-    environment = {"DATABASE_URL": f"other:///{sqlite.database}"}
-    done = generic.alembic("upgrade", "head", env=environment)
-    assert "Database 'default' is of a kind without a lock here (other)" in done.stderr
-    assert tables(sqlite) == {"alembic_version", "users", "posts"}
-    assert list(Path(sqlite.database).parent.glob("*-migrating")) == []
+
+
+def at_other(project: Project, url: URL, *names: str) -> dict[str, str]:
+    """Let a project know a dialect without a file in backends/, and use a database by it."""
+    path = project.folder / project.package / "db.py"
+    path.write_text(path.read_text(encoding="utf-8") + OTHER.format(*names), encoding="utf-8")
+    return at(url.set(drivername="other"))
+
+
+def test_unknown_kind_of_database_is_locked_by_a_row(generic: Project, postgresql: URL) -> None:
+    generic.add_revision('op.create_table("log", sa.Column("name", sa.String(20)))')
+    waits = generic.add_revision(UNTIL_TOLD)
+    generic.add_revision("op.execute(\"INSERT INTO log VALUES ('one')\")")
+    env = at_other(generic, postgresql, "postgresql", "Postgresql", "psycopg")
+    killed = start(generic, "upgrade", "head", env=env)
+    wait_for_line(killed, f"-> {waits}")
+    killed.kill()
+    killed.communicate()
+    # What becomes of the lock when its owner dies: nothing is left of it.
+    tell(generic)
+    replicas = [start(generic, "upgrade", "head", env=env) for _ in range(8)]
+    logs = [each.communicate(timeout=120)[1] for each in replicas]
+    assert [each.returncode for each in replicas] == [0] * 8, logs
+    assert all(log.count("locked by a row of the table alembic_lock") == 1 for log in logs)
+    assert query(postgresql, "SELECT name FROM log") == ["one"]
+    assert query(postgresql, "SELECT times FROM alembic_lock WHERE name = 'default'") == [8]
+    assert "alembic_lock" not in generic.alembic("check", env=env, status=4).stdout
+
+
+def test_unknown_kind_that_lets_only_one_write_says_so(generic: Project, sqlite: URL) -> None:
+    env = at_other(
+        generic, sqlite.update_query_dict({"timeout": "0.1"}), "sqlite", "SQLite", "pysqlite"
+    )
+    done = generic.alembic("upgrade", "head", env=env)
+    assert "Database 'default' (other) has no lock that lets its owner write" in done.stderr
+    assert {"users", "posts"} < tables(sqlite)

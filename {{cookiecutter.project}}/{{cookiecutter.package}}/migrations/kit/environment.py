@@ -5,7 +5,6 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from alembic import context
-from alembic.ddl.impl import DefaultImpl
 from flask import Flask, has_app_context
 from sqlalchemy.engine import Dialect
 
@@ -13,6 +12,7 @@ from . import logs
 from .autogenerate.filters import PLUGINS, all_but, schemas_of
 from .autogenerate.render import render_item
 from .backends import backend_of
+from .backends.default import impl_of
 from .databases import all_databases, hosts
 from .errors import url_errors
 from .guard import guarded, prepare
@@ -61,7 +61,7 @@ def options(dialect: Dialect, name: str | None = None, names: list[str] | None =
         "process_revision_directives": process_revision_directives,
         "render_item": render_item,
         # Said each time: context.configure() keeps for a database what the one before it was given.
-        "transactional_ddl": DefaultImpl.get_by_dialect(dialect).transactional_ddl,
+        "transactional_ddl": impl_of(dialect).transactional_ddl,
         "version_table_schema": None,
         "version_table_pk": True,
         **backend.options,

@@ -99,7 +99,7 @@ def explained(connection: Connection, outcome: Outcome) -> Iterator[None]:
                 raise LockTimeout(f"{what}, in {statement!r}. {fate}", fate) from error
             is_fault = error.connection_invalidated or {*backend.faults} & {*found}
             if not revision or is_fault:
-                raise CommandError(f"{what}: {in_one_line(error)}. {fate}") from error
+                raise CommandError(f"{what}: {in_one_line(error)}. {fate}".rstrip()) from error
         if revision:
             logger.error("%s failed. %s", what, outcome.fate(error))
         raise

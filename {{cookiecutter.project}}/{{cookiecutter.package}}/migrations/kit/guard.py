@@ -18,7 +18,7 @@ from sqlalchemy.exc import DBAPIError
 
 from .backends import backend_of
 from .errors import explained, fail, in_one_line, running_command, unreachable
-from .outcome import followed
+from .outcome import followed, is_changing
 from .session import Busy, in_transactions, wait
 from .shared import shared
 
@@ -129,12 +129,3 @@ def prepare(connection: Connection, name: str) -> None:
             raise CommandError(f"Database {name!r}: {in_one_line(error)}.") from error
     elif is_changing():
         backend_of(connection.dialect).prepare(connection)
-
-
-def is_changing() -> bool:
-    """Say whether the command changes the database: only then it has a revision to arrive at."""
-    try:
-        context.get_revision_argument()
-    except KeyError:
-        return False
-    return True

@@ -47,6 +47,8 @@ class Outcome:
 
     def fate(self, error: BaseException) -> str:
         """Say what became of this database, which failed, and of the others of the run."""
+        if not is_changing():
+            return ""
         committed = [o for o in outcomes if o.commits and o is not self]
         others = ", ".join(repr(other.name) for other in committed)
         also = f" {others} {'has' if len(committed) == 1 else 'have'} committed." if others else ""
@@ -62,6 +64,15 @@ class Outcome:
         else:
             kept = "It is rolled back." if also else NOTHING_KEPT
         return kept + also
+
+
+def is_changing() -> bool:
+    """Say whether the command changes the database: only then it has a revision to arrive at."""
+    try:
+        context.get_revision_argument()
+    except KeyError:
+        return False
+    return True
 
 
 outcomes: list[Outcome] = []

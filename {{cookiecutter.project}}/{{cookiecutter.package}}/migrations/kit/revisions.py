@@ -14,7 +14,7 @@ from alembic.script.revision import ResolutionError
 from alembic.util import CommandError, to_tuple
 
 from .errors import NEWER, fail
-from .guard import is_changing
+from .outcome import is_changing
 from .log import Log
 from .session import setting
 
@@ -26,17 +26,19 @@ def run_migrations(**arguments: Any) -> None:
 
     :raises CommandError: if the database is at a revision that is not here, and a command needs it
     """
-    if context.is_offline_mode():
-        context.run_migrations(**arguments)
-        return
     migration = context.get_context()
     log = Log(migration)
+    if context.is_offline_mode():
+        log.create()
+        migration.on_version_apply_callbacks += (log.write,)
+        context.run_migrations(**arguments)
+        return
     if is_changing() or "revision_context" in migration.opts:
         warn_of_edited(log)
     if is_changing():
         goal = {*to_tuple(context.get_revision_argument(), ())}
         if goal != {*migration.get_current_heads()}:  # else nobody need be allowed to make a table
-            log.table.create(log.connection, checkfirst=True)
+            log.create()
         migration.on_version_apply_callbacks += (log.write,)
     is_ended = not log.connection.in_transaction()
     try:
