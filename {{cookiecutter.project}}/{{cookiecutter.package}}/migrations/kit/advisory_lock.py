@@ -26,10 +26,12 @@ HOLDER = """
     AND (classid::bigint << 32) | objid::bigint = :lock
     AND pg_locks.database = (SELECT oid FROM pg_database WHERE datname = current_database())
 """
-# The lock of the session; NULL where the session is a pooler's: its driver was told of another process.
+# The lock of the session, NULL where that is a pooler's: its driver was told of another process; and
+# what earlier runs have left prepared.
 TRY = """
     SELECT CASE WHEN pg_backend_pid() = coalesce(:told, pg_backend_pid())
-    THEN pg_try_advisory_lock(:lock) END
+    THEN pg_try_advisory_lock(:lock) END, (SELECT max(gid) FROM pg_prepared_xacts
+    WHERE database = current_database() AND left(gid, length(:prefix)) = :prefix)
 """
 # Before and after: a limit for locks, and none for a revision that takes its time between statements.
 LIMITS = """
@@ -112,15 +114,31 @@ def take_local(connection: Connection, lock: int, limit: str) -> None:
         raise Busy(connection.execute(text(HOLDER), {"lock": lock}).scalar())
 
 
-def take(connection: Connection, lock: int) -> bool:
-    """Take the lock of the session; say no where it is a pooler's."""
+def take(connection: Connection, name: str, lock: int) -> bool:
+    """Take the lock of the session; say no where it is a pooler's.
+
+    :raises CommandError: if an earlier run has left something to decide
+    """
     info = getattr(connection.connection.dbapi_connection, "info", None)
     is_named = setting("MIGRATION_POOLER") == "session"
     told = None if is_named else getattr(info, "backend_pid", None)
-    is_taken = run(connection, TRY, lock=lock, told=told)
+    found = {"lock": lock, "told": told, "prefix": f"migration-{name}-"}
+    with connection.begin():
+        is_taken, prepared = connection.execute(text(TRY), found).one()
     if is_taken is False:
         raise Busy(run(connection, HOLDER, lock=lock))
+    if prepared:
+        if is_taken:
+            run(connection, "SELECT pg_advisory_unlock(:lock)", lock=lock)
+        raise undecided(name, prepared)
     return bool(is_taken)
+
+
+def undecided(name: str, xid: str) -> CommandError:
+    return CommandError(
+        f"Database {name!r} may hold the prepared transaction {xid!r}: COMMIT PREPARED it if "
+        "another database of its run has committed, else ROLLBACK PREPARED it."
+    )
 
 
 def is_per_migration() -> bool:

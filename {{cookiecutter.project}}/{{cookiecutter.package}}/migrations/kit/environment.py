@@ -15,14 +15,14 @@ from .backends import backend_of
 from .backends.default import impl_of
 from .databases import all_databases, hosts
 from .errors import url_errors
-from .guard import guarded, prepare
+from .guard import guarded, prepare, transaction_of
 from .heads import heads_explained
 from .progress import show_progress
 from .retry import retry
 from .revisions import run_migrations, run_revisions
 
 __all__ = ["all_but", "all_databases", "guarded", "hosts", "prepare", "retry", "run_migrations"]
-__all__ += ["run_revisions", "schemas_of", "show_progress"]
+__all__ += ["run_revisions", "schemas_of", "show_progress", "transaction_of"]
 
 
 @contextmanager

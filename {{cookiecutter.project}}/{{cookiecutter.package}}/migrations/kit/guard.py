@@ -9,6 +9,7 @@ import gc
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from secrets import token_hex
 from typing import Any
 
 from alembic import context
@@ -113,6 +114,11 @@ def given(name: str) -> Engine | Connection | None:
         )
     result: Engine | Connection | None = found
     return result
+
+
+def transaction_of(name: str) -> str:
+    """Return a name for a transaction in two phases, by which the next run knows it."""
+    return f"migration-{name}-{token_hex(8)}"
 
 
 def prepare(connection: Connection, name: str) -> None:

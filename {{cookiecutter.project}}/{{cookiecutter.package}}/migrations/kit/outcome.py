@@ -49,9 +49,10 @@ class Outcome:
         """Say what became of this database, which failed, and of the others of the run."""
         if not is_changing():
             return ""
-        committed = [o for o in outcomes if o.commits and o is not self]
-        others = ", ".join(repr(other.name) for other in committed)
-        also = f" {others} {'has' if len(committed) == 1 else 'have'} committed." if others else ""
+        others = [o for o in outcomes if o is not self]
+        done = ", ".join(repr(o.name) for o in others if o.commits)
+        undone = ", ".join(repr(o.name) for o in others if not o.commits)
+        also = f" Committed: {done}; not: {undone or 'no other'}." if done else ""
         has_not_committed = self.is_committing and self.error is error
         if has_not_committed and isinstance(error, DBAPIError) and error.connection_invalidated:
             return f"Whether it has committed is not known: see alembic current.{also}"

@@ -10,13 +10,12 @@ from typing import Any
 
 from alembic.ddl.postgresql import PostgresqlImpl
 from alembic.operations import ops
-from alembic.util import CommandError
 from sqlalchemy import Index, Table, event, inspect, text
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.schema import CreateIndex
 
-from ..advisory_lock import in_session, in_transaction, take, take_local
+from ..advisory_lock import in_session, in_transaction, take, take_local, undecided
 from ..session import run, seconds, wait
 from . import Backend
 from .indexes import ByName
@@ -34,7 +33,7 @@ class PostgreSQLBackend(Backend):
     @contextmanager
     def guarded(self, connection: Connection, name: str) -> Iterator[None]:
         lock, limit = lock_of(name), limit_of_locks()
-        guard = in_session if take(connection, lock) else in_transaction
+        guard = in_session if take(connection, name, lock) else in_transaction
         prepared: list[str] = []
         event.listen(connection, "prepare_twophase", lambda _, xid: prepared.append(xid))
         try:
@@ -87,10 +86,7 @@ def check_decided(engine: Engine, name: str, xid: str) -> None:
     with suppress(SQLAlchemyError), engine.connect() as connection:
         xid = run(connection, find, xid=xid)
     if xid:
-        raise CommandError(
-            f"Database {name!r} may hold the prepared transaction {xid!r}: COMMIT PREPARED it if "
-            "another database of this run has committed, else ROLLBACK PREPARED it."
-        )
+        raise undecided(name, xid)
 
 
 def put_between(step: Any) -> Any:
