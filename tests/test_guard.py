@@ -706,3 +706,28 @@ def test_unknown_kind_that_lets_only_one_write_says_so(generic: Project, sqlite:
     done = generic.alembic("upgrade", "head", env=env)
     assert "Database 'default' (other) has no lock that lets its owner write" in done.stderr
     assert {"users", "posts"} < tables(sqlite)
+
+
+def test_threads_take_turns(generic: Project, sqlite: URL) -> None:
+    code = f"""
+from concurrent.futures import ThreadPoolExecutor
+from alembic import command
+from {generic.package} import create_app
+from {generic.package}.migrations import alembic_config, current, differences, needs_upgrade
+
+app = create_app()
+calls = [current, differences, needs_upgrade] + [
+    lambda name=name: getattr(command, name)(alembic_config(), *arguments)
+    for name, *arguments in (("upgrade", "head"), ("current",), ("check",))
+]
+
+def call(number):
+    with app.app_context():
+        return calls[number % len(calls)]()
+
+with app.app_context():
+    command.upgrade(alembic_config(), "head")
+with ThreadPoolExecutor(8) as pool:
+    list(pool.map(call, range(60)))
+"""
+    generic.python("-c", code, env=at(sqlite))

@@ -9,6 +9,7 @@ from flask import Flask, has_app_context
 from sqlalchemy.engine import Dialect
 
 from . import logs
+from .api import enter
 from .autogenerate.filters import PLUGINS, all_but, schemas_of
 from .autogenerate.render import render_item
 from .backends import backend_of
@@ -37,7 +38,7 @@ def app_context(factory: Callable[[], Flask]) -> Iterator[None]:
         if not has_app_context():
             environment = context._proxy  # type: ignore[attr-defined]
             stack.enter_context(factory().app_context())
-            environment.__enter__()  # a factory that migrates has put Alembic's away
+            enter(environment)  # a factory that migrates has put Alembic's away
         logs.restore(config)
         yield
 
