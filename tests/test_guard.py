@@ -177,7 +177,7 @@ def test_failed_revision_leaves_nothing_or_says_what_is_left(generic: Project, u
     """
     failing = generic.add_revision(body.format("1 / 0"))
     done = generic.alembic("upgrade", "head", env=at(url), status=1)
-    explanation, _, rest = done.stderr.partition("Traceback")
+    rest, _, explanation = done.stderr.rstrip().rpartition("\n")  # what matters comes last
     assert f"Revision {failing} of database 'default' failed." in explanation
     assert "ZeroDivisionError" in rest
     if url.get_backend_name() == "mysql":
@@ -389,7 +389,7 @@ def test_killed_migration_is_finished_by_the_next(
         again = generic.alembic("upgrade", "head", env=at(url), status=ANY)
         if dialect == "mysql" and again.returncode:
             following = f"r{int(reached[0][1:]) + 1:03}"
-            explanation = again.stderr.partition("Traceback")[0]
+            explanation = again.stderr.rstrip().rpartition("\n")[2]
             assert f"Revision {following} of database 'default' failed." in explanation
             assert "may remain" in explanation
             assert query(url, "SELECT version_num FROM alembic_version") == reached

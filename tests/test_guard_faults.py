@@ -67,7 +67,7 @@ def test_kinds_in_any_order_say_what_is_kept_and_go_on(
         bodies["default"], upgrade_auth=bodies["auth"], upgrade_more=bodies["more"]
     )
     done = multidb.alembic("upgrade", "head", env=env, status=1)
-    said = done.stderr.partition("Traceback")[0]
+    said = done.stderr
     assert f"Revision {revision} of database {failing!r} failed." in said
     order = re.findall(r"\] Database (\w+)", said)
     is_kept = False

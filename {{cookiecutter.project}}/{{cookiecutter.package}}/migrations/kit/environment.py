@@ -15,9 +15,8 @@ from .autogenerate.render import render_item
 from .backends import backend_of
 from .backends.default import impl_of
 from .databases import all_databases, hosts
-from .errors import url_errors
 from .guard import guarded, prepare, transaction_of
-from .heads import heads_explained
+from .mistakes import mistakes
 from .progress import show_progress
 from .retry import retry
 from .revisions import run_migrations, run_revisions
@@ -33,8 +32,8 @@ def app_context(factory: Callable[[], Flask]) -> Iterator[None]:
     A command sets up what is logged, unless the app has.
     """
     config = context.config
-    logs.set_up(config)
-    with heads_explained(), url_errors(), ExitStack() as stack:
+    with mistakes(), ExitStack() as stack:
+        logs.set_up(config)
         if not has_app_context():
             environment = context._proxy  # type: ignore[attr-defined]
             stack.enter_context(factory().app_context())

@@ -9,10 +9,10 @@ from typing import Any, NoReturn
 from alembic import context
 from alembic.util import CommandError, msg
 from sqlalchemy.engine import Connection, Engine
-from sqlalchemy.exc import DBAPIError, NoSuchModuleError
+from sqlalchemy.exc import DBAPIError
 
 from .backends import backend_of
-from .heads import two_ways
+from .mistakes import two_ways
 from .outcome import NOTHING_KEPT, Outcome, outcomes
 
 logger = logging.getLogger("alembic.errors")
@@ -52,24 +52,6 @@ class LockTimeout(CommandError):
 
 
 @contextmanager
-def url_errors() -> Iterator[None]:
-    """Say what is wrong with the URL of a database, without showing it: it has a password."""
-    try:
-        yield
-    except Exception as error:
-        frame, _ = list(traceback.walk_tb(error.__traceback__))[-1]
-        if frame.f_globals["__name__"] == "sqlalchemy.engine.url":
-            advice = "see DATABASE_URL; in a password, '@' is %40, '/' is %2F and '%' is %25"
-            raise CommandError(f"The URL of a database cannot be parsed: {advice}.") from error
-        if isinstance(error, NoSuchModuleError):
-            raise CommandError(f"The URL of a database is of no known kind: {error}.") from error
-        if isinstance(error, ImportError) and frame.f_code.co_name == "import_dbapi":
-            problem = f"The driver of a database is not installed: {error}"
-            raise CommandError(f"{problem}: install it, or name another in its URL.") from error
-        raise
-
-
-@contextmanager
 def explained(connection: Connection, outcome: Outcome) -> Iterator[None]:
     """Say which revision of which database failed, and what became of what it had done.
 
@@ -100,8 +82,14 @@ def explained(connection: Connection, outcome: Outcome) -> Iterator[None]:
             is_fault = error.connection_invalidated or {*backend.faults} & {*found}
             if not revision or is_fault:
                 raise CommandError(f"{what}: {in_one_line(error)}. {fate}".rstrip()) from error
-        if revision:
-            logger.error("%s failed. %s", what, outcome.fate(error))
+        if not revision:
+            raise
+        is_command = running_command() and not context.config.cmd_opts.raiseerr
+        if is_command:
+            traceback.print_exc()
+        logger.error("%s failed. %s", what, outcome.fate(error))
+        if is_command:  # what matters is the last line
+            raise SystemExit(1) from error
         raise
 
 
@@ -115,16 +103,18 @@ def name_database(error: CommandError, name: str) -> None:
         error.args = (f"Database {name!r}: {error}",)
 
 
-def unreachable(engine: Engine, name: str, error: DBAPIError) -> CommandError:
+def unreachable(engine: Engine, name: str, error: Exception) -> CommandError:
     """Return the one line for a database that does not let itself be connected to."""
     url = engine.url.set(query={})  # may have a password too
+    if "@" in f"{url.host}{url.database}":  # a part of the password, which the driver says, too
+        return CommandError(f"The URL of database {name!r} has an '@' too many: write %40.")
     problem = f"Database {name!r} cannot be reached at {url!r}: {in_one_line(error)}"
     return CommandError(f"{problem}. Check its URL, and that it is there.")
 
 
-def in_one_line(error: DBAPIError) -> str:
+def in_one_line(error: Exception) -> str:
     """Return what the driver says."""
-    return " ".join(str(error.orig).split()).rstrip(".")
+    return " ".join(str(getattr(error, "orig", error)).split()).rstrip(".?")
 
 
 def codes(error: DBAPIError) -> list[Any]:

@@ -15,7 +15,7 @@ from typing import Any
 from alembic import context
 from alembic.util import CommandError
 from sqlalchemy.engine import Connection, Engine, TwoPhaseTransaction
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from .backends import backend_of
 from .errors import explained, fail, in_one_line, running_command, unreachable
@@ -65,7 +65,7 @@ def opened(found: Engine | Connection, name: str) -> Iterator[Connection]:
     :raises Busy: if it is not to be had now; who waits keeps no connection, which the app may need
     """
     with ExitStack() as stack:
-        connection = stack.enter_context(connected(found))
+        connection = stack.enter_context(connected(found, name))
         backend = backend_of(connection.dialect)
         if connection.in_transaction():  # the caller's
             if is_changing():
@@ -80,17 +80,20 @@ def opened(found: Engine | Connection, name: str) -> Iterator[Connection]:
 
 
 @contextmanager
-def connected(found: Engine | Connection) -> Iterator[Connection]:
+def connected(found: Engine | Connection, name: str) -> Iterator[Connection]:
     """Yield a connection, which is closed if it has to be waited for."""
     if isinstance(found, Connection):
         yield found
         return
+    if found.dialect.is_async:
+        driver, advice = found.dialect.driver, "name one in its URL that is not, or give a connection"
+        raise CommandError(f"Database {name!r} has the asynchronous driver {driver}: {advice}.")
     try:
         connection = found.connect()
-    except DBAPIError as error:
+    except (SQLAlchemyError, TypeError, ValueError) as error:  # drivers refuse options in many ways
         if is_changing() and re.search(NO_CONNECTION, str(error)):
             raise Busy(in_one_line(error), "a connection") from error
-        raise
+        raise unreachable(found, name, error) from error
     with connection:
         try:
             yield connection

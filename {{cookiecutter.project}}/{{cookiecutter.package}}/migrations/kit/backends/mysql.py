@@ -8,6 +8,7 @@ from secrets import token_hex
 
 from alembic.ddl.mysql import MySQLImpl
 from alembic.operations import ops
+from alembic.util import CommandError
 from sqlalchemy import inspect
 from sqlalchemy.engine import Connection
 
@@ -31,6 +32,8 @@ class MySQLBackend(Backend):
 
     @contextmanager
     def guarded(self, connection: Connection, name: str) -> Iterator[None]:
+        if not connection.dialect.default_schema_name:
+            raise CommandError(f"The URL of database {name!r} names none of its server.")
         lock = sha256(f"{connection.engine.url.database} {name}".encode()).hexdigest()
         if not run(connection, "SELECT GET_LOCK(:lock, 0)", lock=lock):
             raise Busy(run(connection, HOLDER, lock=lock))
