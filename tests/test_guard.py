@@ -430,12 +430,40 @@ def test_busy_table_fails_the_migration_in_one_line(generic: Project, url: URL) 
         assert query(url, "SELECT count(*) FROM users") == [0]
         holder.communicate("")
     assert "'default'" in line and "MIGRATION_LOCK_TIMEOUT" in line
-    if url.get_backend_name() == "mysql":
+    kind = url.get_backend_name()
+    held = {
+        "sqlite": "in 'BEGIN IMMEDIATE'",
+        "postgresql": "(idle in transaction) on users",
+        "mysql": ", which connection ",
+    }
+    assert held[kind] in line
+    if kind == "mysql":
         assert f"Revision {busy}" in line and "may remain" in line
     else:
         assert "Nothing of this run is kept." in line
         assert "before" not in tables(url)
     generic.alembic("upgrade", "head", env=at(url))
+
+
+def test_index_that_could_not_be_made_concurrently_is_named(
+    generic: Project, postgresql: URL
+) -> None:
+    generic.alembic("upgrade", "head", env=at(postgresql))
+    generic.add_revision(
+        """
+        with op.get_context().autocommit_block():
+            op.execute("CREATE INDEX CONCURRENTLY by_name ON users (name)")
+        """
+    )
+    with hold(generic, postgresql, "INSERT INTO users (name) VALUES ('Ada')") as holder:
+        line = generic.fails(
+            "upgrade", "head", env={**at(postgresql), "MIGRATION_LOCK_TIMEOUT": "0.5"}
+        )
+        holder.communicate("")
+    assert "pid " in line and "on users holds" in line
+    assert "by_name is left INVALID: DROP INDEX CONCURRENTLY by_name." in line
+    query(postgresql, "DROP INDEX CONCURRENTLY by_name")
+    generic.alembic("upgrade", "head", env=at(postgresql))
 
 
 @pytest.mark.parametrize("dialect", ["sqlite", "postgresql"])
@@ -717,8 +745,8 @@ from {generic.package}.migrations import alembic_config, current, differences, n
 
 app = create_app()
 calls = [current, differences, needs_upgrade] + [
-    lambda name=name: getattr(command, name)(alembic_config(), *arguments)
-    for name, *arguments in (("upgrade", "head"), ("current",), ("check",))
+    lambda name=name, more=more: getattr(command, name)(alembic_config(), *more)
+    for name, *more in (("upgrade", "head"), ("current",), ("check",))
 ]
 
 def call(number):

@@ -121,6 +121,9 @@ def test_two_names_for_one_database_do_not_wait_for_each_other(
             ("-x database=auth upgrade head", both - {"posts"}),
             ("current", both - {"posts"}),
             ("upgrade head", both),
+            ("downgrade base", versions),
+            ("-x database=default upgrade head", both - {"users"}),
+            ("upgrade head", both),
         ):
             multidb.alembic(*command.split(), env=env, timeout=60)
             assert tables(url) == left, command

@@ -52,6 +52,7 @@ PACKAGE/migrations/kit/autogenerate/steps.py
 PACKAGE/migrations/kit/backends/__init__.py
 PACKAGE/migrations/kit/backends/checks.py
 PACKAGE/migrations/kit/backends/compare.py
+PACKAGE/migrations/kit/backends/default.py
 PACKAGE/migrations/kit/backends/indexes.py
 PACKAGE/migrations/kit/backends/mariadb.py
 PACKAGE/migrations/kit/backends/mysql.py
@@ -63,10 +64,10 @@ PACKAGE/migrations/kit/databases.py
 PACKAGE/migrations/kit/environment.py
 PACKAGE/migrations/kit/errors.py
 PACKAGE/migrations/kit/guard.py
-PACKAGE/migrations/kit/heads.py
 PACKAGE/migrations/kit/lock_file.py
 PACKAGE/migrations/kit/log.py
 PACKAGE/migrations/kit/logs.py
+PACKAGE/migrations/kit/mistakes.py
 PACKAGE/migrations/kit/outcome.py
 PACKAGE/migrations/kit/probe.py
 PACKAGE/migrations/kit/progress.py

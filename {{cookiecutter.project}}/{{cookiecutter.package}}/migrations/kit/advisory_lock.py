@@ -16,7 +16,7 @@ from alembic.util import CommandError
 from sqlalchemy import event, text
 from sqlalchemy.engine import Connection
 
-from .session import Busy, given_back, run, setting, wait
+from .session import Busy, driver_of, given_back, run, setting, wait
 
 # Who holds the lock.
 HOLDER = """
@@ -68,7 +68,7 @@ def in_session(connection: Connection, name: str, lock: int, limit: str) -> Iter
 @contextmanager
 def in_transaction(connection: Connection, name: str, lock: int, limit: str) -> Iterator[None]:
     """Hold lock and limits in the one transaction of a run: a pooler may change the session then."""
-    driver: Any = connection.connection.dbapi_connection
+    driver = driver_of(connection)
     threshold = getattr(driver, "prepare_threshold", None)
     advice = (
         "which a pooler such as PgBouncer allows no lock for: connect past it (MIGRATION_POOLER)"
@@ -119,7 +119,7 @@ def take(connection: Connection, name: str, lock: int) -> bool:
 
     :raises CommandError: if an earlier run has left something to decide
     """
-    info = getattr(connection.connection.dbapi_connection, "info", None)
+    info = getattr(driver_of(connection), "info", None)
     is_named = setting("MIGRATION_POOLER") == "session"
     told = None if is_named else getattr(info, "backend_pid", None)
     found = {"lock": lock, "told": told, "prefix": f"migration-{name}-"}

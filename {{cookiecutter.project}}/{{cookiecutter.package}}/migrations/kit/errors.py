@@ -14,6 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from .backends import backend_of
 from .mistakes import two_ways
 from .outcome import NOTHING_KEPT, Outcome, outcomes
+from .session import driver_of
 
 logger = logging.getLogger("alembic.errors")
 
@@ -47,7 +48,7 @@ class LockTimeout(CommandError):
     """Says that a lock was not to be had in time, and what became of the run."""
 
     def __init__(self, message: str, fate: str) -> None:
-        super().__init__(f"{message} Run it again later.")
+        super().__init__(f"{message} {fate} Run it again later.")
         self.message, self.is_clean = message, fate == NOTHING_KEPT
 
 
@@ -75,10 +76,17 @@ def explained(connection: Connection, outcome: Outcome) -> Iterator[None]:
         what = f"Revision {revision} of database {name!r}" if revision else f"Database {name!r}"
         if isinstance(error, DBAPIError):
             backend, found, fate = backend_of(connection.dialect), codes(error), outcome.fate(error)
-            if backend.lock_timeout in found:
+            statement, holders = " ".join((error.statement or "").split()), ""
+            is_timeout = backend.lock_timeout in found
+            if revision and not outcome.is_callers and not error.connection_invalidated:
+                with suppress(Exception):  # the drivers' own; what is said is true without it, too
+                    driver_of(connection).rollback()  # asks nothing in a transaction that has failed
+                    fate += backend.remains(connection, statement)
+                    holders = backend.holders(connection, statement) if is_timeout else ""
+            if is_timeout:
                 what += " waited for a lock of others for longer than MIGRATION_LOCK_TIMEOUT"
-                statement = " ".join((error.statement or "").split())[:80]
-                raise LockTimeout(f"{what}, in {statement!r}. {fate}", fate) from error
+                held = f", which {holders} holds" if holders else ""
+                raise LockTimeout(f"{what}, in {statement[:80]!r}{held}.", fate) from error
             is_fault = error.connection_invalidated or {*backend.faults} & {*found}
             if not revision or is_fault:
                 raise CommandError(f"{what}: {in_one_line(error)}. {fate}".rstrip()) from error

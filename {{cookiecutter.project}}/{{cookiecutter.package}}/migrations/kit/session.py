@@ -72,11 +72,15 @@ def run(connection: Connection, sql: str, **parameters: Any) -> Any:
         return result.scalar() if result.returns_rows else None
 
 
+def driver_of(connection: Connection) -> Any:
+    return connection.connection.dbapi_connection
+
+
 @contextmanager
 def in_transactions(connection: Connection) -> Iterator[None]:
     """Let a connection migrate in transactions whose engine commits each statement by itself."""
     dialect, level = connection.dialect, connection.default_isolation_level
-    driver: Any = connection.connection.dbapi_connection
+    driver = driver_of(connection)
     is_autocommit = False
     with suppress(NotImplementedError, AttributeError):  # who cannot tell; SQLAlchemy 1.4
         is_autocommit = dialect.detect_autocommit_setting(driver)

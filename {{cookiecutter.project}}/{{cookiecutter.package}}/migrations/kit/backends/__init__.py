@@ -37,6 +37,14 @@ class Backend:
     def prepare(self, connection: Connection) -> None:
         """Let fail what can fail, before the first of several databases commits."""
 
+    def holders(self, connection: Connection, statement: str) -> str:
+        """Return who holds a lock that a statement waited for in vain, and on which table."""
+        return ""
+
+    def remains(self, connection: Connection, statement: str) -> str:
+        """Return what a statement that failed has left, though all was rolled back, and the way out."""
+        return ""
+
     def is_same(self, one: Engine, other: Engine) -> bool:
         """Say whether two engines, whose URLs differ, lead to one database."""
         with one.connect() as first, other.connect() as second:

@@ -13,7 +13,7 @@ from alembic.ddl.impl import DefaultImpl
 from sqlalchemy.engine import Connection, Dialect
 from sqlalchemy.exc import DBAPIError
 
-from ..session import Busy
+from ..session import Busy, driver_of
 from . import Backend
 
 LOCK = sa.Table(
@@ -49,10 +49,6 @@ class DefaultBackend(Backend):
         if not is_other:
             logger.warning(NO_LOCK, name, connection.dialect.name)
             yield
-
-
-def driver_of(connection: Connection) -> object:
-    return connection.connection.dbapi_connection
 
 
 def has_row(lock: Connection, name: str) -> bool:

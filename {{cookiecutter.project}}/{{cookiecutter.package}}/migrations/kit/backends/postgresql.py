@@ -24,6 +24,21 @@ with suppress(ImportError):  # migrates the types of Enums; this way, nothing ha
     import_module("alembic_postgresql_enum")
 
 
+# The sessions that hold locks on tables that a statement names.
+BLOCKERS = """
+    SELECT string_agg(DISTINCT format('pid %s from %s (%s) on %s', pid,
+    coalesce(host(client_addr), 'here'), state, relation::regclass), ', ')
+    FROM pg_locks JOIN pg_class ON pg_class.oid = relation JOIN pg_stat_activity USING (pid)
+    WHERE granted AND pid <> pg_backend_pid() AND relkind IN ('r', 'p', 'm', 'v')
+    AND pg_locks.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+    AND :statement ~* ('\\m' || relname || '\\M')
+"""
+INVALID = """
+    SELECT min(indexrelid::regclass::text) FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
+    WHERE NOT indisvalid AND :statement ~* ('\\m' || relname || '\\M')
+"""
+
+
 class PostgreSQLBackend(Backend):
     is_one_transaction = True
     lock_timeout = "55P03"
@@ -45,6 +60,13 @@ class PostgreSQLBackend(Backend):
 
     def guard_transaction(self, connection: Connection, name: str) -> None:
         wait(lambda: take_local(connection, lock_of(name), limit_of_locks()), name)
+
+    def holders(self, connection: Connection, statement: str) -> str:
+        return connection.scalar(text(BLOCKERS), {"statement": statement}) or ""
+
+    def remains(self, connection: Connection, statement: str) -> str:
+        index = connection.scalar(text(INVALID), {"statement": statement})
+        return f" The index {index} is left INVALID: DROP INDEX CONCURRENTLY {index}." if index else ""
 
     def leads_to_same(self, one: Connection, other: Connection) -> bool:
         """Ask for a lock that only this database knows; a copy of the server has its identity."""

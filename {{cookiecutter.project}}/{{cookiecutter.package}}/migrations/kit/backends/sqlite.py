@@ -20,7 +20,7 @@ from sqlalchemy import event
 from sqlalchemy.engine import Connection, Engine
 
 from ..lock_file import begin_exclusive, lock_beside
-from ..session import seconds
+from ..session import driver_of, seconds
 from . import Backend
 from .indexes import ByName
 
@@ -44,7 +44,7 @@ class SQLiteBackend(Backend):
     @contextmanager
     def guarded(self, connection: Connection, name: str) -> Iterator[None]:
         """Hold a lock beside the file, begin each transaction, and check the foreign keys."""
-        driver: Any = connection.connection.dbapi_connection
+        driver = driver_of(connection)
         autocommit = getattr(driver, "autocommit", None)  # since Python 3.12
         file = driver.execute("PRAGMA database_list").fetchone()[2]
         found = {name: driver.execute(f"PRAGMA {name}").fetchone()[0] for name in PRAGMAS}
