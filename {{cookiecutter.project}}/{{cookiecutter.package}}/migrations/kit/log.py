@@ -73,6 +73,17 @@ class Log:
             sums = {} if step.is_stamp else self.sums(revision)
             self.add(revision=revision, **values, **sums)
 
+    def accept(self, revision: str) -> None:
+        """Take the file of an applied revision as it is now."""
+        before = [row.down_revision for row in self.rows() if row.revision == revision]
+        self.add(
+            revision=revision,
+            down_revision=before[-1],
+            direction="up",
+            stamped=True,
+            **self.sums(revision),
+        )
+
     def add(self, **values: Any) -> None:
         """Add a row. Not every database can number them itself."""
         columns: dict[str, Any] = {
