@@ -1,6 +1,7 @@
 """Nothing lost, nothing half-applied, any number of replicas: on real databases."""
 
 import random
+import secrets
 import signal
 import subprocess
 import sys
@@ -134,6 +135,33 @@ def test_autocommit_block_works_on_sqlite_among_replicas(generic: Project, sqlit
     )
     together(generic, 4, sqlite)
     assert query(sqlite, "SELECT name FROM log ORDER BY name") == ["one", "two"]
+
+
+@pytest.mark.slow
+def test_replicas_that_wait_leave_connections_to_the_app(generic: Project, postgresql: URL) -> None:
+    add_revisions_that_count_themselves(generic, postgresql)
+    role = f"kit_{secrets.token_hex(6)}"
+    query(postgresql, f"CREATE ROLE {role} LOGIN CONNECTION LIMIT 8")
+    try:
+        query(postgresql, f"ALTER DATABASE {postgresql.database} OWNER TO {role}")
+        together(generic, 14, postgresql.set(username=role))
+        assert query(postgresql, "SELECT count(*) FROM log") == [3]
+    finally:
+        query(postgresql, f"REASSIGN OWNED BY {role} TO CURRENT_USER")
+        query(postgresql, f"DROP ROLE {role}")
+
+
+def test_limit_for_idle_sessions_does_not_end_a_long_revision(generic: Project, url: URL) -> None:
+    kind = url.get_backend_name()
+    if kind == "sqlite":
+        pytest.skip("has no such limit")
+    limit = {
+        "postgresql": '"options": "-c idle_in_transaction_session_timeout=500"',
+        "mysql": '"init_command": "SET SESSION wait_timeout = 1"',
+    }
+    generic.set_config("SQLALCHEMY_ENGINE_OPTIONS", f'{{"connect_args": {{{limit[kind]}}}}}')
+    generic.add_revision("time.sleep(1.5)\nop.execute('SELECT 1')")
+    generic.alembic("upgrade", "head", env=at(url))
 
 
 UNTIL_TOLD = """

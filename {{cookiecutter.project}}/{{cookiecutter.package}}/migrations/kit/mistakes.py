@@ -32,6 +32,8 @@ def in_one_line(error: Exception) -> str | None:
         return f"The URL of a database cannot be parsed: {advice}."
     if isinstance(error, ArgumentError) and function == "create_connect_args":
         return "A path in the URL of a database begins with a slash of its own: sqlite:///shop.db."
+    if isinstance(error, ValueError) and any(f.f_code.co_name == "create_connect_args" for f in walked):
+        return f"The URL of a database has an option with a wrong value: {error}."
     if isinstance(error, NoSuchModuleError):
         return f"The URL of a database is of no known kind: {error}."
     if isinstance(error, ImportError) and function == "import_dbapi":
@@ -42,6 +44,8 @@ def in_one_line(error: Exception) -> str | None:
         return next((f"{file} is not UTF-8: save it as that." for file in files if file), None)
     if isinstance(error, SyntaxError):
         return f"{error.filename}, line {error.lineno}: {error.msg}."
+    if any(frame.f_globals["__name__"] == "logging.config" for frame in walked):
+        return f"The logging in alembic.ini cannot be set up: {error}."
     if isinstance(error, KeyError) and module == "alembic.script.revision":
         return f"The revision {error} is named as one that another follows, and is not there."
     if isinstance(error, AttributeError) and module == "alembic.runtime.migration":

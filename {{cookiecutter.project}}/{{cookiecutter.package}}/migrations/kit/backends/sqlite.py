@@ -19,7 +19,7 @@ from alembic.util import CommandError
 from sqlalchemy import event
 from sqlalchemy.engine import Connection, Engine
 
-from ..lock_file import begin_exclusive, lock_beside
+from ..lock_file import lock_beside
 from ..session import driver_of, seconds
 from . import Backend
 from .indexes import ByName
@@ -73,8 +73,7 @@ class SQLiteBackend(Backend):
 
         # The lock of the database would not do: transaction_per_migration and autocommit_block()
         # give it up between two revisions.
-        with closing(lock_beside(file)) as lock:
-            begin_exclusive(lock)
+        with closing(lock_beside(file)):
             event.listen(connection, "begin", begin)
             event.listen(connection, "before_cursor_execute", begin_once, retval=True)
             event.listen(connection, "commit", check)
