@@ -67,7 +67,7 @@ REACHED = {
 }
 FILE = "PACKAGE/migrations/versions/x.py"
 OTHER = "PACKAGE/migrations/versions/y.py"
-FILES = {
+FILES: dict[str, tuple[dict[str, str | bytes], str]] = {
     "UTF-16 .env": ({".env": f"SECRET_KEY={SECRET}\n".encode("utf-16")}, ".env is not UTF-8"),
     "latin-1 .env": ({".env": f"SECRET_KEY={SECRET}ä\n".encode("latin-1")}, ".env is not UTF-8"),
     "no section": ({"alembic.ini": "[x]\n"}, "script_location"),

@@ -58,6 +58,7 @@ PACKAGE/migrations/kit/backends/mariadb.py
 PACKAGE/migrations/kit/backends/mysql.py
 PACKAGE/migrations/kit/backends/postgresql.py
 PACKAGE/migrations/kit/backends/sqlite.py
+PACKAGE/migrations/kit/checksum.py
 PACKAGE/migrations/kit/command_line.py
 PACKAGE/migrations/kit/commands.py
 PACKAGE/migrations/kit/databases.py

@@ -80,7 +80,9 @@ def explained(connection: Connection, outcome: Outcome) -> Iterator[None]:
             is_timeout = backend.lock_timeout in found
             if revision and not outcome.is_callers and not error.connection_invalidated:
                 with suppress(Exception):  # the drivers' own; what is said is true without it, too
-                    driver_of(connection).rollback()  # asks nothing in a transaction that has failed
+                    driver_of(
+                        connection
+                    ).rollback()  # asks nothing in a transaction that has failed
                     fate += backend.remains(connection, statement)
                     holders = backend.holders(connection, statement) if is_timeout else ""
             if is_timeout:
@@ -92,7 +94,8 @@ def explained(connection: Connection, outcome: Outcome) -> Iterator[None]:
                 raise CommandError(f"{what}: {in_one_line(error)}. {fate}".rstrip()) from error
         if not revision:
             raise
-        is_command = running_command() and not context.config.cmd_opts.raiseerr
+        options: Any = context.config.cmd_opts
+        is_command = running_command() and not options.raiseerr
         if is_command:
             traceback.print_exc()
         logger.error("%s failed. %s", what, outcome.fate(error))

@@ -86,7 +86,10 @@ def connected(found: Engine | Connection, name: str) -> Iterator[Connection]:
         yield found
         return
     if found.dialect.is_async:
-        driver, advice = found.dialect.driver, "name one in its URL that is not, or give a connection"
+        driver, advice = (
+            found.dialect.driver,
+            "name one in its URL that is not, or give a connection",
+        )
         raise CommandError(f"Database {name!r} has the asynchronous driver {driver}: {advice}.")
     try:
         connection = found.connect()

@@ -4,11 +4,9 @@ It tells a database that newer code has migrated from one that is lost, and whic
 edited after they had been applied.
 """
 
-import ast
 import time
 from collections.abc import Sequence
 from datetime import datetime, timezone
-from hashlib import sha256
 from pathlib import Path
 from typing import Any, cast
 
@@ -19,6 +17,7 @@ from alembic.util import CommandError
 from sqlalchemy.engine import Row
 from sqlalchemy.schema import CreateTable
 
+from .checksum import digest, meaning
 from .version import __version__
 
 
@@ -140,31 +139,3 @@ def is_edited(row: Row[Any], script: ScriptDirectory) -> bool:
         return False
     source = Path(revision.path).read_bytes()
     return bool(digest(source) != row.file and meaning(source) != row.code)
-
-
-def digest(data: bytes) -> str:
-    return sha256(data).hexdigest()
-
-
-def meaning(source: bytes) -> str:
-    """Return a checksum that whitespace, comments, quotes and docstrings do not change.
-
-    It is the same in every version of Python, as ``ast.dump()`` is not.
-    """
-    return digest(repr(shape(ast.parse(source))).encode())
-
-
-def shape(node: Any) -> Any:
-    if isinstance(node, list):
-        return [shape(each) for each in node if not is_text(each)]
-    if not isinstance(node, ast.AST):
-        return repr(node)
-    fields = [
-        (name, shape(value)) for name, value in ast.iter_fields(node) if value not in (None, [])
-    ]
-    return type(node).__name__, fields
-
-
-def is_text(node: Any) -> bool:
-    """Say whether a statement is a text that nobody uses, such as a docstring."""
-    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)

@@ -32,7 +32,9 @@ def in_one_line(error: Exception) -> str | None:
         return f"The URL of a database cannot be parsed: {advice}."
     if isinstance(error, ArgumentError) and function == "create_connect_args":
         return "A path in the URL of a database begins with a slash of its own: sqlite:///shop.db."
-    if isinstance(error, ValueError) and any(f.f_code.co_name == "create_connect_args" for f in walked):
+    if isinstance(error, ValueError) and any(
+        f.f_code.co_name == "create_connect_args" for f in walked
+    ):
         return f"The URL of a database has an option with a wrong value: {error}."
     if isinstance(error, NoSuchModuleError):
         return f"The URL of a database is of no known kind: {error}."

@@ -14,8 +14,8 @@ from alembic.script.revision import ResolutionError
 from alembic.util import CommandError, to_tuple
 
 from .errors import NEWER, fail
-from .outcome import is_changing
 from .log import Log
+from .outcome import is_changing
 from .session import setting
 
 logger = logging.getLogger("alembic.env")

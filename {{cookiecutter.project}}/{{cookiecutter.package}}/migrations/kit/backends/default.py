@@ -37,7 +37,9 @@ class DefaultBackend(Backend):
     def guarded(self, connection: Connection, name: str) -> Iterator[None]:
         logger = logging.getLogger("alembic.guard")
         with connection.engine.connect() as lock:
-            is_other = driver_of(lock) is not driver_of(connection)  # in memory there may be one only
+            is_other = driver_of(lock) is not driver_of(
+                connection
+            )  # in memory there may be one only
             if is_other := is_other and has_row(lock, name):
                 with lock.begin() as transaction:
                     take(lock, name)

@@ -66,7 +66,9 @@ class PostgreSQLBackend(Backend):
 
     def remains(self, connection: Connection, statement: str) -> str:
         index = connection.scalar(text(INVALID), {"statement": statement})
-        return f" The index {index} is left INVALID: DROP INDEX CONCURRENTLY {index}." if index else ""
+        return (
+            f" The index {index} is left INVALID: DROP INDEX CONCURRENTLY {index}." if index else ""
+        )
 
     def leads_to_same(self, one: Connection, other: Connection) -> bool:
         """Ask for a lock that only this database knows; a copy of the server has its identity."""
