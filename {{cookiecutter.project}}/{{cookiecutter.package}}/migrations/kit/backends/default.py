@@ -35,21 +35,20 @@ NO_LOCK = (
 class DefaultBackend(Backend):
     @contextmanager
     def guarded(self, connection: Connection, name: str) -> Iterator[None]:
-        logger = logging.getLogger("alembic.guard")
+        logger, kind = logging.getLogger("alembic.guard"), connection.dialect.name
+        is_held = False
         with connection.engine.connect() as lock:
-            is_other = driver_of(lock) is not driver_of(
-                connection
-            )  # in memory there may be one only
-            if is_other := is_other and has_row(lock, name):
+            is_memory = driver_of(lock) is driver_of(connection)  # of which there may be one only
+            if not is_memory and has_row(lock, name):
                 with lock.begin() as transaction:
                     take(lock, name)
-                    if is_other := can_write(connection):
-                        logger.info(HOLDS, name, connection.dialect.name)
+                    if is_held := can_write(connection):
+                        logger.info(HOLDS, name, kind)
                         yield
                     else:
                         transaction.rollback()
-        if not is_other:
-            logger.warning(NO_LOCK, name, connection.dialect.name)
+        if not is_held:
+            logger.warning(NO_LOCK, name, kind)
             yield
 
 
