@@ -735,6 +735,7 @@ def at_other(project: Project, url: URL, *names: str) -> dict[str, str]:
     return at(url.set(drivername="other"))
 
 
+@pytest.mark.slow
 def test_unknown_kind_of_database_is_locked_by_a_row(generic: Project, postgresql: URL) -> None:
     generic.add_revision('op.create_table("log", sa.Column("name", sa.String(20)))')
     waits = generic.add_revision(UNTIL_TOLD)
