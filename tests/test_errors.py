@@ -77,13 +77,9 @@ def test_relative_folder_is_made_as_the_app_makes_it(generic: Project) -> None:
     assert (generic.folder / "instance" / "shop.db").exists()
 
 
-@pytest.mark.parametrize("value", ["soon", "nan", "inf", "1e12", "-1", "2000001"])
-@pytest.mark.parametrize(
-    "setting", ["MIGRATION_WAIT", "MIGRATION_LOCK_TIMEOUT", "MIGRATION_LOCK_RETRIES"]
-)
-def test_setting_that_is_no_number(generic: Project, setting: str, value: str) -> None:
-    line = one_line(generic, "upgrade", "head", env={setting: value})
-    assert f"{setting}={value!r} is no number from 0 to 2000000" in line
+def test_setting_that_is_no_number(generic: Project) -> None:
+    line = one_line(generic, "upgrade", "head", env={"MIGRATION_WAIT": "nan"})
+    assert "MIGRATION_WAIT='nan' is no number from 0 to 2000000" in line
 
 
 def test_traceback_of_a_mistake_can_be_had(generic: Project) -> None:

@@ -67,7 +67,7 @@ def test_kinds_in_any_order_say_what_is_kept_and_go_on(
         bodies["default"], upgrade_auth=bodies["auth"], upgrade_more=bodies["more"]
     )
     done = multidb.alembic("upgrade", "head", env=env, status=1)
-    said = done.stderr.partition("Traceback")[0]
+    said = done.stderr
     assert f"Revision {revision} of database {failing!r} failed." in said
     order = re.findall(r"\] Database (\w+)", said)
     is_kept = False
@@ -83,7 +83,7 @@ def test_kinds_in_any_order_say_what_is_kept_and_go_on(
             query(url, "DROP TABLE t")
         else:
             is_kept = True
-            assert f"{name!r} has committed." in said
+            assert f"{name!r}" in said.partition("Committed: ")[2].partition(";")[0]
             assert versions(url) == [revision]
     assert ("Nothing of this run is kept." in said) == (not is_kept)
     path = next(multidb.versions.glob(f"*{revision}*"))
@@ -112,7 +112,8 @@ def test_failing_commit_names_who_has_committed(multidb: Project, urls: dict[str
     line = multidb.fails("upgrade", "head", env=environment(multidb, urls))
     assert line.startswith("FAILED: Database 'default': ")
     assert (
-        "Whether it has committed is not known: see alembic current. 'auth' has committed." in line
+        "Whether it has committed is not known: see alembic current. Committed: 'auth'; not: no other."
+        in line
     )
     assert "t" not in tables(urls["default"])
     assert "t" in tables(urls["auth"])

@@ -121,6 +121,9 @@ def test_two_names_for_one_database_do_not_wait_for_each_other(
             ("-x database=auth upgrade head", both - {"posts"}),
             ("current", both - {"posts"}),
             ("upgrade head", both),
+            ("downgrade base", versions),
+            ("-x database=default upgrade head", both - {"users"}),
+            ("upgrade head", both),
         ):
             multidb.alembic(*command.split(), env=env, timeout=60)
             assert tables(url) == left, command
@@ -271,6 +274,8 @@ def test_failure_between_the_phases_names_what_is_undecided(
 ) -> None:
     project, default, auth = two_phase
     urls = {"default": default, "auth": auth}
+    env_py = project.folder / project.package / "migrations" / "env.py"
+    before = env_py.read_text(encoding="utf-8")
     project.edit(
         "migrations/env.py",
         "            kit.prepare(connection, name)\n",
@@ -282,8 +287,17 @@ def test_failure_between_the_phases_names_what_is_undecided(
     line = project.fails("upgrade", "head", env=environment(default, auth))
     (undecided,) = query(urls.pop(lost), PREPARED)
     assert undecided in line and f"Database {lost!r}" in line
-    ((_, other),) = urls.items()
+    assert undecided.startswith(f"migration-{lost}-")
+    ((name, other),) = urls.items()
     assert query(other, PREPARED) == []
+    env_py.write_text(before, encoding="utf-8")
+    env = environment(default, auth)
+    line = project.fails("upgrade", "head", env=env)
+    assert f"prepared transaction {undecided!r}: COMMIT PREPARED" in line
+    project.alembic("-x", f"database={name}", "upgrade", "head", env=env)  # is not concerned
+    query(auth if lost == "auth" else default, f"COMMIT PREPARED '{undecided}'")
+    project.alembic("upgrade", "head", env=env)
+    project.alembic("check", env=env)
 
 
 def test_two_phases_that_a_server_does_not_allow_leave_nothing(multidb: Project) -> None:

@@ -67,7 +67,7 @@ def inner_imports(name: str) -> set[str]:
 def test_scan_finds_the_imports_there_are() -> None:
     mysql = {"kit.backends", "kit.backends.indexes", "kit.session"}
     assert inner_imports("kit.backends.mysql") == mysql
-    assert inner_imports("kit") == {"kit.command_line", "kit.probe", "kit.version"}
+    assert inner_imports("kit") == {"kit.command_line", "kit.mistakes", "kit.probe", "kit.version"}
 
 
 def test_same_bytes_in_every_combination(combined: Project) -> None:
@@ -118,7 +118,7 @@ def test_what_differs_by_database_is_imported_by_nobody() -> None:
 def test_no_file_is_long() -> None:
     lines = {name: text.count(b"\n") for name, text in contents(KIT).items()}
     assert {name: number for name, number in lines.items() if number > 150} == {}
-    assert sum(lines.values()) <= 3300
+    assert sum(lines.values()) <= 3650
 
 
 def test_env_py_is_a_page_and_imports_from_it_in_one_statement(project: Project) -> None:

@@ -197,6 +197,36 @@ def test_edited_revision_is_named(generic: Project, tmp_path: Path, edit: str) -
     assert said not in generic.alembic("upgrade", "head", env=env).stderr
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_edited_revision_is_accepted(generic: Project, tmp_path: Path, kind: str) -> None:
+    revision = generic.add_revision("pass")
+    with database(kind, tmp_path) as url:
+        strict = {**at(url), "MIGRATION_EDITED": "error"}
+        generic.alembic("upgrade", "head", env=strict)
+        path = next(generic.versions.glob(f"*{revision}*"))
+        text = path.read_text(encoding="utf-8")
+        path.write_text(text.replace("pass", "print(1)", 1), encoding="utf-8")
+        line = generic.fails("upgrade", "head", env=strict)
+        assert f"or accept it: alembic -x accept={revision} upgrade head." in line
+        done = generic.alembic("-x", f"accept={revision}", "upgrade", "head", env=strict)
+        assert f"revision {revision} is accepted as it is now" in done.stderr
+        generic.alembic("upgrade", "head", env=strict)
+        assert logged(url)[2:] == [(revision, FIRST_REVISION, "up", True)]
+
+
+def test_sql_has_rows_of_the_log(generic: Project) -> None:
+    generic.add_revision("pass")
+    with database("postgresql", generic.folder) as url:
+        for way in ("upgrade head", "downgrade head:base"):
+            for statement in generic.alembic(*way.split(), "--sql", env=at(url)).stdout.split(
+                ";\n"
+            ):
+                query(url, statement.strip() or "SELECT 1")
+        rows = logged(url)
+        assert [row[0] for row in rows] == [FIRST_REVISION, "r001", "r001", FIRST_REVISION]
+        assert [row[2] for row in rows] == ["up", "up", "down", "down"]
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are not known there")
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("how", ["SIGKILL", "SIGTERM", "SIGINT"])

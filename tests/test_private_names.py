@@ -31,7 +31,7 @@ PYTHONS |= {"__all__", "__version__", "__getattr__", "__init__", "__enter__", "_
 
 # SQLAlchemy's and Flask-SQLAlchemy's, which their documentation tells everybody to use.
 PUBLIC = {"__abstract__", "__bind_key__", "__tablename__"}
-LISTED = {"_actions", "__dialect__", "_proxy"}
+LISTED = {"_actions", "__dialect__", "__exit__", "_proxy"}
 
 
 def with_session(connection: Connection) -> None:

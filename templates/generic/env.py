@@ -41,7 +41,7 @@ def run_migrations_offline() -> None:
         **options(db.engine.dialect),
     )
     with context.begin_transaction():
-        context.run_migrations()
+        kit.run_migrations()
 
 
 def run_migrations_online() -> None:

@@ -90,7 +90,7 @@ def run_migrations_online() -> None:
             context.configure(connection=connection, **chosen)
             kit.show_progress(name)
             if TWO_PHASE and not connection.in_transaction():
-                connection.begin_twophase()
+                connection.begin_twophase(kit.transaction_of(name))
             enter(context.begin_transaction())
             kit.run_revisions(name)
         for connection, name in {guarded[name]: name for name in guarded}.items():

@@ -12,6 +12,7 @@ from .db import db
 from .migrations import kit
 
 
+@kit.factory
 def create_app(config: Mapping[str, Any] | None = None) -> Flask:
     """Return a new application.
 

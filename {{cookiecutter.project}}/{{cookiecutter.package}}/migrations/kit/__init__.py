@@ -6,12 +6,19 @@ uses. What env.py uses is in environment.py, and what scripts and tests use in a
 https://github.com/org/flask-alembic-kit
 """
 
-from typing import Any
+import os
+from collections.abc import Callable
+from functools import wraps
+from threading import Thread
+from typing import Any, ParamSpec
 
 import click
-from flask.cli import with_appcontext
+from flask import Flask
+from flask.cli import NoAppException, with_appcontext
 
 from .version import __version__ as __version__
+
+P = ParamSpec("P")
 
 
 @click.command(
@@ -38,3 +45,37 @@ def health() -> dict[str, dict[str, Any]]:
     from .probe import states  # and here
 
     return states()
+
+
+def factory(create_app: Callable[P, Flask]) -> Callable[P, Flask]:
+    """Let ``flask`` say in one line why there is no app, and ``flask run`` that a database is behind.
+
+    All other servers, such as those of production, get what the factory returns, and nothing else.
+    """
+
+    @wraps(create_app)
+    def make(*arguments: P.args, **options: P.kwargs) -> Flask:
+        if os.environ.get("FLASK_RUN_FROM_CLI") != "true":
+            return create_app(*arguments, **options)
+        try:
+            app = create_app(*arguments, **options)
+        except Exception as error:
+            from .mistakes import in_one_line
+
+            if line := in_one_line(error):
+                raise NoAppException(line) from error
+            raise
+        command = click.get_current_context(silent=True)
+        if command and command.info_name == "run" and "WERKZEUG_RUN_MAIN" not in os.environ:
+            Thread(target=warn, args=[app], daemon=True).start()
+        return app
+
+    return make
+
+
+def warn(app: Flask) -> None:
+    """Say that a database is behind: in a thread, as the server need not wait for Alembic's import."""
+    with app.app_context():
+        behind = [name for name, state in health().items() if state["status"] == "behind"]
+    if behind:
+        app.logger.warning("Behind the code: database %s. Run flask db upgrade.", ", ".join(behind))

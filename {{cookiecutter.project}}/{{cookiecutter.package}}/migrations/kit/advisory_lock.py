@@ -4,11 +4,11 @@ Who waits inside pg_advisory_lock() holds a snapshot, and a CREATE INDEX CONCURR
 that is waited for would wait for that snapshot: so both guards try again and again.
 """
 
+import json
 import logging
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from functools import partial
 from typing import Any
 
 from alembic import context
@@ -16,7 +16,7 @@ from alembic.util import CommandError
 from sqlalchemy import event, text
 from sqlalchemy.engine import Connection
 
-from .session import given_back, run, setting, wait
+from .session import Busy, driver_of, given_back, run, setting, wait
 
 # Who holds the lock.
 HOLDER = """
@@ -26,50 +26,65 @@ HOLDER = """
     AND (classid::bigint << 32) | objid::bigint = :lock
     AND pg_locks.database = (SELECT oid FROM pg_database WHERE datname = current_database())
 """
-# Lock and limit until the end of the transaction; no row, and no limit, without the lock.
-LOCAL = """
-    SELECT set_config('lock_timeout', :limit, true) WHERE pg_try_advisory_xact_lock(:lock)
+# The lock of the session, NULL where that is a pooler's: its driver was told of another process; and
+# what earlier runs have left prepared.
+TRY = """
+    SELECT CASE WHEN pg_backend_pid() = coalesce(:told, pg_backend_pid())
+    THEN pg_try_advisory_lock(:lock) END, (SELECT max(gid) FROM pg_prepared_xacts
+    WHERE database = current_database() AND left(gid, length(:prefix)) = :prefix)
+"""
+# Before and after: a limit for locks, and none for a revision that takes its time between statements.
+LIMITS = """
+    SELECT name, current_setting(name),
+    set_config(name, CASE name WHEN 'lock_timeout' THEN :limit ELSE '0' END, :is_local)
+    FROM unnest(ARRAY['lock_timeout', 'idle_in_transaction_session_timeout',
+                      'idle_session_timeout', 'transaction_timeout']) AS name
+    WHERE current_setting(name, true) IS NOT NULL
+"""
+# Lock and limits until the end of the transaction; no row, and no limit, without the lock.
+LOCAL = LIMITS + "AND pg_try_advisory_xact_lock(:lock)"
+GIVE_BACK = """
+    SELECT pg_advisory_unlock(:lock) FROM
+    (SELECT count(set_config(key, value, false)) FROM json_each_text(CAST(:before AS json))) AS done
 """
 
 
 @contextmanager
 def in_session(connection: Connection, name: str, lock: int, limit: str) -> Iterator[None]:
-    """Hold lock and limit in the session, also between transactions."""
-    locked = partial(run, connection, "SELECT pg_try_advisory_lock(:lock)", lock=lock)
-    wait(locked, name, lambda: run(connection, HOLDER, lock=lock))
-    before = run(connection, "SELECT current_setting('lock_timeout')")
+    """Hold the lock, which has been taken, and limits in the session, also between transactions."""
+    with connection.begin():
+        found = connection.execute(text(LIMITS), {"limit": limit, "is_local": False})
+        before = {row[0]: row[1] for row in found}
     try:
-        run(connection, "SELECT set_config('lock_timeout', :limit, false)", limit=limit)
         yield
     finally:
         with given_back(connection):
-            run(connection, "SELECT set_config('lock_timeout', :limit, false)", limit=before)
-            if not run(connection, "SELECT pg_advisory_unlock(:lock)", lock=lock):
-                found = run(connection, HOLDER, lock=lock) or "nobody"
+            if not run(connection, GIVE_BACK, lock=lock, before=json.dumps(before)):
+                holder = run(connection, HOLDER, lock=lock) or "nobody"
                 message = "The lock of database %r was lost, as by a pooler; now %s holds it"
-                logging.getLogger("alembic.guard").warning(message, name, found)
+                logging.getLogger("alembic.guard").warning(message, name, holder)
 
 
 @contextmanager
 def in_transaction(connection: Connection, name: str, lock: int, limit: str) -> Iterator[None]:
-    """Hold lock and limit in the one transaction of a run: a pooler may change the session then."""
-    driver: Any = connection.connection.dbapi_connection
+    """Hold lock and limits in the one transaction of a run: a pooler may change the session then."""
+    driver = driver_of(connection)
     threshold = getattr(driver, "prepare_threshold", None)
     advice = (
         "which a pooler such as PgBouncer allows no lock for: connect past it (MIGRATION_POOLER)"
     )
 
-    def locked() -> bool:
-        parameters = {"lock": lock, "limit": limit}
-        is_ours = connection.execute(text(LOCAL), parameters).scalar() is not None
-        if not is_ours:
+    def attempt() -> None:
+        try:
+            take_local(connection, lock, limit)
+        except Busy:
             driver.rollback()  # SQLAlchemy begins nothing anew; the pooler gets its session back
-        return is_ours
+            raise
 
     def begin(*_: Any) -> None:
         if is_per_migration():
             raise CommandError(f"Database {name!r} has transaction_per_migration, {advice}.")
-        wait(locked, name, lambda: connection.execute(text(HOLDER), {"lock": lock}).scalar())
+        wait(attempt, name)
 
     def commit(_: Connection) -> None:
         for frame, _line in traceback.walk_stack(None):
@@ -92,13 +107,38 @@ def in_transaction(connection: Connection, name: str, lock: int, limit: str) -> 
         driver.prepare_threshold = threshold
 
 
-def is_pooled(connection: Connection) -> bool:
-    """Say whether the session is a pooler's: the driver was told of another process."""
-    info = getattr(connection.connection.dbapi_connection, "info", None)
-    told = getattr(info, "backend_pid", None)
-    if setting("MIGRATION_POOLER") == "session" or told is None:
-        return False
-    return bool(run(connection, "SELECT pg_backend_pid()") != told)
+def take_local(connection: Connection, lock: int, limit: str) -> None:
+    """Take lock and limits until the end of the transaction."""
+    found = {"lock": lock, "limit": limit, "is_local": True}
+    if not connection.execute(text(LOCAL), found).all():
+        raise Busy(connection.execute(text(HOLDER), {"lock": lock}).scalar())
+
+
+def take(connection: Connection, name: str, lock: int) -> bool:
+    """Take the lock of the session; say no where it is a pooler's.
+
+    :raises CommandError: if an earlier run has left something to decide
+    """
+    info = getattr(driver_of(connection), "info", None)
+    is_named = setting("MIGRATION_POOLER") == "session"
+    told = None if is_named else getattr(info, "backend_pid", None)
+    found = {"lock": lock, "told": told, "prefix": f"migration-{name}-"}
+    with connection.begin():
+        is_taken, prepared = connection.execute(text(TRY), found).one()
+    if is_taken is False:
+        raise Busy(run(connection, HOLDER, lock=lock))
+    if prepared:
+        if is_taken:
+            run(connection, "SELECT pg_advisory_unlock(:lock)", lock=lock)
+        raise undecided(name, prepared)
+    return bool(is_taken)
+
+
+def undecided(name: str, xid: str) -> CommandError:
+    return CommandError(
+        f"Database {name!r} may hold the prepared transaction {xid!r}: COMMIT PREPARED it if "
+        "another database of its run has committed, else ROLLBACK PREPARED it."
+    )
 
 
 def is_per_migration() -> bool:

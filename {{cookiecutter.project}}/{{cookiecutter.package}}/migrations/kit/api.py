@@ -15,9 +15,26 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 FOLDER = Path(__file__).parents[1]
-# Alembic has one environment at a time for the whole process.
+# Alembic has one environment at a time for the whole process: the threads of an app take turns.
 lock = RLock()
+enter, leave = EnvironmentContext.__enter__, EnvironmentContext.__exit__
 T = TypeVar("T")
+
+
+def enter_alone(self: EnvironmentContext) -> EnvironmentContext:
+    lock.acquire()
+    return enter(self)
+
+
+def leave_alone(self: EnvironmentContext, *error: Any) -> None:
+    try:
+        leave(self, *error)
+    finally:
+        lock.release()
+
+
+EnvironmentContext.__enter__ = enter_alone  # type: ignore[method-assign]
+EnvironmentContext.__exit__ = leave_alone  # type: ignore[method-assign]
 
 
 def alembic_config(**options: Any) -> Config:
@@ -108,6 +125,6 @@ def read(function: Callable[[MigrationContext], T]) -> dict[str, T]:
 
     config = alembic_config(stdout=StringIO())
     script = ScriptDirectory.from_config(config)
-    with lock, EnvironmentContext(config, script, fn=visit, dont_mutate=True):
+    with EnvironmentContext(config, script, fn=visit, dont_mutate=True):
         script.run_env()
     return found

@@ -5,24 +5,24 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from alembic import context
-from alembic.ddl.impl import DefaultImpl
 from flask import Flask, has_app_context
 from sqlalchemy.engine import Dialect
 
 from . import logs
+from .api import enter
 from .autogenerate.filters import PLUGINS, all_but, schemas_of
 from .autogenerate.render import render_item
 from .backends import backend_of
+from .backends.default import impl_of
 from .databases import all_databases, hosts
-from .errors import url_errors
-from .guard import guarded, prepare
-from .heads import heads_explained
+from .guard import guarded, prepare, transaction_of
+from .mistakes import mistakes
 from .progress import show_progress
 from .retry import retry
 from .revisions import run_migrations, run_revisions
 
 __all__ = ["all_but", "all_databases", "guarded", "hosts", "prepare", "retry", "run_migrations"]
-__all__ += ["run_revisions", "schemas_of", "show_progress"]
+__all__ += ["run_revisions", "schemas_of", "show_progress", "transaction_of"]
 
 
 @contextmanager
@@ -32,12 +32,12 @@ def app_context(factory: Callable[[], Flask]) -> Iterator[None]:
     A command sets up what is logged, unless the app has.
     """
     config = context.config
-    logs.set_up(config)
-    with heads_explained(), url_errors(), ExitStack() as stack:
+    with mistakes(), ExitStack() as stack:
+        logs.set_up(config)
         if not has_app_context():
             environment = context._proxy  # type: ignore[attr-defined]
             stack.enter_context(factory().app_context())
-            environment.__enter__()  # a factory that migrates has put Alembic's away
+            enter(environment)  # a factory that migrates has put Alembic's away
         logs.restore(config)
         yield
 
@@ -61,7 +61,7 @@ def options(dialect: Dialect, name: str | None = None, names: list[str] | None =
         "process_revision_directives": process_revision_directives,
         "render_item": render_item,
         # Said each time: context.configure() keeps for a database what the one before it was given.
-        "transactional_ddl": DefaultImpl.get_by_dialect(dialect).transactional_ddl,
+        "transactional_ddl": impl_of(dialect).transactional_ddl,
         "version_table_schema": None,
         "version_table_pk": True,
         **backend.options,

@@ -9,11 +9,12 @@ from typing import Any, NoReturn
 from alembic import context
 from alembic.util import CommandError, msg
 from sqlalchemy.engine import Connection, Engine
-from sqlalchemy.exc import DBAPIError, NoSuchModuleError
+from sqlalchemy.exc import DBAPIError
 
 from .backends import backend_of
-from .heads import two_ways
+from .mistakes import two_ways
 from .outcome import NOTHING_KEPT, Outcome, outcomes
+from .session import driver_of
 
 logger = logging.getLogger("alembic.errors")
 
@@ -47,26 +48,8 @@ class LockTimeout(CommandError):
     """Says that a lock was not to be had in time, and what became of the run."""
 
     def __init__(self, message: str, fate: str) -> None:
-        super().__init__(f"{message} Run it again later.")
+        super().__init__(f"{message} {fate} Run it again later.")
         self.message, self.is_clean = message, fate == NOTHING_KEPT
-
-
-@contextmanager
-def url_errors() -> Iterator[None]:
-    """Say what is wrong with the URL of a database, without showing it: it has a password."""
-    try:
-        yield
-    except Exception as error:
-        frame, _ = list(traceback.walk_tb(error.__traceback__))[-1]
-        if frame.f_globals["__name__"] == "sqlalchemy.engine.url":
-            advice = "see DATABASE_URL; in a password, '@' is %40, '/' is %2F and '%' is %25"
-            raise CommandError(f"The URL of a database cannot be parsed: {advice}.") from error
-        if isinstance(error, NoSuchModuleError):
-            raise CommandError(f"The URL of a database is of no known kind: {error}.") from error
-        if isinstance(error, ImportError) and frame.f_code.co_name == "import_dbapi":
-            problem = f"The driver of a database is not installed: {error}"
-            raise CommandError(f"{problem}: install it, or name another in its URL.") from error
-        raise
 
 
 @contextmanager
@@ -93,15 +76,31 @@ def explained(connection: Connection, outcome: Outcome) -> Iterator[None]:
         what = f"Revision {revision} of database {name!r}" if revision else f"Database {name!r}"
         if isinstance(error, DBAPIError):
             backend, found, fate = backend_of(connection.dialect), codes(error), outcome.fate(error)
-            if backend.lock_timeout in found:
+            statement, holders = " ".join((error.statement or "").split()), ""
+            is_timeout = backend.lock_timeout in found
+            if revision and not outcome.is_callers and not error.connection_invalidated:
+                with suppress(Exception):  # the drivers' own; what is said is true without it, too
+                    driver_of(
+                        connection
+                    ).rollback()  # asks nothing in a transaction that has failed
+                    fate += backend.remains(connection, statement)
+                    holders = backend.holders(connection, statement) if is_timeout else ""
+            if is_timeout:
                 what += " waited for a lock of others for longer than MIGRATION_LOCK_TIMEOUT"
-                statement = " ".join((error.statement or "").split())[:80]
-                raise LockTimeout(f"{what}, in {statement!r}. {fate}", fate) from error
+                held = f", which {holders} holds" if holders else ""
+                raise LockTimeout(f"{what}, in {statement[:80]!r}{held}.", fate) from error
             is_fault = error.connection_invalidated or {*backend.faults} & {*found}
             if not revision or is_fault:
-                raise CommandError(f"{what}: {in_one_line(error)}. {fate}") from error
-        if revision:
-            logger.error("%s failed. %s", what, outcome.fate(error))
+                raise CommandError(f"{what}: {in_one_line(error)}. {fate}".rstrip()) from error
+        if not revision:
+            raise
+        options: Any = context.config.cmd_opts
+        is_command = running_command() and not options.raiseerr
+        if is_command:
+            traceback.print_exc()
+        logger.error("%s failed. %s", what, outcome.fate(error))
+        if is_command:  # what matters is the last line
+            raise SystemExit(1) from error
         raise
 
 
@@ -115,16 +114,18 @@ def name_database(error: CommandError, name: str) -> None:
         error.args = (f"Database {name!r}: {error}",)
 
 
-def unreachable(engine: Engine, name: str, error: DBAPIError) -> CommandError:
+def unreachable(engine: Engine, name: str, error: Exception) -> CommandError:
     """Return the one line for a database that does not let itself be connected to."""
     url = engine.url.set(query={})  # may have a password too
+    if "@" in f"{url.host}{url.database}":  # a part of the password, which the driver says, too
+        return CommandError(f"The URL of database {name!r} has an '@' too many: write %40.")
     problem = f"Database {name!r} cannot be reached at {url!r}: {in_one_line(error)}"
     return CommandError(f"{problem}. Check its URL, and that it is there.")
 
 
-def in_one_line(error: DBAPIError) -> str:
+def in_one_line(error: Exception) -> str:
     """Return what the driver says."""
-    return " ".join(str(error.orig).split()).rstrip(".")
+    return " ".join(str(getattr(error, "orig", error)).split()).rstrip(".?")
 
 
 def codes(error: DBAPIError) -> list[Any]:

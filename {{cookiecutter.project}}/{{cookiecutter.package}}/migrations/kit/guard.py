@@ -6,20 +6,25 @@ a kind of database needs, is in backends/. The connection goes back to the pool 
 """
 
 import gc
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from secrets import token_hex
 from typing import Any
 
 from alembic import context
 from alembic.util import CommandError
 from sqlalchemy.engine import Connection, Engine, TwoPhaseTransaction
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from .backends import backend_of
 from .errors import explained, fail, in_one_line, running_command, unreachable
-from .outcome import followed
-from .session import in_transactions
+from .outcome import followed, is_changing
+from .session import Busy, in_transactions, wait
 from .shared import shared
+
+# What servers say that have no more connections, and DuckDB if another process has the file.
+NO_CONNECTION = "(?i)too many (clients|connections)|connection slots|max_user_conn|set lock on file"
 
 
 @contextmanager
@@ -39,23 +44,11 @@ def guarded(
     if running_command():  # a process of its own, which has loaded all that it needs
         gc.freeze()  # the collector looks through none of that again: a tenth of the time of a long run
     with ExitStack() as stack:
+        found = twin or given(name) or engine
         try:
-            found = twin or given(name) or engine
-            connection = (
-                stack.enter_context(found.connect()) if isinstance(found, Engine) else found
-            )
-            backend = backend_of(connection.dialect)
-            is_free = not twin and not connection.in_transaction()
-            if is_free:  # what only compares has savepoints, too
-                stack.enter_context(in_transactions(connection))
-            if is_changing() and not twin and not is_free:
-                backend.guard_transaction(connection, name)
-            elif is_changing() and is_free:
-                stack.enter_context(backend.guarded(connection, name))
-                if backend.is_one_transaction:
-                    stack.enter_context(shared(connection))
+            connection = twin or wait(lambda: stack.enter_context(opened(found, name)), name)
         except DBAPIError as error:
-            raise unreachable(engine, name, error) from error
+            raise unreachable(found.engine, name, error) from error
         except KeyboardInterrupt:
             if running_command() is None:
                 raise
@@ -63,6 +56,53 @@ def guarded(
         outcome = stack.enter_context(followed(connection, name))
         stack.enter_context(explained(connection, outcome))
         yield connection
+
+
+@contextmanager
+def opened(found: Engine | Connection, name: str) -> Iterator[Connection]:
+    """Yield a connection with the lock and all else that migrating over it needs.
+
+    :raises Busy: if it is not to be had now; who waits keeps no connection, which the app may need
+    """
+    with ExitStack() as stack:
+        connection = stack.enter_context(connected(found, name))
+        backend = backend_of(connection.dialect)
+        if connection.in_transaction():  # the caller's
+            if is_changing():
+                backend.guard_transaction(connection, name)
+        else:
+            stack.enter_context(in_transactions(connection))
+            if is_changing():
+                stack.enter_context(backend.guarded(connection, name))
+                if backend.is_one_transaction:
+                    stack.enter_context(shared(connection))
+        yield connection
+
+
+@contextmanager
+def connected(found: Engine | Connection, name: str) -> Iterator[Connection]:
+    """Yield a connection, which is closed if it has to be waited for."""
+    if isinstance(found, Connection):
+        yield found
+        return
+    if found.dialect.is_async:
+        driver, advice = (
+            found.dialect.driver,
+            "name one in its URL that is not, or give a connection",
+        )
+        raise CommandError(f"Database {name!r} has the asynchronous driver {driver}: {advice}.")
+    try:
+        connection = found.connect()
+    except (SQLAlchemyError, TypeError, ValueError) as error:  # drivers refuse options in many ways
+        if is_changing() and re.search(NO_CONNECTION, str(error)):
+            raise Busy(in_one_line(error), "a connection") from error
+        raise unreachable(found, name, error) from error
+    with connection:
+        try:
+            yield connection
+        except Busy:
+            connection.invalidate()
+            raise
 
 
 def given(name: str) -> Engine | Connection | None:
@@ -82,6 +122,11 @@ def given(name: str) -> Engine | Connection | None:
     return result
 
 
+def transaction_of(name: str) -> str:
+    """Return a name for a transaction in two phases, by which the next run knows it."""
+    return f"migration-{name}-{token_hex(8)}"
+
+
 def prepare(connection: Connection, name: str) -> None:
     """Do what can still fail, before the first of several databases commits.
 
@@ -96,12 +141,3 @@ def prepare(connection: Connection, name: str) -> None:
             raise CommandError(f"Database {name!r}: {in_one_line(error)}.") from error
     elif is_changing():
         backend_of(connection.dialect).prepare(connection)
-
-
-def is_changing() -> bool:
-    """Say whether the command changes the database: only then it has a revision to arrive at."""
-    try:
-        context.get_revision_argument()
-    except KeyError:
-        return False
-    return True

@@ -7,9 +7,14 @@ from pathlib import Path
 
 from alembic.util import CommandError
 
+from .session import Busy
+
 
 def lock_beside(file: str) -> sqlite3.Connection:
-    """Return a connection to a file whose lock the system takes back from a process that ends."""
+    """Take the lock of a file, which the system takes back from a process that ends.
+
+    :raises Busy: if somebody else has it
+    """
     path = Path(f"{file}-migrating")
     try:
         lock = sqlite3.connect(path if file else ":memory:", timeout=0)
@@ -18,21 +23,16 @@ def lock_beside(file: str) -> sqlite3.Connection:
             with suppress(OSError, AttributeError):  # not ours to change; Windows
                 path.chmod(stat.st_mode & 0o777)
                 os.chown(path, stat.st_uid, stat.st_gid)
-    except (OSError, sqlite3.OperationalError) as error:
+    except (OSError, sqlite3.Error) as error:
         raise CommandError(f"{path} cannot be written: {error}.") from error
-    if file and not os.access(path, os.W_OK):  # SQLite would say that all is well
-        lock.close()
-        advice = "give it the owner and the mode of the database"
-        raise CommandError(f"{path} cannot be written, and would lock out nobody: {advice}.")
-    return lock
-
-
-def begin_exclusive(lock: sqlite3.Connection) -> bool:
-    """Say whether the lock is ours now."""
     try:
+        if file and not os.access(path, os.W_OK):  # SQLite would say that all is well
+            advice = "give it the owner and the mode of the database"
+            raise CommandError(f"{path} cannot be written, and would lock out nobody: {advice}.")
         lock.execute("BEGIN EXCLUSIVE")
-    except sqlite3.OperationalError as error:
-        if "locked" not in str(error):
-            raise
-        return False
-    return True
+    except sqlite3.Error as error:
+        lock.close()
+        if "locked" in str(error):
+            raise Busy from error
+        raise CommandError(f"{path}, the lock of the database, cannot be used: {error}.") from error
+    return lock

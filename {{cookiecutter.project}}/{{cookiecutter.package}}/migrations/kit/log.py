@@ -4,11 +4,9 @@ It tells a database that newer code has migrated from one that is lost, and whic
 edited after they had been applied.
 """
 
-import ast
 import time
 from collections.abc import Sequence
 from datetime import datetime, timezone
-from hashlib import sha256
 from pathlib import Path
 from typing import Any, cast
 
@@ -17,7 +15,9 @@ from alembic.runtime.migration import MigrationContext, MigrationInfo
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy.engine import Row
+from sqlalchemy.schema import CreateTable
 
+from .checksum import digest, meaning
 from .version import __version__
 
 
@@ -38,7 +38,7 @@ class Log:
         self.table = sa.Table(
             log_name(migration.version_table),
             sa.MetaData(),
-            sa.Column("id", sa.Integer, primary_key=True),
+            sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
             sa.Column("revision", sa.String(32), nullable=False),
             sa.Column("down_revision", sa.Text),  # what it came from; with commas, if several
             sa.Column("direction", sa.String(4), nullable=False),  # up or down
@@ -51,24 +51,56 @@ class Log:
             schema=migration.version_table_schema,
         )
 
+    def create(self) -> None:
+        """Make the table, unless it is there."""
+        if self.migration.as_sql:
+            self.migration.execute(CreateTable(self.table, if_not_exists=True))
+        else:
+            self.table.create(self.connection, checkfirst=True)
+
     def write(self, step: MigrationInfo, **_: Any) -> None:
         """Add a step, in its transaction: for Alembic's ``on_version_apply``."""
         before, self.moment = self.moment, time.monotonic()
+        is_timed = not step.is_stamp and not self.migration.as_sql
         values: dict[str, Any] = {
             "down_revision": ",".join(step.down_revision_ids) or None,
             "direction": "up" if step.is_upgrade else "down",
             "stamped": step.is_stamp,
-            "applied_at": datetime.now(timezone.utc).replace(tzinfo=None, microsecond=0),
-            "seconds": None if step.is_stamp else round(self.moment - before, 3),
-            "kit": __version__,
+            "seconds": round(self.moment - before, 3) if is_timed else None,
         }
-        script: Any = self.migration.script
         for revision in step.up_revision_ids:
-            sums = {}
-            if not step.is_stamp:
-                source = Path(script.get_revision(revision).path).read_bytes()
-                sums = {"file": digest(source), "code": meaning(source)}
-            self.connection.execute(self.table.insert().values(revision=revision, **sums, **values))
+            sums = {} if step.is_stamp else self.sums(revision)
+            self.add(revision=revision, **values, **sums)
+
+    def accept(self, revision: str) -> None:
+        """Take the file of an applied revision as it is now."""
+        before = [row.down_revision for row in self.rows() if row.revision == revision]
+        self.add(
+            revision=revision,
+            down_revision=before[-1],
+            direction="up",
+            stamped=True,
+            **self.sums(revision),
+        )
+
+    def add(self, **values: Any) -> None:
+        """Add a row. Not every database can number them itself."""
+        columns: dict[str, Any] = {
+            name: sa.null() if value is None else sa.literal(value, self.table.c[name].type)
+            for name, value in {**values, "kit": __version__}.items()
+        }
+        columns["id"] = sa.func.coalesce(sa.func.max(self.table.c.id), 0) + 1
+        now = datetime.now(timezone.utc).replace(tzinfo=None, microsecond=0)
+        is_later = self.migration.as_sql  # when somebody runs it, by the clock of the server
+        columns["applied_at"] = sa.func.current_timestamp() if is_later else sa.literal(now)
+        rows = sa.select(*(value.label(name) for name, value in columns.items()))
+        self.migration.execute(self.table.insert().from_select([*columns], rows))
+
+    def sums(self, revision: str) -> dict[str, str]:
+        """Return the checksums of the file of a revision."""
+        script: Any = self.migration.script
+        source = Path(script.get_revision(revision).path).read_bytes()
+        return {"file": digest(source), "code": meaning(source)}
 
     def rows(self) -> Sequence[Row[Any]]:
         """Return what was logged, in its order; nothing before the first time."""
@@ -107,31 +139,3 @@ def is_edited(row: Row[Any], script: ScriptDirectory) -> bool:
         return False
     source = Path(revision.path).read_bytes()
     return bool(digest(source) != row.file and meaning(source) != row.code)
-
-
-def digest(data: bytes) -> str:
-    return sha256(data).hexdigest()
-
-
-def meaning(source: bytes) -> str:
-    """Return a checksum that whitespace, comments, quotes and docstrings do not change.
-
-    It is the same in every version of Python, as ``ast.dump()`` is not.
-    """
-    return digest(repr(shape(ast.parse(source))).encode())
-
-
-def shape(node: Any) -> Any:
-    if isinstance(node, list):
-        return [shape(each) for each in node if not is_text(each)]
-    if not isinstance(node, ast.AST):
-        return repr(node)
-    fields = [
-        (name, shape(value)) for name, value in ast.iter_fields(node) if value not in (None, [])
-    ]
-    return type(node).__name__, fields
-
-
-def is_text(node: Any) -> bool:
-    """Say whether a statement is a text that nobody uses, such as a docstring."""
-    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)

@@ -47,9 +47,12 @@ class Outcome:
 
     def fate(self, error: BaseException) -> str:
         """Say what became of this database, which failed, and of the others of the run."""
-        committed = [o for o in outcomes if o.commits and o is not self]
-        others = ", ".join(repr(other.name) for other in committed)
-        also = f" {others} {'has' if len(committed) == 1 else 'have'} committed." if others else ""
+        if not is_changing():
+            return ""
+        others = [o for o in outcomes if o is not self]
+        done = ", ".join(repr(o.name) for o in others if o.commits)
+        undone = ", ".join(repr(o.name) for o in others if not o.commits)
+        also = f" Committed: {done}; not: {undone or 'no other'}." if done else ""
         has_not_committed = self.is_committing and self.error is error
         if has_not_committed and isinstance(error, DBAPIError) and error.connection_invalidated:
             return f"Whether it has committed is not known: see alembic current.{also}"
@@ -62,6 +65,15 @@ class Outcome:
         else:
             kept = "It is rolled back." if also else NOTHING_KEPT
         return kept + also
+
+
+def is_changing() -> bool:
+    """Say whether the command changes the database: only then it has a revision to arrive at."""
+    try:
+        context.get_revision_argument()
+    except KeyError:
+        return False
+    return True
 
 
 outcomes: list[Outcome] = []

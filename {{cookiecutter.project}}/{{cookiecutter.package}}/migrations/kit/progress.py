@@ -7,7 +7,7 @@ from typing import Any
 from alembic import context
 from alembic.runtime.migration import MigrationInfo
 
-from .guard import is_changing
+from .outcome import is_changing
 
 
 def show_progress(database: str | None = None) -> None:

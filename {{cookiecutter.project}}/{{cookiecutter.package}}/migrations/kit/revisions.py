@@ -14,8 +14,8 @@ from alembic.script.revision import ResolutionError
 from alembic.util import CommandError, to_tuple
 
 from .errors import NEWER, fail
-from .guard import is_changing
 from .log import Log
+from .outcome import is_changing
 from .session import setting
 
 logger = logging.getLogger("alembic.env")
@@ -26,19 +26,23 @@ def run_migrations(**arguments: Any) -> None:
 
     :raises CommandError: if the database is at a revision that is not here, and a command needs it
     """
-    if context.is_offline_mode():
-        context.run_migrations(**arguments)
-        return
     migration = context.get_context()
     log = Log(migration)
+    if context.is_offline_mode():
+        log.create()
+        migration.on_version_apply_callbacks += (log.write,)
+        context.run_migrations(**arguments)
+        return
+    is_ended = not log.connection.in_transaction()
     if is_changing() or "revision_context" in migration.opts:
+        if is_changing() and accept_edited(log) and is_ended:
+            log.connection.get_transaction().commit()
         warn_of_edited(log)
     if is_changing():
         goal = {*to_tuple(context.get_revision_argument(), ())}
         if goal != {*migration.get_current_heads()}:  # else nobody need be allowed to make a table
-            log.table.create(log.connection, checkfirst=True)
+            log.create()
         migration.on_version_apply_callbacks += (log.write,)
-    is_ended = not log.connection.in_transaction()
     try:
         context.run_migrations(**arguments)
         if is_ended and (read := log.connection.get_transaction()):
@@ -57,9 +61,20 @@ def warn_of_edited(log: Log) -> None:
         return
     which = f"Revision {edited[0]} was" if len(edited) == 1 else f"{', '.join(edited)} were"
     message = f"Database {log.name!r}: {which} edited after it had been applied here"
+    advice = f"undo that, or accept it: alembic -x accept={edited[0]} upgrade head"
     if setting("MIGRATION_EDITED") == "error":
-        raise CommandError(f"{message} (MIGRATION_EDITED).")
-    logger.warning("%s.", message)
+        raise CommandError(f"{message} (MIGRATION_EDITED): {advice}.")
+    logger.warning("%s: %s.", message, advice)
+
+
+def accept_edited(log: Log) -> bool:
+    """Log the revisions that ``-x accept=REVISION`` names as they are now; say whether there is one."""
+    named = {x.partition("=")[2] for x in context.get_x_argument() if x.startswith("accept=")}
+    accepted = [name for name in log.edited(context.script) if name in named] if named else []
+    for name in accepted:
+        log.accept(name)
+        logger.info("Database %r: revision %s is accepted as it is now.", log.name, name)
+    return bool(accepted)
 
 
 def explain_unknown(log: Log) -> bool:

@@ -6,7 +6,7 @@ import random
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Any
+from typing import Any, TypeVar
 
 from alembic.util import CommandError
 from flask import current_app
@@ -14,6 +14,7 @@ from sqlalchemy import text
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
+T = TypeVar("T")
 LONGEST = 2_000_000  # seconds, 23 days: more would be none to some servers
 
 
@@ -31,25 +32,32 @@ def seconds(name: str, default: float) -> float:
     raise CommandError(f"{name}={value!r} is no number from 0 to {LONGEST}.")
 
 
-def wait(locked: Callable[[], Any], name: str, holder: Callable[[], Any] = str) -> None:
-    """Try to get a lock until it works, for ``MIGRATION_WAIT`` seconds at most.
+class Busy(Exception):
+    """Says that somebody else has what a migration needs; nothing is kept meanwhile."""
 
-    :param holder: says who has it, if that is known
-    """
+    def __init__(self, holder: object = None, what: str = "another migration") -> None:
+        super().__init__(what)
+        self.what, self.holder = what, f" ({holder})" if holder else ""
+
+
+def wait(attempt: Callable[[], T], name: str) -> T:
+    """Try until it is not ``Busy`` any more, for ``MIGRATION_WAIT`` seconds at most."""
     longest = seconds("MIGRATION_WAIT", 600)
-    logger = logging.getLogger("alembic.guard")
     start = time.monotonic()
     waited = 0.0
-    while not locked():
-        if not waited:
-            logger.info("Waiting for another migration of database %r, up to %g s", name, longest)
-        waited = time.monotonic() - start
-        if waited > longest:
-            found = holder()
-            raise CommandError(
-                f"Another migration of database {name!r}{f' ({found})' if found else ''} has not "
-                f"ended within {longest:g} s (MIGRATION_WAIT). See whether it hangs, then run this again."
-            )
+    while True:
+        try:
+            return attempt()
+        except Busy as busy:
+            if not waited:
+                logger = logging.getLogger("alembic.guard")
+                logger.info("Waiting for %s of database %r, up to %g s", busy.what, name, longest)
+            waited = time.monotonic() - start
+            if waited > longest:
+                raise CommandError(
+                    f"Database {name!r}: {busy.what}{busy.holder} was waited for in vain for "
+                    f"{longest:g} s (MIGRATION_WAIT). See whether it hangs, then run this again."
+                ) from busy
         # Many may wait, and none should ask all the time, nor wait much longer than it has to.
         time.sleep(min(0.02 + waited / 10, 1) * random.uniform(0.5, 1))
 
@@ -64,11 +72,15 @@ def run(connection: Connection, sql: str, **parameters: Any) -> Any:
         return result.scalar() if result.returns_rows else None
 
 
+def driver_of(connection: Connection) -> Any:
+    return connection.connection.dbapi_connection
+
+
 @contextmanager
 def in_transactions(connection: Connection) -> Iterator[None]:
     """Let a connection migrate in transactions whose engine commits each statement by itself."""
     dialect, level = connection.dialect, connection.default_isolation_level
-    driver: Any = connection.connection.dbapi_connection
+    driver = driver_of(connection)
     is_autocommit = False
     with suppress(NotImplementedError, AttributeError):  # who cannot tell; SQLAlchemy 1.4
         is_autocommit = dialect.detect_autocommit_setting(driver)

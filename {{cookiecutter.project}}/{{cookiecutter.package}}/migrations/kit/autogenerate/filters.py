@@ -28,7 +28,7 @@ def all_but(ignored: Collection[str]) -> Callable[..., bool]:
             return True
         connection = context.get_bind()
         is_of_extension = backend_of(connection.dialect).is_of_extension
-        is_log = name == log_name(context.get_context().version_table)
+        is_log = name in (log_name(context.get_context().version_table), "alembic_lock")
         return (
             not is_log
             and name not in ignored

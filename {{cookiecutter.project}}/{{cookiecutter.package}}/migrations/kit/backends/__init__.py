@@ -1,6 +1,5 @@
 """What differs by kind of database: a file for each, with the name of SQLAlchemy's dialect."""
 
-import logging
 from collections.abc import Collection, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from importlib import import_module
@@ -14,7 +13,7 @@ from sqlalchemy.engine import Connection, Dialect, Engine
 
 
 class Backend:
-    """What holds for a kind of database without a file here; the others override it."""
+    """What holds unless a kind of database overrides it."""
 
     # More options of context.configure().
     options: Mapping[str, Any] = MappingProxyType({})
@@ -30,8 +29,6 @@ class Backend:
 
     def guarded(self, connection: Connection, name: str) -> AbstractContextManager[None]:
         """Hold a lock by the name of the database, limit other waits, and leave nothing of both."""
-        missing = "Database %r is of a kind without a lock here (%s): migrate once at a time."
-        logging.getLogger("alembic.guard").warning(missing, name, connection.dialect.name)
         return nullcontext()
 
     def guard_transaction(self, connection: Connection, name: str) -> None:
@@ -39,6 +36,14 @@ class Backend:
 
     def prepare(self, connection: Connection) -> None:
         """Let fail what can fail, before the first of several databases commits."""
+
+    def holders(self, connection: Connection, statement: str) -> str:
+        """Return who holds a lock that a statement waited for in vain, and on which table."""
+        return ""
+
+    def remains(self, connection: Connection, statement: str) -> str:
+        """Return what a statement that failed has left, though all was rolled back, and the way out."""
+        return ""
 
     def is_same(self, one: Engine, other: Engine) -> bool:
         """Say whether two engines, whose URLs differ, lead to one database."""
@@ -60,5 +65,6 @@ class Backend:
 def backend_of(dialect: Dialect) -> Backend:
     """Return what differs for a dialect of SQLAlchemy."""
     name = f"{__name__}.{dialect.name}"
-    backend: Backend = import_module(name).backend if find_spec(name) else Backend()
+    module = import_module(name if find_spec(name) else f"{__name__}.default")
+    backend: Backend = module.backend
     return backend

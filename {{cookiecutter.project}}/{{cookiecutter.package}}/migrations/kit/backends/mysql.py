@@ -1,26 +1,33 @@
 """MySQL, and MariaDB: a named lock, limits for other locks, and the indexes of foreign keys."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
 from hashlib import sha256
 from secrets import token_hex
 
 from alembic.ddl.mysql import MySQLImpl
 from alembic.operations import ops
+from alembic.util import CommandError
 from sqlalchemy import inspect
 from sqlalchemy.engine import Connection
 
-from ..session import given_back, run, seconds, wait
+from ..session import Busy, given_back, run, seconds
 from . import Backend
 from .indexes import ByName
 
 LONGEST = 31536000  # seconds, the longest limit there is: a year
-LIMITS = ("lock_wait_timeout", "innodb_lock_wait_timeout")  # of tables, and of rows
+# How long is waited for tables and for rows, and how long a revision may do nothing.
+LIMITS = [f"@@SESSION.{each}_timeout" for each in ("lock_wait", "innodb_lock_wait", "wait")]
 HOLDER = """
     SELECT CONCAT('connection ', id, ' from ', host) FROM information_schema.processlist
     WHERE id = IS_USED_LOCK(:lock)
+"""
+# The sessions with a transaction; MariaDB does not say which tables they have locked.
+BLOCKERS = """
+    SELECT GROUP_CONCAT(CONCAT('connection ', id, ' from ', host) SEPARATOR ', ')
+    FROM information_schema.innodb_trx JOIN information_schema.processlist ON id = trx_mysql_thread_id
+    WHERE db = DATABASE() AND id <> CONNECTION_ID()
 """
 
 
@@ -31,20 +38,24 @@ class MySQLBackend(Backend):
 
     @contextmanager
     def guarded(self, connection: Connection, name: str) -> Iterator[None]:
+        if not connection.dialect.default_schema_name:
+            raise CommandError(f"The URL of database {name!r} names none of its server.")
         lock = sha256(f"{connection.engine.url.database} {name}".encode()).hexdigest()
+        if not run(connection, "SELECT GET_LOCK(:lock, 0)", lock=lock):
+            raise Busy(run(connection, HOLDER, lock=lock))
         limit = math.ceil(seconds("MIGRATION_LOCK_TIMEOUT", 10)) or LONGEST
-        locked = partial(run, connection, "SELECT GET_LOCK(:lock, 0)", lock=lock)
-        wait(locked, name, lambda: run(connection, HOLDER, lock=lock))
-        before = {each: run(connection, f"SELECT @@SESSION.{each}") for each in LIMITS}
+        with connection.begin():
+            before = connection.exec_driver_sql(f"SELECT {', '.join(LIMITS)}").one()
         try:
-            for each in LIMITS:
-                run(connection, f"SET SESSION {each} = :limit", limit=limit)
+            set_limits(connection, (limit, limit, LONGEST))
             yield
         finally:
             with given_back(connection):
-                for each, value in before.items():
-                    run(connection, f"SET SESSION {each} = :limit", limit=value)
+                set_limits(connection, before)
                 run(connection, "SELECT RELEASE_LOCK(:lock)", lock=lock)
+
+    def holders(self, connection: Connection, statement: str) -> str:
+        return connection.exec_driver_sql(BLOCKERS).scalar() or ""
 
     def leads_to_same(self, one: Connection, other: Connection) -> bool:
         """Ask for a lock that only this server knows; names of servers need not differ."""
@@ -70,6 +81,11 @@ class MySQLBackend(Backend):
             keys &= {str(index["name"]) for index in found} - gone
             table = names.get(table, table)
             change.ops += [ops.DropIndexOp(name, table, schema=schema) for name in sorted(keys)]
+
+
+def set_limits(connection: Connection, values: Sequence[int]) -> None:
+    pairs = zip(LIMITS, values, strict=True)
+    run(connection, "SET " + ", ".join(f"{limit} = {value:d}" for limit, value in pairs))
 
 
 class MySQL(ByName, MySQLImpl):

@@ -10,19 +10,33 @@ from typing import Any
 
 from alembic.ddl.postgresql import PostgresqlImpl
 from alembic.operations import ops
-from alembic.util import CommandError
 from sqlalchemy import Index, Table, event, inspect, text
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.schema import CreateIndex
 
-from ..advisory_lock import LOCAL, in_session, in_transaction, is_pooled
+from ..advisory_lock import in_session, in_transaction, take, take_local, undecided
 from ..session import run, seconds, wait
 from . import Backend
 from .indexes import ByName
 
 with suppress(ImportError):  # migrates the types of Enums; this way, nothing has to be known of it
     import_module("alembic_postgresql_enum")
+
+
+# The sessions that hold locks on tables that a statement names.
+BLOCKERS = """
+    SELECT string_agg(DISTINCT format('pid %s from %s (%s) on %s', pid,
+    coalesce(host(client_addr), 'here'), state, relation::regclass), ', ')
+    FROM pg_locks JOIN pg_class ON pg_class.oid = relation JOIN pg_stat_activity USING (pid)
+    WHERE granted AND pid <> pg_backend_pid() AND relkind IN ('r', 'p', 'm', 'v')
+    AND pg_locks.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+    AND :statement ~* ('\\m' || relname || '\\M')
+"""
+INVALID = """
+    SELECT min(indexrelid::regclass::text) FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
+    WHERE NOT indisvalid AND :statement ~* ('\\m' || relname || '\\M')
+"""
 
 
 class PostgreSQLBackend(Backend):
@@ -33,11 +47,10 @@ class PostgreSQLBackend(Backend):
 
     @contextmanager
     def guarded(self, connection: Connection, name: str) -> Iterator[None]:
-        lock = lock_of(name)
-        limit = str(math.ceil(seconds("MIGRATION_LOCK_TIMEOUT", 10) * 1000))
+        lock, limit = lock_of(name), limit_of_locks()
+        guard = in_session if take(connection, name, lock) else in_transaction
         prepared: list[str] = []
         event.listen(connection, "prepare_twophase", lambda _, xid: prepared.append(xid))
-        guard = in_transaction if is_pooled(connection) else in_session
         try:
             with guard(connection, name, lock, limit):
                 yield
@@ -46,9 +59,16 @@ class PostgreSQLBackend(Backend):
                 check_decided(connection.engine, name, xid)
 
     def guard_transaction(self, connection: Connection, name: str) -> None:
-        limit = str(math.ceil(seconds("MIGRATION_LOCK_TIMEOUT", 10) * 1000))
-        found = {"lock": lock_of(name), "limit": limit}
-        wait(lambda: connection.execute(text(LOCAL), found).scalar() is not None, name)
+        wait(lambda: take_local(connection, lock_of(name), limit_of_locks()), name)
+
+    def holders(self, connection: Connection, statement: str) -> str:
+        return connection.scalar(text(BLOCKERS), {"statement": statement}) or ""
+
+    def remains(self, connection: Connection, statement: str) -> str:
+        index = connection.scalar(text(INVALID), {"statement": statement})
+        return (
+            f" The index {index} is left INVALID: DROP INDEX CONCURRENTLY {index}." if index else ""
+        )
 
     def leads_to_same(self, one: Connection, other: Connection) -> bool:
         """Ask for a lock that only this database knows; a copy of the server has its identity."""
@@ -80,16 +100,17 @@ def lock_of(name: str) -> int:
     return int.from_bytes(sha256(name.encode()).digest()[:8], "big", signed=True)
 
 
+def limit_of_locks() -> str:
+    return str(math.ceil(seconds("MIGRATION_LOCK_TIMEOUT", 10) * 1000))
+
+
 def check_decided(engine: Engine, name: str, xid: str) -> None:
     """Fail if a prepared transaction is left, which holds its locks for ever, or nobody knows."""
     find = "SELECT max(gid) FROM pg_prepared_xacts WHERE gid = :xid"
     with suppress(SQLAlchemyError), engine.connect() as connection:
         xid = run(connection, find, xid=xid)
     if xid:
-        raise CommandError(
-            f"Database {name!r} may hold the prepared transaction {xid!r}: COMMIT PREPARED it if "
-            "another database of this run has committed, else ROLLBACK PREPARED it."
-        )
+        raise undecided(name, xid)
 
 
 def put_between(step: Any) -> Any:

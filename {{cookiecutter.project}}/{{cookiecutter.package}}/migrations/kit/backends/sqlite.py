@@ -19,8 +19,8 @@ from alembic.util import CommandError
 from sqlalchemy import event
 from sqlalchemy.engine import Connection, Engine
 
-from ..lock_file import begin_exclusive, lock_beside
-from ..session import seconds, wait
+from ..lock_file import lock_beside
+from ..session import driver_of, seconds
 from . import Backend
 from .indexes import ByName
 
@@ -44,7 +44,7 @@ class SQLiteBackend(Backend):
     @contextmanager
     def guarded(self, connection: Connection, name: str) -> Iterator[None]:
         """Hold a lock beside the file, begin each transaction, and check the foreign keys."""
-        driver: Any = connection.connection.dbapi_connection
+        driver = driver_of(connection)
         autocommit = getattr(driver, "autocommit", None)  # since Python 3.12
         file = driver.execute("PRAGMA database_list").fetchone()[2]
         found = {name: driver.execute(f"PRAGMA {name}").fetchone()[0] for name in PRAGMAS}
@@ -73,8 +73,7 @@ class SQLiteBackend(Backend):
 
         # The lock of the database would not do: transaction_per_migration and autocommit_block()
         # give it up between two revisions.
-        with closing(lock_beside(file)) as lock:
-            wait(lambda: begin_exclusive(lock), name)
+        with closing(lock_beside(file)):
             event.listen(connection, "begin", begin)
             event.listen(connection, "before_cursor_execute", begin_once, retval=True)
             event.listen(connection, "commit", check)

@@ -1,0 +1,172 @@
+"""A hundred mistakes: one line that says what to do, no traceback, no password, the right exit status.
+
+What no line of a project can change is not here: Flask reads .env before it looks for the app, and
+plain ``alembic`` reads alembic.ini and env.py before anything of the kit is there.
+"""
+
+from typing import NamedTuple
+
+import pytest
+from kit import ANY, Project
+
+SECRET = "s3cr3t"
+FAILED = 255
+USAGE = 2
+
+
+class Mistake(NamedTuple):
+    """A command, and what it has to print as a line that stands for itself."""
+
+    command: str
+    said: str
+    status: int = FAILED
+    env: dict[str, str] | None = None
+    files: dict[str, str | bytes] | None = None
+    cwd: str = "."
+
+
+def at(url: str) -> dict[str, str]:
+    return {"DATABASE_URL": url}
+
+
+def revision(body: str = "pass", name: str = "x1", before: str = "'5b1f0c3a9d27'") -> str:
+    return (
+        f"import sqlalchemy as sa\nfrom alembic import op\nrevision = {name!r}\n"
+        f"down_revision = {before}\ndef upgrade():\n    {body}\ndef downgrade():\n    pass\n"
+    )
+
+
+UP = "alembic upgrade head"
+URLS = {
+    "no colon": (f"postgres//ada:{SECRET}@127.0.0.1/shop", "cannot be parsed"),
+    "port": (f"postgresql://ada:{SECRET}@127.0.0.1:port/shop", "cannot be parsed"),
+    "nonsense": ("x", "cannot be parsed"),
+    "dialect": (f"nosuch://ada:{SECRET}@127.0.0.1/shop", "no known kind"),
+    "unknown driver": (f"postgresql+nosuch://ada:{SECRET}@127.0.0.1/shop", "no known kind"),
+    "missing driver": (f"oracle+oracledb://ada:{SECRET}@127.0.0.1/shop", "not installed"),
+    "async": ("sqlite+aiosqlite:///shop.db", "not installed"),
+    "value": (f"mysql://ada:{SECRET}@127.0.0.1/shop?connect_timeout=x", "wrong value"),
+    "two slashes": ("sqlite://shop.db", "slash of its own"),
+}
+REACHED = {
+    "at": (f"postgresql://ada:x@{SECRET}@127.0.0.1/shop", "an '@' too many"),
+    "at, slash": (f"postgresql://ada:x@{SECRET}/{SECRET}@127.0.0.1/shop", "an '@' too many"),
+    "at, mysql": (f"mysql://ada:x@{SECRET}@127.0.0.1/shop", "an '@' too many"),
+    "slash": (f"postgresql://ada:x/{SECRET}@127.0.0.1:1/shop", "refused"),
+    "hash": (f"postgresql://ada:x#{SECRET}@127.0.0.1:1/shop", "refused"),
+    "question mark": (f"postgresql://ada:x?{SECRET}@127.0.0.1:1/shop", "refused"),
+    "in the query": (f"postgresql://ada@127.0.0.1:1/shop?password={SECRET}", "refused"),
+    "server down": (f"postgresql://ada:{SECRET}@127.0.0.1:1/shop", "cannot be reached"),
+    "mysql down": (f"mysql://ada:{SECRET}@127.0.0.1:1/shop", "refused"),
+    "host": (f"postgresql://ada:{SECRET}@nosuch.invalid/shop", "nosuch.invalid"),
+    "option": (f"postgresql://ada:{SECRET}@127.0.0.1/shop?nosuch=1", "nosuch"),
+    "option, mysql": (f"mysql://ada:{SECRET}@127.0.0.1/shop?nosuch=1", "nosuch"),
+    "folder": ("sqlite:////nosuch/folder/shop.db", "unable to open"),
+    "a folder": ("sqlite:////", "unable to open"),
+    "read-only": ("sqlite:///file:/proc/version?mode=ro&uri=true", "atabase"),
+}
+FILE = "PACKAGE/migrations/versions/x.py"
+OTHER = "PACKAGE/migrations/versions/y.py"
+FILES: dict[str, tuple[dict[str, str | bytes], str]] = {
+    "UTF-16 .env": ({".env": f"SECRET_KEY={SECRET}\n".encode("utf-16")}, ".env is not UTF-8"),
+    "latin-1 .env": ({".env": f"SECRET_KEY={SECRET}ä\n".encode("latin-1")}, ".env is not UTF-8"),
+    "no section": ({"alembic.ini": "[x]\n"}, "script_location"),
+    "no folder": ({"alembic.ini": "[alembic]\nscript_location = nosuch\n"}, "Path doesn't exist"),
+    "no id": ({FILE: "x = 1\n"}, "Could not determine revision id"),
+    "syntax": ({FILE: "revision = 'x1'\ndown_revision =\n"}, "x.py, line 2: invalid syntax"),
+    "indent": ({FILE: revision("\n1")}, "x.py, line 7"),
+    "follows none": ({FILE: revision(before="'nosuch'")}, "'nosuch' is named as one"),
+    "no upgrade": ({FILE: "revision = 'x1'\ndown_revision = '5b1f0c3a9d27'\n"}, "lacks a function"),
+    "itself": ({FILE: revision(before="'x1'")}, "Self-loop"),
+    "circle": (
+        {FILE: revision(before="'y1'"), OTHER: revision(name="y1", before="'x1'")},
+        "ycle is detected",
+    ),
+    "two heads": ({FILE: revision(), OTHER: revision(name="y1")}, "There are two heads, x1 and y1"),
+    "no database": ({"instance/shop.db": b"x" * 5000}, "not a database"),
+    "in the way": ({"instance/shop.db-migrating": b"x" * 5000}, "shop.db-migrating"),
+}
+LINES = {
+    "upgrade nosuch": "Can't locate revision",
+    "downgrade nosuch": "Can't locate revision",
+    "stamp nosuch": "Can't locate revision",
+    "show nosuch": "Can't locate revision",
+    "history -r nosuch:x": "Can't locate revision",
+    "merge nosuch x": "Can't locate revision",
+    "edit nosuch": "Can't locate revision",
+    "revision --head nosuch -m x": "Can't locate revision",
+    "revision --rev-id a@b -m x": "not allowed in revision identifier",
+    "downgrade -9": "produce 9 migrations",
+    "upgrade +9": "produce 9 migrations",
+    "downgrade -1 --sql": "requires <fromrev>:<torev>",
+    "-x rename=nosuch revision --autogenerate -m x": "fits nothing",
+    "-x fill=nosuch revision --autogenerate -m x": "fits nothing",
+    "-c nosuch.ini current": "script_location",
+    "stamp --purge --sql head": "purge",
+}
+SETTINGS = [
+    (name, value)
+    for name in ("MIGRATION_WAIT", "MIGRATION_LOCK_TIMEOUT", "MIGRATION_LOCK_RETRIES")
+    for value in ("soon", "nan", "inf", "1e12", "-1", "2000001")
+]
+MISTAKES: dict[str, list[Mistake]] = {
+    "urls": [
+        *(Mistake(UP, said, env=at(url)) for url, said in {**URLS, **REACHED}.values()),
+        *(Mistake("flask db upgrade", said, env=at(url)) for url, said in REACHED.values()),
+        *(Mistake("flask db upgrade", said, USAGE, at(url)) for url, said in URLS.values()),
+        *(Mistake("flask --help", said, 0, at(url)) for url, said in [*URLS.values()][5:]),
+        *(Mistake("flask run", said, USAGE, at(url)) for url, said in [*URLS.values()][5:]),
+    ],
+    "files": [
+        *(Mistake(UP, said, files=files) for files, said in FILES.values()),
+        Mistake("alembic current", "script_location", cwd="PACKAGE"),
+        Mistake("flask db upgrade", "Could not import", USAGE, cwd="tests"),
+    ],
+    "commands": [
+        *(Mistake(f"alembic {line}", said) for line, said in LINES.items()),
+        *(Mistake(f"flask db {line}", said) for line, said in [*LINES.items()][:9]),
+        Mistake("alembic upgrade", "arguments are required: revision", USAGE),
+        Mistake("alembic upgrad head", "invalid choice: 'upgrad'", USAGE),
+        Mistake("flask db upgrad", "invalid choice: 'upgrad'", USAGE),
+        Mistake("flask --app nosuch db upgrade", "Could not import 'nosuch'", USAGE),
+        *(
+            Mistake(UP, f"{name}={value!r} is no number from 0 to 2000000", env={name: value})
+            for name, value in SETTINGS
+        ),
+    ],
+}
+
+
+@pytest.mark.parametrize("group", [pytest.param(name, marks=pytest.mark.slow) for name in MISTAKES])
+def test_mistakes_are_a_line(generic: Project, group: str) -> None:
+    generic.alembic("upgrade", "head", env=at("sqlite:///shop.db"))
+    wrong = [found for each in MISTAKES[group] if (found := wrongs(generic, each))]
+    assert not wrong, "\n".join(wrong)
+
+
+def wrongs(project: Project, mistake: Mistake) -> str:
+    """Make a mistake; return what is wrong with the answer."""
+    before = {}
+    for name, content in (mistake.files or {}).items():
+        path = project.folder / name.replace("PACKAGE", project.package)
+        before[path] = path.read_bytes() if path.exists() else None
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    program, *arguments = mistake.command.split()
+    done = project.python(
+        *("-m", program, *arguments),
+        env={**at("sqlite:///shop.db"), **(mistake.env or {})},
+        cwd=project.folder / mistake.cwd.replace("PACKAGE", project.package),
+        status=ANY,
+    )
+    for path, old in before.items():
+        path.unlink() if old is None else path.write_bytes(old)
+    printed = done.stderr + done.stdout
+    faults = {
+        "Traceback": "Traceback" in printed,
+        "password": SECRET in printed,
+        f"exit {done.returncode}": done.returncode != mistake.status,
+        f"no {mistake.said!r}": mistake.said not in printed,
+        "said twice": printed.count("FAILED: ") > 1 or "ERROR [" in printed,
+    }
+    found = ", ".join(name for name, is_wrong in faults.items() if is_wrong)
+    return f"{mistake.command} {mistake.env or ''}: {found}\n{printed}" if found else ""

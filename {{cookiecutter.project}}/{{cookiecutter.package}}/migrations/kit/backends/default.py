@@ -1,0 +1,95 @@
+"""Any other kind of database: a lock that all of them can hold, a row in a table.
+
+It is changed in a transaction of a connection of its own, which stays open to the end. If its owner dies,
+the server rolls that transaction back, and the next one gets the lock: nothing has to be cleared away.
+"""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+import sqlalchemy as sa
+from alembic.ddl.impl import DefaultImpl
+from sqlalchemy.engine import Connection, Dialect
+from sqlalchemy.exc import DBAPIError
+
+from ..session import Busy, driver_of
+from . import Backend
+
+LOCK = sa.Table(
+    "alembic_lock",
+    sa.MetaData(),
+    sa.Column("name", sa.String(255), primary_key=True),
+    sa.Column("times", sa.Integer, nullable=False),  # how often it was taken
+)
+HOLDS = (
+    "Database %r (%s) is locked by a row of the table alembic_lock. MIGRATION_WAIT may not hold while "
+    "its server lets a statement wait, MIGRATION_LOCK_TIMEOUT does not; see what a failure leaves."
+)
+NO_LOCK = (
+    "Database %r (%s) has no lock that lets its owner write: migrate one at a time. "
+    "MIGRATION_WAIT and MIGRATION_LOCK_TIMEOUT do not hold."
+)
+
+
+class DefaultBackend(Backend):
+    @contextmanager
+    def guarded(self, connection: Connection, name: str) -> Iterator[None]:
+        logger, kind = logging.getLogger("alembic.guard"), connection.dialect.name
+        is_held = False
+        with connection.engine.connect() as lock:
+            is_memory = driver_of(lock) is driver_of(connection)  # of which there may be one only
+            if not is_memory and has_row(lock, name):
+                with lock.begin() as transaction:
+                    take(lock, name)
+                    if is_held := can_write(connection):
+                        logger.info(HOLDS, name, kind)
+                        yield
+                    else:
+                        transaction.rollback()
+        if not is_held:
+            logger.warning(NO_LOCK, name, kind)
+            yield
+
+
+def has_row(lock: Connection, name: str) -> bool:
+    """Make the row, unless it is there or somebody else is faster; say whether that was allowed."""
+    with suppress(DBAPIError), lock.begin():
+        LOCK.create(lock, checkfirst=True)
+    with suppress(DBAPIError), lock.begin():
+        lock.execute(LOCK.insert().values(name=name, times=0))
+    with suppress(DBAPIError), lock.begin():
+        return bool(lock.execute(sa.select(LOCK.c.name).where(LOCK.c.name == name)).first())
+    return False
+
+
+def take(lock: Connection, name: str) -> None:
+    """Change the row; while somebody else does, the server lets this wait, or fail.
+
+    :raises Busy: if it fails
+    """
+    change = LOCK.update().where(LOCK.c.name == name).values(times=LOCK.c.times + 1)
+    try:
+        lock.execute(change)
+    except DBAPIError as error:
+        raise Busy(error.orig) from error
+
+
+def can_write(connection: Connection) -> bool:
+    """Say whether a database lets one connection write while another has changed a row."""
+    with suppress(DBAPIError), connection.begin() as transaction:
+        connection.execute(LOCK.insert().values(name="", times=0))
+        transaction.rollback()
+        return True
+    return False
+
+
+def impl_of(dialect: Dialect) -> type[DefaultImpl]:
+    """Let Alembic migrate a dialect that it does not know as it does an unknown database."""
+    try:
+        return DefaultImpl.get_by_dialect(dialect)
+    except KeyError:
+        return type("Impl", (DefaultImpl,), {"__dialect__": dialect.name})
+
+
+backend = DefaultBackend()
