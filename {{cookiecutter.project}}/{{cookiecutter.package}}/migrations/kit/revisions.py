@@ -16,6 +16,7 @@ from alembic.util import CommandError, to_tuple
 from .errors import NEWER, fail
 from .guard import is_changing
 from .log import Log
+from .progress import announce
 from .session import setting
 
 logger = logging.getLogger("alembic.env")
@@ -34,8 +35,12 @@ def run_migrations(**arguments: Any) -> None:
     if is_changing() or "revision_context" in migration.opts:
         warn_of_edited(log)
     if is_changing():
-        goal = {*to_tuple(context.get_revision_argument(), ())}
-        if goal != {*migration.get_current_heads()}:  # else nobody need be allowed to make a table
+        goal, heads = (
+            {*to_tuple(context.get_revision_argument(), ())},
+            migration.get_current_heads(),
+        )
+        announce(migration, heads)
+        if goal != {*heads}:  # else nobody need be allowed to make a table
             log.table.create(log.connection, checkfirst=True)
         migration.on_version_apply_callbacks += (log.write,)
     is_ended = not log.connection.in_transaction()

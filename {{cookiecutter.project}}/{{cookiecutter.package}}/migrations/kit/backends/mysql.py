@@ -1,7 +1,7 @@
 """MySQL, and MariaDB: a named lock, limits for other locks, and the indexes of foreign keys."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from functools import partial
 from hashlib import sha256
@@ -9,7 +9,7 @@ from secrets import token_hex
 
 from alembic.ddl.mysql import MySQLImpl
 from alembic.operations import ops
-from sqlalchemy import inspect
+from sqlalchemy import inspect, text
 from sqlalchemy.engine import Connection
 
 from ..session import given_back, run, seconds, wait
@@ -21,6 +21,11 @@ LIMITS = ("lock_wait_timeout", "innodb_lock_wait_timeout")  # of tables, and of 
 HOLDER = """
     SELECT CONCAT('connection ', id, ' from ', host) FROM information_schema.processlist
     WHERE id = IS_USED_LOCK(:lock)
+"""
+
+ROUTINES = """
+    SELECT CONCAT('DROP ', routine_type, ' `', routine_name, '`')
+    FROM information_schema.routines WHERE routine_schema = DATABASE()
 """
 
 
@@ -54,6 +59,10 @@ class MySQLBackend(Backend):
         is_known = run(other, "SELECT IS_USED_LOCK(:lock)", lock=lock) is not None
         run(one, "SELECT RELEASE_LOCK(:lock)", lock=lock)
         return is_known and len(schemas) == 1
+
+    def others(self, connection: Connection, schemas: Collection[str | None]) -> list[str]:
+        routines = connection.execute(text(ROUTINES)).scalars()
+        return [*super().others(connection, schemas), *map(str, routines)]
 
     def complete(self, connection: Connection, changes: ops.UpgradeOps) -> None:
         """Drop with a foreign key the index that MySQL has made for it, which would be left."""
