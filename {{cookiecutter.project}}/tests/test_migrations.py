@@ -1,5 +1,7 @@
 """The migrations, from an empty database."""
 
+import subprocess
+import sysconfig
 import traceback
 from pathlib import Path
 
@@ -54,3 +56,13 @@ def test_the_sql_can_be_written_without_a_connection(
             if "batch mode" not in str(error):
                 raise
             pytest.skip(str(error))  # SQLite must read a table before it can copy it
+
+
+def test_the_diagram_of_the_readme_is_that_of_the_models() -> None:
+    folder = Path(__file__).parents[1]
+    if "<!-- BEGIN_SQLALCHEMY_DOCS -->" in (folder / "README.md").read_text(encoding="utf-8"):
+        paracelsus = Path(sysconfig.get_path("scripts"), "paracelsus")
+        arguments = [paracelsus, "inject", "README.md", "--check"]
+        is_same = subprocess.run(arguments, cwd=folder, check=False).returncode == 0
+        assert is_same, "out of date: run paracelsus inject README.md"
+{% include cookiecutter.database ~ '/lint.py' ignore missing -%}
