@@ -44,23 +44,26 @@ def start_over(config: Config, yes: bool) -> None:
 def drop(_: object, migration: MigrationContext) -> list[Any]:
     """Drop what the app has in a database; what env.py leaves to others stays."""
     connection: Any = migration.connection
-    filters, metadata, backend = (
-        AutogenContext(migration),
-        MetaData(),
-        backend_of(migration.dialect),
-    )
+    filters = AutogenContext(migration)
     own = {migration.version_table, log_name(migration.version_table)}
     schemas = {None, *(table.schema for table in filters.sorted_tables)}
+    metadata = MetaData()
     for schema in schemas:
-        metadata.reflect(connection, schema, resolve_fks=False)
-    tables = [
-        table
-        for table in metadata.tables.values()
-        if table.name in own or filters.run_object_filters(table, table.name, "table", True, None)
-    ]
-    for is_over in (False, True):  # views stand on tables, and tables on types
-        for statement in backend.others(connection, schemas):
-            connection.execute(text(statement))
-        if not is_over:
-            metadata.drop_all(connection, tables)
+        found = MetaData()  # of its own: to drop some of its tables would drop the types of all
+        found.reflect(connection, schema, resolve_fks=False)
+        names = [
+            table.name
+            for table in found.tables.values()
+            if table.name in own
+            or filters.run_object_filters(table, table.name, "table", True, None)
+        ]
+        metadata.reflect(connection, schema, only=names, resolve_fks=False)
+    drop_others(connection, schemas)  # views stand on tables, and tables on types
+    metadata.drop_all(connection)
+    drop_others(connection, schemas)
     return []
+
+
+def drop_others(connection: Any, schemas: set[str | None]) -> None:
+    for statement in backend_of(connection.dialect).others(connection, schemas):
+        connection.execute(text(statement))
