@@ -31,8 +31,8 @@ OTHERS = {
         "CREATE VIEW titles AS SELECT title FROM posts",
         "CREATE FUNCTION seen() RETURNS integer DETERMINISTIC RETURN 1",
         "CREATE TRIGGER seen BEFORE INSERT ON posts FOR EACH ROW SET NEW.title = 'seen'",
-        "ALTER TABLE users ADD COLUMN best integer, ADD CONSTRAINT fk_best FOREIGN KEY (best) "
-        "REFERENCES posts (id)",
+        "ALTER TABLE users ADD COLUMN best integer",
+        "ALTER TABLE users ADD CONSTRAINT fk_best FOREIGN KEY (best) REFERENCES posts (id)",
     ],
 }
 # Of others, in the same database: listed in IGNORED_TABLES, and on PostgreSQL of an extension.

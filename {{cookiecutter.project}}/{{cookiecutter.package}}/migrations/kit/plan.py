@@ -69,7 +69,7 @@ def quiet(config: Config) -> Config:
 
 def between(script: ScriptDirectory, start: Any, goal: str, down: bool) -> list[Script]:
     """Return the revisions from where a database is to a goal, in the order of their running."""
-    start = () if start == ("base",) else start
+    start = tuple(each.revision for each in script.get_revisions(start) if each)
     try:
         if down:
             return [*script.iterate_revisions(start, goal, select_for_downgrade=True)]
