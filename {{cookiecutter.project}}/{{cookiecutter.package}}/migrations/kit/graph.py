@@ -1,5 +1,6 @@
 """The revisions as a picture that Mermaid draws: ``flask db graph``."""
 
+from html import escape
 from io import StringIO
 
 from alembic.config import Config
@@ -46,7 +47,7 @@ def drawn(config: Config) -> str:
         if first is not last:
             texts = [f"{len(found)} revisions", f"{first.revision} to {last.revision}"]
         texts += map(str, to_tuple(vars(first.module).get("branch_labels"), ()))
-        text = "<br>".join(each.replace('"', "#quot;") for each in texts)
+        text = "<br>".join(escape(each.replace('"', "'"), quote=False) for each in texts if each)
         lines.append(f'    {node}["{text}"]' + (":::head" if last.is_head else ""))
         lines += [f"    {node_of[each]} --> {node}" for each in to_tuple(first.down_revision, ())]
         lines += [f"    {node_of[each]} -. needed by .-> {node}" for each in needs[first.revision]]
