@@ -34,7 +34,7 @@ DEPENDENCIES = """
     flask flask_sqlalchemy flask_sqlalchemy_lite greenlet hatchling iniconfig itsdangerous
     jinja2 librt mako markdown_it markdown_it_py markupsafe mdurl mypy mypy_extensions mypyc
     packaging paracelsus pathspec pip pkg_resources pluggy psycopg psycopg_binary py pydantic
-    pydantic_core pydot pygments pymysql pyparsing pytest python_dotenv rich ruff setuptools
+    pydantic_core pydot pygments pymysql pyparsing pytest python_dotenv rich ruff scripts setuptools
     shellingham sqlalchemy squawk squawk_cli toml tomli typer typing_extensions typing_inspection
     tzdata uv werkzeug wheel
 """
