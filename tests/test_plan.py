@@ -117,6 +117,7 @@ def test_no_statement_is_sent_that_changes_anything(
     ] * len(LIVE)
 
 
+@pytest.mark.slow
 def test_branches_and_newer_databases(generic: Project) -> None:
     one, other = (
         generic.add_revision(f'op.add_column("posts", sa.Column("{name}", sa.Text()))')

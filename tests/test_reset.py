@@ -10,6 +10,7 @@ from kit import FIRST_REVISION, Project
 from servers import at, query
 from sqlalchemy import URL, make_url
 
+SLOW = pytest.mark.slow
 # What a revision can make besides tables, and what would fail if it were there already.
 OTHERS = {
     "sqlite": [
@@ -49,7 +50,7 @@ FOREIGN = {
 
 
 @pytest.fixture(
-    params=["sqlite", "postgresql", pytest.param("mysql", marks=pytest.mark.slow)],
+    params=["sqlite", *(pytest.param(kind, marks=SLOW) for kind in ("postgresql", "mysql"))]
 )
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[URL]:
     with ExitStack() as stack:
