@@ -29,11 +29,14 @@ if sys.version_info < (3, 10):  # noqa: UP036 - cookiecutter runs on these, this
 
 # A generated project installs these (each as distribution and as module), directly or not.
 DEPENDENCIES = """
-    alembic alembic_postgresql_enum asgiref ast_serialize blinker click colorama distutils dotenv exceptiongroup
+    alembic alembic_postgresql_enum annotated_doc annotated_types asgiref ast_serialize blinker click
+    colorama distutils dotenv exceptiongroup
     flask flask_sqlalchemy flask_sqlalchemy_lite greenlet hatchling iniconfig itsdangerous
-    jinja2 librt mako markupsafe mypy mypy_extensions mypyc packaging pathspec pip
-    pkg_resources pluggy psycopg psycopg_binary py pygments pymysql pytest python_dotenv
-    ruff setuptools sqlalchemy tomli typing_extensions tzdata uv werkzeug wheel
+    jinja2 librt mako markdown_it markdown_it_py markupsafe mdurl mypy mypy_extensions mypyc
+    packaging paracelsus pathspec pip pkg_resources pluggy psycopg psycopg_binary py pydantic
+    pydantic_core pydot pygments pymysql pyparsing pytest python_dotenv rich ruff scripts setuptools
+    shellingham sqlalchemy squawk squawk_cli toml tomli typer typing_extensions typing_inspection
+    tzdata uv werkzeug wheel
 """
 # A generated project has, or gets, these at its top level or on its import path.
 TAKEN = """

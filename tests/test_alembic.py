@@ -378,4 +378,4 @@ def test_long_run_shows_progress(project: Project) -> None:
         ("2", "3", "r001"),
         ("3", "3", "r002"),
     ] * len(project.databases)
-    assert "progress" not in project.alembic("downgrade", "-1").stderr
+    assert "[alembic.progress] Done" not in project.alembic("downgrade", "-1").stderr

@@ -1,5 +1,7 @@
 """The migrations, from an empty database."""
 
+import subprocess
+import sysconfig
 import traceback
 from pathlib import Path
 
@@ -9,7 +11,8 @@ from alembic.script import ScriptDirectory
 from alembic.util import CommandError, to_list
 from flask import Flask
 
-from {{ cookiecutter.package }}.migrations import alembic_config
+from {{ cookiecutter.package }} import create_app
+from {{ cookiecutter.package }}.migrations import alembic_config, lint
 
 
 def test_no_branch_has_two_heads() -> None:
@@ -54,3 +57,20 @@ def test_the_sql_can_be_written_without_a_connection(
             if "batch mode" not in str(error):
                 raise
             pytest.skip(str(error))  # SQLite must read a table before it can copy it
+
+
+def test_the_diagram_of_the_readme_is_that_of_the_models() -> None:
+    folder = Path(__file__).parents[1]
+    if "<!-- BEGIN_SQLALCHEMY_DOCS -->" in (folder / "README.md").read_text(encoding="utf-8"):
+        paracelsus = str(Path(sysconfig.get_path("scripts"), "paracelsus"))
+        arguments = [paracelsus, "inject", "README.md", "--check"]
+        is_same = subprocess.run(arguments, cwd=folder, check=False).returncode == 0
+        assert is_same, "out of date: run paracelsus inject README.md"
+
+
+def test_new_revisions_are_safe_beside_the_code_that_runs() -> None:
+    app = create_app()  # for its kind of database: none is asked
+    with app.app_context():
+        is_file = app.config["SQLALCHEMY_DATABASE_URI"].startswith("sqlite")
+        found = [] if is_file else lint()
+    assert not found, "\n".join(found)

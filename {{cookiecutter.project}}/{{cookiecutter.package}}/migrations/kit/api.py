@@ -111,7 +111,7 @@ def differences() -> dict[str, list[Any]]:
     return {name: changes for name, changes in found.items() if changes}
 
 
-def read(function: Callable[[MigrationContext], T]) -> dict[str, T]:
+def read(function: Callable[[MigrationContext], T], config: Config | None = None) -> dict[str, T]:
     """Run env.py without changing anything, and return what a function returns of each database.
 
     :param function: gets what ``context.configure()`` has made for the database
@@ -123,7 +123,7 @@ def read(function: Callable[[MigrationContext], T]) -> dict[str, T]:
         found[migration.opts.get("database", "default")] = function(migration)
         return []
 
-    config = alembic_config(stdout=StringIO())
+    config = config or alembic_config(stdout=StringIO())
     script = ScriptDirectory.from_config(config)
     with EnvironmentContext(config, script, fn=visit, dont_mutate=True):
         script.run_env()

@@ -18,7 +18,8 @@ from .api import alembic_config, set_script_location
 from .log import Log
 
 # The revision that a command takes if it is given none.
-REVISIONS = {"downgrade": "-1", "merge": "heads"}
+REVISIONS: dict[str, str | None] = {"downgrade": "-1", "merge": "heads"}
+REVISIONS |= {"plan": None, "lint": None}
 REVISIONS |= dict.fromkeys(("edit", "show", "stamp", "upgrade"), "head")
 FOLDER = "the folder with env.py and versions/; default: $FLASK_DB_DIRECTORY, alembic.ini"
 
@@ -53,6 +54,34 @@ def applied(config: Config) -> None:
         script.run_env()
 
 
+def plan(config: Config, revision: str, sql: bool = False, down: bool = False) -> None:
+    """List what an upgrade would do, in words, or as SQL; nothing is changed."""
+    from .plan import show
+
+    show(config, revision, sql, down)
+
+
+def lint(config: Config, revision: str) -> None:
+    """Check the revisions that the main branch of git does not have, or from FROM:TO."""
+    from .lint import show
+
+    show(config, revision)
+
+
+def graph(config: Config) -> None:
+    """Print the revisions as a Mermaid graph, and where each database is."""
+    from .graph import drawn
+
+    config.print_stdout("%s", drawn(config))
+
+
+def reset(config: Config, yes: bool = False) -> None:
+    """Drop all that is in the databases, and make it anew; for development."""
+    from .reset import start_over
+
+    start_over(config, yes)
+
+
 class CommandLine(config.CommandLine):
     """Every command and option of ``alembic``, and some that users of Flask-Migrate type."""
 
@@ -60,9 +89,15 @@ class CommandLine(config.CommandLine):
         super().__init__("flask db")
         self.register_command(migrate)
         self.register_command(log)
-        self.register_command(applied)
+        for command in (applied, plan, lint, graph, reset):
+            self.register_command(command)
         self.register_command(typed.mkdir)
         typed.add_options(self.subparsers.choices)
+        parsers = self.subparsers.choices
+        parsers["plan"].add_argument(
+            "--down", action="store_true", help="what a downgrade would do"
+        )
+        parsers["reset"].add_argument("--yes", action="store_true", help="even without debug mode")
         self.parser.description = "Migrate the databases of the app that --app or FLASK_APP names."
         self.parser.add_argument("--x-arg", action="append", dest="x", help=SUPPRESS)
         self.parser.add_argument("-d", "--directory", dest="folder", help=FOLDER)

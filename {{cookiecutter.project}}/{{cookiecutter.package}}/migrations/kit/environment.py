@@ -17,7 +17,7 @@ from .backends.default import impl_of
 from .databases import all_databases, hosts
 from .guard import guarded, prepare, transaction_of
 from .mistakes import mistakes
-from .progress import show_progress
+from .progress import show_progress, told
 from .retry import retry
 from .revisions import run_migrations, run_revisions
 
@@ -39,7 +39,8 @@ def app_context(factory: Callable[[], Flask]) -> Iterator[None]:
             stack.enter_context(factory().app_context())
             enter(environment)  # a factory that migrates has put Alembic's away
         logs.restore(config)
-        yield
+        with told():
+            yield
 
 
 def process_revision_directives(*arguments: Any) -> None:

@@ -1,32 +1,61 @@
-"""Shows which database is read, and how far a long run is; used by env.py."""
+"""Says where a run goes, how far it is, and where it has arrived; used by env.py."""
 
 import logging
 import time
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from alembic import context
-from alembic.runtime.migration import MigrationInfo
+from alembic.runtime.migration import MigrationContext, MigrationInfo
+from alembic.script.revision import RevisionError
 
 from .outcome import is_changing
 
+logger = logging.getLogger("alembic.progress")
+# Where the databases of a run are, in words: true when all of them have committed.
+arrived: dict[str, str] = {}
+
 
 def show_progress(database: str | None = None) -> None:
-    """Log each revision that is done; call this after ``context.configure()``.
+    """Print the name of a database that is only read; call this after ``context.configure()``.
 
     :param database: its name, where there are several
     """
-    migration = context.get_context()
-    if database:
+    if database and "revision_context" in context.get_context().opts:
         logging.getLogger("alembic.env").info("Database %s", database)
-        if not is_changing() and "revision_context" not in migration.opts:
-            context.config.print_stdout("Database %s:", database)
-    logger = logging.getLogger("alembic.progress")
-    start = time.monotonic()
-    done = total = 0
+    elif database and not is_changing():
+        context.config.print_stdout("Database %s:", database)
 
-    def log(step: MigrationInfo, heads: set[str], **_: Any) -> None:
-        nonlocal start, done, total
-        total = total or count(step, heads)
+
+@contextmanager
+def told() -> Iterator[None]:
+    """Say at the end of a run where the databases are."""
+    arrived.clear()
+    yield
+    for line in arrived.values():
+        logger.info("%s", line)
+    arrived.clear()
+
+
+def announce(migration: MigrationContext, heads: Collection[str]) -> None:
+    """Say where a run goes, and log each revision that is done."""
+    way = getattr(migration.opts.get("fn"), "__name__", "")
+    if way not in ("upgrade", "downgrade"):
+        return
+    try:
+        start, done, total = time.monotonic(), 0, count(tuple(heads), way == "upgrade")
+    except RevisionError:
+        return  # Alembic will say it
+    name: str = migration.opts.get("database", "default")
+    where = f"Database {name} at {url_of(migration.connection)}"
+    if not total:
+        logger.info("%s is %s, there is nothing to do", where, position(heads))
+        return
+    logger.info("%s: %d revision%s to %s", where, total, "s"[: total != 1], way)
+
+    def log(step: MigrationInfo, heads: Collection[str], **_: Any) -> None:
+        nonlocal start, done
         done += 1
         now = time.monotonic()
         if total > 1:
@@ -34,18 +63,24 @@ def show_progress(database: str | None = None) -> None:
             what = (revision and revision.doc) or step.up_revision_id
             logger.info("Done %d/%d in %.1f s: %s", done, total, now - start, what)
         start = now
+        arrived[name] = f"Database {name} is {position(heads)}"
 
     migration.on_version_apply_callbacks += (log,)
 
 
-def count(step: MigrationInfo, heads: set[str]) -> int:
-    """Return how many revisions a run has, from its first step and the heads after it."""
-    if step.is_stamp:
-        return 1
+def url_of(connection: Any) -> str:
+    """Return the URL of a database without its password, which may be in the query, too."""
+    return repr(connection.engine.url.set(query={}))
+
+
+def position(heads: Collection[str]) -> str:
+    at = ", ".join(sorted(heads))
+    return f"at head ({at})" if {*heads} == {*context.script.get_heads()} else f"at {at or 'base'}"
+
+
+def count(heads: tuple[str, ...], is_up: bool) -> int:
+    """Return how many revisions a run has."""
     goal, script = context.get_revision_argument(), context.script
-    others = heads.difference(step.destination_revision_ids)
-    below = {each.revision for each in script.iterate_revisions(tuple(others), "base")}
-    before = (*others, *(each for each in step.source_revision_ids if each not in below))
-    if step.is_upgrade:
-        return len([*script.iterate_revisions(goal, before, implicit_base=True)])
-    return len([*script.iterate_revisions(before, goal, select_for_downgrade=True)])
+    if is_up:
+        return len([*script.iterate_revisions(goal, heads, implicit_base=True)])
+    return len([*script.iterate_revisions(heads, goal, select_for_downgrade=True)])

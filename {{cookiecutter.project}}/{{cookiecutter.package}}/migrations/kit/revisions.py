@@ -16,6 +16,7 @@ from alembic.util import CommandError, to_tuple
 from .errors import NEWER, fail
 from .log import Log
 from .outcome import is_changing
+from .progress import announce
 from .session import setting
 
 logger = logging.getLogger("alembic.env")
@@ -40,7 +41,9 @@ def run_migrations(**arguments: Any) -> None:
         warn_of_edited(log)
     if is_changing():
         goal = {*to_tuple(context.get_revision_argument(), ())}
-        if goal != {*migration.get_current_heads()}:  # else nobody need be allowed to make a table
+        heads = migration.get_current_heads()
+        announce(migration, heads)
+        if goal != {*heads}:  # else nobody need be allowed to make a table
             log.create()
         migration.on_version_apply_callbacks += (log.write,)
     try:

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 from alembic.operations.ops import UpgradeOps
-from sqlalchemy import Table
+from sqlalchemy import Table, inspect
 from sqlalchemy.engine import Connection, Dialect, Engine
 
 
@@ -24,6 +24,8 @@ class Backend:
     faults: Collection[object] = ()
     # Whether rows get a value that nobody said, such as 0, for a column that becomes NOT NULL.
     invents = False
+    # The command that knows from SQL what it does to a database in use; without one, operations tell.
+    linter: str | None = None
     # Gives the primary key of a table another name, where it has one.
     rename_key: str | None = None
 
@@ -53,6 +55,11 @@ class Backend:
     def leads_to_same(self, one: Connection, other: Connection) -> bool:
         """Ask the database whether two connections lead to it; neither is in a transaction."""
         return False
+
+    def others(self, connection: Connection, schemas: Collection[str | None]) -> list[str]:
+        """Return the statements that drop what is neither a table nor needed by one."""
+        quote, views = connection.dialect.identifier_preparer, inspect(connection).get_view_names()
+        return [f"DROP VIEW {quote.quote(name)}" for name in views]
 
     def is_of_extension(self, connection: Connection, table: Table) -> bool:
         """Say whether an extension of the database made a table."""

@@ -1,7 +1,7 @@
 """MySQL, and MariaDB: a named lock, limits for other locks, and the indexes of foreign keys."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from hashlib import sha256
 from secrets import token_hex
@@ -9,7 +9,7 @@ from secrets import token_hex
 from alembic.ddl.mysql import MySQLImpl
 from alembic.operations import ops
 from alembic.util import CommandError
-from sqlalchemy import inspect
+from sqlalchemy import inspect, text
 from sqlalchemy.engine import Connection
 
 from ..session import Busy, given_back, run, seconds
@@ -28,6 +28,11 @@ BLOCKERS = """
     SELECT GROUP_CONCAT(CONCAT('connection ', id, ' from ', host) SEPARATOR ', ')
     FROM information_schema.innodb_trx JOIN information_schema.processlist ON id = trx_mysql_thread_id
     WHERE db = DATABASE() AND id <> CONNECTION_ID()
+"""
+
+ROUTINES = """
+    SELECT CONCAT('DROP ', routine_type, ' `', routine_name, '`')
+    FROM information_schema.routines WHERE routine_schema = DATABASE()
 """
 
 
@@ -65,6 +70,10 @@ class MySQLBackend(Backend):
         is_known = run(other, "SELECT IS_USED_LOCK(:lock)", lock=lock) is not None
         run(one, "SELECT RELEASE_LOCK(:lock)", lock=lock)
         return is_known and len(schemas) == 1
+
+    def others(self, connection: Connection, schemas: Collection[str | None]) -> list[str]:
+        routines = connection.execute(text(ROUTINES)).scalars()
+        return [*super().others(connection, schemas), *map(str, routines)]
 
     def complete(self, connection: Connection, changes: ops.UpgradeOps) -> None:
         """Drop with a foreign key the index that MySQL has made for it, which would be left."""

@@ -1,7 +1,7 @@
 """PostgreSQL: an advisory lock, limits for other locks, schemas and extensions."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from hashlib import sha256
 from importlib import import_module
@@ -23,6 +23,23 @@ from .indexes import ByName
 with suppress(ImportError):  # migrates the types of Enums; this way, nothing has to be known of it
     import_module("alembic_postgresql_enum")
 
+# Views with what stands on them; and else what is of no extension, and nothing stands on.
+OTHERS = """
+    SELECT statement FROM (
+        SELECT format('DROP %s IF EXISTS %s CASCADE', CASE relkind
+            WHEN 'v' THEN 'VIEW' ELSE 'MATERIALIZED VIEW' END, oid::regclass), 0::oid, oid, relnamespace
+        FROM pg_class WHERE relkind IN ('v', 'm')
+        UNION SELECT format('DROP SEQUENCE %s', oid::regclass), oid, oid, relnamespace
+        FROM pg_class WHERE relkind = 'S'
+        UNION SELECT format('DROP ROUTINE %s', oid::regprocedure), oid, oid, pronamespace FROM pg_proc
+        UNION SELECT format('DROP TYPE %s', oid::regtype), oid, oid, typnamespace
+        FROM pg_type WHERE typtype IN ('d', 'e', 'r')
+    ) AS found (statement, base, id, schema)
+    WHERE schema::regnamespace::text = ANY (SELECT quote_ident(unnest(CAST(:schemas AS text[]))))
+    AND NOT EXISTS (SELECT FROM pg_depend WHERE objid = id AND deptype IN ('a', 'e', 'i')
+        OR refobjid = base AND deptype = 'n')
+"""
+
 
 # The sessions that hold locks on tables that a statement names.
 BLOCKERS = """
@@ -43,6 +60,7 @@ class PostgreSQLBackend(Backend):
     is_one_transaction = True
     lock_timeout = "55P03"
     faults = ("25006", "40P01", "53100")  # read-only, deadlock, disk full
+    linter = "squawk"
     rename_key = "ALTER TABLE {} RENAME CONSTRAINT {} TO {}"
 
     @contextmanager
@@ -86,6 +104,11 @@ class PostgreSQLBackend(Backend):
         depends = "classid = 'pg_class'::regclass AND objid = to_regclass(:name) AND deptype = 'e'"
         found = text(f"SELECT EXISTS (SELECT FROM pg_depend WHERE {depends})")
         return bool(connection.scalar(found, {"name": name}))
+
+    def others(self, connection: Connection, schemas: Collection[str | None]) -> list[str]:
+        default = connection.scalar(text("SELECT current_schema()"))
+        names = {"schemas": [schema or default for schema in schemas]}
+        return [*connection.execute(text(OTHERS), names).scalars()]
 
     def complete(self, connection: Connection, changes: ops.UpgradeOps) -> None:
         """Create the schemas of new tables; no downgrade drops them: others may use them by then."""

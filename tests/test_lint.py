@@ -1,0 +1,163 @@
+"""``flask db lint``: what an app in use cannot bear, and the recipes of docs/lint.md."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import servers
+from kit import ANY, ENVIRONMENT, FIRST_REVISION, ROOT, Project, run
+from servers import at, query
+
+PAGE = (ROOT / "docs" / "lint.md").read_text(encoding="utf-8")
+# Of each rule: what breaks it, and the revisions that are to be written instead.
+RECIPES = {
+    rule: re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    for rule, text in re.findall(
+        r"^### ([a-z-]+)$(.*?)(?=^### |\Z)", PAGE, re.MULTILINE | re.DOTALL
+    )
+}
+TABLES = """
+op.create_table("carts", sa.Column("id", sa.Integer(), primary_key=True))
+op.create_table(
+    "orders",
+    sa.Column("id", sa.Integer(), primary_key=True),
+    *(sa.Column(name, sa.Integer()) for name in ("user_id", "total", "price", "quantity")),
+    *(sa.Column(name, sa.String(40)) for name in ("code", "note")),
+)
+op.create_index("ix_orders_code", "orders", ["code"])
+op.execute("INSERT INTO users (id, name) VALUES (1, 'Ada')")
+op.execute(
+    "INSERT INTO orders (id, user_id, total, price, quantity, code, note) "
+    "SELECT n, 1, n, n, n, 'c' || n, 'n' FROM generate_series(1, 1500) AS n"
+)
+op.execute("INSERT INTO carts VALUES (1)")
+"""
+SAFE = [
+    'op.create_table("t1", sa.Column("id", sa.Integer(), primary_key=True), sa.Column("n", sa.Text()))',
+    'op.create_index("ix_t1_n", "t1", ["n"])',
+    'op.alter_column("t1", "n", existing_type=sa.Text(), nullable=False)',
+    'op.create_unique_constraint("uq_t1_n", "t1", ["n"])',
+    'op.create_foreign_key("fk_t1", "t1", "orders", ["id"], ["id"])',
+    'op.create_check_constraint("ck_t1", "t1", "id > 0")',
+    'op.alter_column("t1", "n", new_column_name="m")',
+    'op.rename_table("t1", "t2")',
+    'op.add_column("t2", sa.Column("k", sa.Integer(), nullable=False))',
+    'op.drop_column("t2", "k")',
+    'op.drop_table("t2")',
+    'op.add_column("orders", sa.Column("a", sa.Text()))',
+    'op.add_column("orders", sa.Column("b", sa.Integer(), server_default="0", nullable=False))',
+    'op.add_column("orders", sa.Column("c", sa.DateTime(), server_default=sa.func.now()))',
+    'op.alter_column("orders", "user_id", existing_type=sa.Integer(), server_default="1")',
+    'op.alter_column("orders", "total", existing_type=sa.Integer(), nullable=True)',
+    'op.create_table_comment("orders", "what was bought")',
+    'op.bulk_insert(sa.table("carts", sa.column("id", sa.Integer())), [{"id": 2}, {"id": 3}])',
+    "op.execute(\"UPDATE orders SET note = '' WHERE id = 1\")",
+    'op.execute("DELETE FROM carts WHERE id = 3")',
+]
+
+
+def found(project: Project, *arguments: str, **options: str) -> list[tuple[str, str]]:
+    """Return the revision and the rule of each finding, in order."""
+    done = project.flask("db", "lint", *arguments, status=ANY, env=options)
+    assert "Traceback" not in done.stderr
+    lines = re.findall(r"^\S+\.py:[1-9]\d*: (\w+): ([a-z-]+): \w", done.stdout, re.MULTILINE)
+    assert done.returncode == (255 if lines else 0), done.stdout + done.stderr
+    return lines
+
+
+@pytest.fixture
+def shop(rendered: Callable[..., Project], tmp_path: Path) -> Project:
+    """A project for PostgreSQL with some tables."""
+    project = rendered(database="postgresql").copy(tmp_path)
+    project.add_revision(TABLES)
+    return project
+
+
+def test_what_is_not_safe_is_found_and_what_is_safe_is_not(shop: Project) -> None:
+    assert (len(RECIPES), len(SAFE)) == (12, 20)
+    assert re.findall(r"^\| \[([a-z-]+)\]\(#\1\) \|", PAGE, re.MULTILINE) == [*RECIPES]
+    for each in SAFE:
+        shop.add_revision(each)
+    assert found(shop, "r001:head") == []
+    bad = [(shop.add_revision(unsafe), rule) for rule, (unsafe, *_) in RECIPES.items()]
+    assert found(shop, "r021:head") == bad
+
+
+@pytest.mark.slow
+def test_each_recipe_works_on_rows(shop: Project) -> None:
+    for _, *steps in RECIPES.values():
+        assert steps
+        for step in steps:
+            shop.add_revision(step)
+    assert found(shop, "r001:head") == []
+    with servers.database("postgresql") as url:
+        shop.alembic("upgrade", "head", env=at(url))
+        assert query(url, "SELECT count(*) FROM orders WHERE price_cents = id * 100") == [1500]
+        assert query(url, "SELECT count(DISTINCT token) FROM orders WHERE state = 'new'") == [1500]
+        assert query(url, "SELECT count(*) FROM baskets") == [1]
+        invalid = "SELECT count(*) FROM pg_constraint WHERE NOT convalidated"
+        assert query(url, f"{invalid} OR conname = 'ck_orders_total_not_null'") == [0]
+        assert query(
+            url, "SELECT indexname FROM pg_indexes WHERE tablename = 'orders' ORDER BY 1"
+        ) == [
+            "ix_orders_user_id",
+            "pk_orders",
+            "uq_orders_code",
+        ]
+
+
+@pytest.mark.slow
+def test_operations_tell_where_there_is_no_linter(shop: Project, tmp_path: Path) -> None:
+    """On MySQL without a server; SQLite copies the table for some, and says it once a table."""
+    mysql = {"DATABASE_URL": "mysql+pymysql://root@127.0.0.1:1/none"}
+    sqlite = {"DATABASE_URL": f"sqlite:///{tmp_path / 'none.db'}"}
+    own = {"require-concurrent-index-creation", "require-concurrent-index-deletion"}
+    own |= {"disallowed-unique-constraint", "adding-field-with-default"}
+    told = {rule: steps[0] for rule, steps in RECIPES.items() if rule not in own}
+    bad = [(shop.add_revision(unsafe), rule) for rule, unsafe in told.items()]
+    assert found(shop, "r001:head", **mysql) == bad
+    shop.add_revision(
+        'with op.batch_alter_table("orders") as batch_op:\n'
+        '    batch_op.add_column(sa.Column("x", sa.Text()))\n'
+        '    batch_op.alter_column("note", existing_type=sa.String(40), nullable=True)\n'
+        '    batch_op.drop_constraint("ck_orders_quantity")\n'
+    )
+    last = f"r{len(bad) + 1:03}"
+    assert found(shop, f"{last}:head", **sqlite) == [(f"r{len(bad) + 2:03}", "copying-table")]
+    assert not (tmp_path / "none.db").exists()
+
+
+def test_newest_revisions_are_asked_and_a_reason_silences(shop: Project) -> None:
+    """Without git the head; with it what the main branch does not have."""
+    shop.add_revision('op.drop_table("carts")')
+    shop.add_revision('op.drop_column("orders", "note")')
+    assert found(shop) == [("r003", "ban-drop-column")]
+    own_test = ("-m", "pytest", "-q", "tests/test_migrations.py", "-k", "safe_beside")
+    assert "r003: ban-drop-column: running code reads it" in shop.python(*own_test, status=1).stdout
+
+    def git(*arguments: str) -> None:
+        identity = ("-c", "user.name=Ada", "-c", "user.email=ada@example.org")
+        run("git", *identity, *arguments, cwd=shop.folder, env=ENVIRONMENT)
+
+    git("init", "--quiet", "--initial-branch", "main")
+    git("add", "--all")
+    for path in shop.versions.glob("*-r00[23].py"):
+        git("rm", "--quiet", "--cached", str(path))
+    git("commit", "--quiet", "--message", "first")
+    assert found(shop) == [("r002", "ban-drop-table"), ("r003", "ban-drop-column")]
+    for comment, rules in {
+        "# lint: ban-drop-column, ban-drop-table: nobody reads it": ["ban-drop-table"],
+        "# lint: ban-drop-column:": ["ban-drop-table", "ban-drop-column"],
+        "# lint: ban-drop-table: of another": ["ban-drop-table", "ban-drop-column"],
+    }.items():
+        (path,) = shop.versions.glob("*-r003.py")
+        text = re.sub(r"\n    # .*", "", path.read_text(encoding="utf-8"))
+        path.write_text(
+            text.replace("    op.", f"    {comment}\n    # More.\n    op."), encoding="utf-8"
+        )
+        assert [rule for _, rule in found(shop)] == rules
+    git("add", "--all")
+    git("commit", "--quiet", "--message", "second")
+    assert [revision for revision, _ in found(shop)] == ["r003"]
+    assert FIRST_REVISION not in shop.python(*own_test, status=1).stdout

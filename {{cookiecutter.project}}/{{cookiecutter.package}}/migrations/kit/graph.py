@@ -1,0 +1,65 @@
+"""The revisions as a picture that Mermaid draws: ``flask db graph``."""
+
+from html import escape
+from io import StringIO
+
+from alembic.config import Config
+from alembic.script import Script, ScriptDirectory
+from alembic.util import CommandError, to_tuple
+
+from .api import alembic_config, read
+from .plan import quiet
+
+FEW = 40  # revisions: of more than that, those in a line between two others are drawn as one
+
+
+def graph() -> str:
+    """Return a flowchart of the revisions, and of where each database is."""
+    return drawn(alembic_config(stdout=StringIO()))
+
+
+def drawn(config: Config) -> str:
+    script = ScriptDirectory.from_config(config)
+    revisions = [*script.walk_revisions()][::-1]
+    lines, places = ["flowchart TB"], {}
+    try:
+        places = read(lambda migration: migration.get_current_heads(), quiet(config))
+    except CommandError as error:
+        lines.append(f"    %% {error}")
+    needs = {each.revision: dependencies(script, each) for each in revisions}
+    special = {*sum(needs.values(), ()), *sum(places.values(), ())}
+    nodes: dict[str, list[Script]] = {}
+    node_of: dict[str, str] = {}
+    before: Script | None = None
+    for each in revisions:
+        parents, name = to_tuple(each.down_revision, ()), each.revision
+        # What only leads on, after the same: nothing else has to be seen of it.
+        is_plain = len(parents) == len(each.nextrev) == 1 and not needs[name]
+        is_plain &= name not in special and not vars(each.module).get("branch_labels")
+        follows = is_plain and before is not None and parents == (before.revision,)
+        node = node_of[parents[0]] if follows and len(revisions) > FEW else f"r{len(nodes)}"
+        node_of[name] = node
+        nodes.setdefault(node, []).append(each)
+        before = each if is_plain else None
+    for node, found in nodes.items():
+        first, last = found[0], found[-1]
+        texts = [first.revision, (first.doc or "")[:40]]
+        if first is not last:
+            texts = [f"{len(found)} revisions", f"{first.revision} to {last.revision}"]
+        texts += map(str, to_tuple(vars(first.module).get("branch_labels"), ()))
+        text = "<br>".join(escape(each.replace('"', "'"), quote=False) for each in texts if each)
+        lines.append(f'    {node}["{text}"]' + (":::head" if last.is_head else ""))
+        lines += [f"    {node_of[each]} --> {node}" for each in to_tuple(first.down_revision, ())]
+        lines += [f"    {node_of[each]} -. needed by .-> {node}" for each in needs[first.revision]]
+    for number, (name, heads) in enumerate(places.items()):
+        lines.append(f'    db{number}[("{name}{"" if heads else ": empty"}")]')
+        lines += [
+            f"    db{number} === {node_of.get(each, f'new{number}[{each}?]')}" for each in heads
+        ]
+    return "\n".join([*lines, "    classDef head stroke-width:4px"])
+
+
+def dependencies(script: ScriptDirectory, revision: Script) -> tuple[str, ...]:
+    """Return the ids of what a revision depends on, which may be named by label or in part."""
+    found = script.get_revisions(to_tuple(revision.dependencies, ()))
+    return tuple(each.revision for each in found if each)

@@ -1,0 +1,131 @@
+"""What will not bear an app that goes on running, or much data: ``flask db lint``, and the tests."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sysconfig
+from io import StringIO
+from itertools import takewhile
+from pathlib import Path
+from typing import Any
+
+from alembic.config import Config
+from alembic.script import Script, ScriptDirectory
+from alembic.util import CommandError
+
+from .api import alembic_config
+from .backends import backend_of
+from .offline import rehearsals
+from .plan import between
+from .recorder import Step
+from .rules import ADVICE, OFF
+from .words import effects, table_of
+
+PAGE = "https://github.com/org/flask-alembic-kit/blob/main/docs/lint.md"
+Steps = list[tuple[Script, Step]]
+
+
+def lint(revisions: str | None = None) -> list[str]:
+    """Return a line for each thing that is not safe to run beside the app.
+
+    :param revisions: ``FROM:TO``; else those that the main branch of git does not have, or the newest
+    """
+    return findings(alembic_config(stdout=StringIO()), revisions)
+
+
+def show(config: Config, revisions: str | None) -> None:
+    """Print what is found, and fail if there is anything."""
+    found = findings(config, revisions)
+    for line in found:
+        config.print_stdout("%s", line)
+    if found:
+        raise CommandError(f"{len(found)} found. What to write instead: {PAGE}")
+
+
+def findings(config: Config, span: str | None) -> list[str]:
+    script = ScriptDirectory.from_config(config)
+    start, _, goal = (span or "").rpartition(":")
+    chosen = between(script, (start or "base",), goal, False) if span else unmerged(script)
+    lines = []
+    for migration, done in rehearsals(config, lambda _: chosen).values():
+        steps = [(each.revision, step) for each in done for step in each.steps]
+        linter = backend_of(migration.dialect).linter
+        rules = by_sql(linter, steps) if linter else {}
+        new: set[str] = set()  # tables that nobody uses yet
+        for revision, step in steps:
+            found = {rule for _, rule in effects(step) if rule and (not linter or step.copied)}
+            table = table_of(step.operation)
+            if type(step.operation).__name__ == "CreateTableOp":
+                new.add(table)
+            elif table in new:
+                new.add(getattr(step.operation, "new_table_name", table))
+            else:
+                for rule in sorted(found | rules.get(id(step), set())):
+                    if not is_allowed(revision, step.line, rule):
+                        place = f"{os.path.relpath(revision.path)}:{step.line}"
+                        advice = ADVICE.get(rule, "see https://squawkhq.com/docs/rules")
+                        lines.append(f"{place}: {revision.revision}: {rule}: {advice}")
+    return lines
+
+
+def unmerged(script: ScriptDirectory) -> list[Script]:
+    """Return the revisions whose files the main branch does not have; if there is none, the newest."""
+
+    def git(*arguments: str) -> str:
+        command = ("git", "-C", script.dir, *arguments)
+        try:
+            return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        except (OSError, subprocess.CalledProcessError):
+            return ""
+
+    target = os.environ.get("GITHUB_BASE_REF") or os.environ.get(
+        "CI_MERGE_REQUEST_TARGET_BRANCH_NAME"
+    )
+    names = [target] if target else ["main", "master"]
+    names = [*(f"origin/{name}" for name in names), *names]
+    main = next((name for name in names if git("rev-parse", "--verify", "--quiet", name)), None)
+    new: list[Script] = []
+    if main:
+        top = Path(git("rev-parse", "--show-toplevel").strip())
+        files = git("ls-tree", "-r", "-z", "--name-only", "--full-tree", main).split("\0")
+        known = {(top / file).resolve() for file in files}
+        new = [each for each in script.walk_revisions() if Path(each.path).resolve() not in known]
+    return new[::-1] or [each for each in script.get_revisions("heads") if each]
+
+
+def by_sql(linter: str, steps: Steps) -> dict[int, set[str]]:
+    """Return the rules that a linter of SQL finds broken, by the id of the step."""
+    text, owners = "BEGIN;\n", [0]
+    for _, step in steps:
+        sql = "".join(f"{each}\n" for each in step.sql)
+        text += sql
+        owners += [id(step)] * sql.count("\n")
+    command = shutil.which(linter, path=sysconfig.get_path("scripts")) or shutil.which(linter)
+    if not command:
+        raise CommandError(f"{linter} is not installed: add {linter}-cli to the dev group.")
+    done = subprocess.run(
+        (command, "--reporter", "json", "--exclude", ",".join(OFF)),
+        input=f"{text}COMMIT;\n",
+        capture_output=True,
+        check=False,
+        encoding="utf-8",
+    )
+    try:
+        found: list[dict[str, Any]] = json.loads(done.stdout)
+    except ValueError:
+        raise CommandError(f"{linter} has failed: {done.stderr or done.stdout}") from None
+    rules: dict[int, set[str]] = {}
+    for each in found:
+        rules.setdefault(owners[min(each["line"], len(owners) - 1)], set()).add(each["rule_name"])
+    # This one comes with each of those that say more.
+    return {key: rule - {"constraint-missing-not-valid"} or rule for key, rule in rules.items()}
+
+
+def is_allowed(revision: Script, line: int, rule: str) -> bool:
+    """Say whether a comment in the line, or above it, has the reason: ``# lint: RULE: reason``."""
+    lines = Path(revision.path).read_text(encoding="utf-8").splitlines()[:line][::-1]
+    above = takewhile(lambda text: text.strip().startswith("#"), lines[1:])
+    found = (re.search(r"#\s*lint:\s*([\w, -]+):\s*\S", text) for text in (*lines[:1], *above))
+    return any(rule in each[1].replace(",", " ").split() for each in found if each)

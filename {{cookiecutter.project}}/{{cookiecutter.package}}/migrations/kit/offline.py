@@ -1,0 +1,93 @@
+"""What revisions do, found by running their functions without a database; for plan.py and lint.py."""
+
+import logging
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from io import StringIO
+from threading import get_ident
+from typing import Any
+
+from alembic.config import Config
+from alembic.operations import Operations
+from alembic.runtime.environment import EnvironmentContext
+from alembic.runtime.migration import MigrationContext
+from alembic.script import Script, ScriptDirectory
+from alembic.util import CommandError
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
+from sqlalchemy.pool import Pool
+
+from .api import lock
+from .recorder import Recorder, Step
+
+
+@dataclass
+class Rehearsal:
+    """What a revision does, and why that may not be all."""
+
+    revision: Script
+    steps: list[Step]
+    problem: str | None
+
+
+def rehearse(revision: Script, migration: MigrationContext, is_up: bool) -> Rehearsal:
+    """Run a function of a revision; whatever wants to know something of a database fails."""
+    name, problem = migration.opts.get("database"), None
+    with Operations.context(migration) as operations:
+        recorder = Recorder(operations, revision)
+        try:
+            function = recorder.module["upgrade" if is_up else "downgrade"]
+            function(**{"engine_name": name} if name else {})
+        except Exception as error:  # noqa: BLE001 (a revision may do anything)
+            raised = [frame for frame, _ in traceback.walk_tb(error.__traceback__)][-1]
+            if isinstance(error, NotImplementedError) and raised.f_globals is recorder.module:
+                problem = f"cannot go back: {error}"
+            else:
+                reason = (str(error).splitlines() or [""])[0]
+                problem = f"cannot be told without running it ({type(error).__name__}: {reason})"
+    del vars(migration.impl)["static_output"]  # env.py writes, too
+    return Rehearsal(revision, recorder.steps, problem)
+
+
+def rehearsals(
+    config: Config, chosen: Callable[[str], Sequence[Script]], is_up: bool = True
+) -> dict[str, tuple[MigrationContext, list[Rehearsal]]]:
+    """Return what revisions do on each database, by its name, with its context.
+
+    :param chosen: returns the revisions of a database
+    """
+    found = {}
+
+    def visit(_: object, migration: MigrationContext) -> list[Any]:
+        name = migration.opts.get("database", "default")
+        found[name] = migration, [rehearse(each, migration, is_up) for each in chosen(name)]
+        return []
+
+    config.output_buffer = StringIO()
+    script = ScriptDirectory.from_config(config)
+    with lock, apart(), EnvironmentContext(config, script, fn=visit, as_sql=True):
+        script.run_env()
+    return found
+
+
+@contextmanager
+def apart() -> Iterator[None]:
+    """Connect to nothing in this thread, and log nothing of it."""
+    thread, level = get_ident(), logging.root.manager.disable
+
+    def refuse(*_: Any) -> None:
+        if get_ident() == thread:
+            raise CommandError("it wants a connection")
+
+    listeners = ((Engine, "do_connect"), (Pool, "checkout"))
+    for target, name in listeners:
+        event.listen(target, name, refuse)
+    logging.disable(logging.INFO)
+    try:
+        yield
+    finally:
+        logging.disable(level)
+        for target, name in listeners:
+            event.remove(target, name, refuse)

@@ -1,0 +1,88 @@
+"""Records what a revision does with Alembic's ``op``, in place of a database; used by offline.py."""
+
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from alembic.operations import MigrateOperation, Operations
+from alembic.script import Script
+from alembic.util import CommandError
+
+
+@dataclass
+class Step:
+    """An operation, or a statement without one: where it is written, and its SQL."""
+
+    line: int
+    operation: MigrateOperation | None = None
+    sql: list[str] = field(default_factory=list)
+    copied: str | None = None  # the table that batch mode copies to do it
+
+
+class Recorder:
+    """Keeps what is done with Alembic's ``op``."""
+
+    def __init__(self, operations: Operations, revision: Script) -> None:
+        self.steps: list[Step] = []
+        self.running: Step | None = None
+        self.module = vars(revision.module)
+        vars(operations)["invoke"] = partial(self.invoke, operations)
+        vars(operations)["batch_alter_table"] = partial(self.batch, operations)
+        vars(operations.impl)["static_output"] = self.write
+
+    def add(self, operation: MigrateOperation | None = None) -> Step:
+        frames = traceback.walk_stack(None)
+        line = next((line for frame, line in frames if frame.f_globals is self.module), 0)
+        self.steps.append(Step(line, operation))
+        return self.steps[-1]
+
+    def write(self, text: str) -> None:
+        (self.running or self.add()).sql.append(text.strip())
+
+    def invoke(self, operations: Any, operation: MigrateOperation) -> Any:
+        before, self.running = self.running, self.add(operation)
+        try:
+            return type(operations).invoke(operations, operation)
+        finally:
+            self.running = before
+
+    @contextmanager
+    def batch(self, operations: Any, table: str, *arguments: Any, **options: Any) -> Iterator[Any]:
+        """Do each operation at once, so that its SQL is known to be its own.
+
+        If batch mode would copy the table, it would have to be read, which is all that can be told.
+        """
+        manager = type(operations).batch_alter_table(operations, table, *arguments, **options)
+        batch = manager.__enter__()
+        is_copied = False
+
+        def flush() -> None:
+            nonlocal is_copied
+            try:
+                batch.impl.flush()
+            except CommandError:
+                if self.running and not is_copied:
+                    self.running.copied = table
+                    self.running.sql = [f"-- copies table {table}, which has to be read for that"]
+                is_copied = True
+            batch.impl.batch.clear()
+
+        def invoke(operation: MigrateOperation) -> None:
+            before, self.running = self.running, self.add(operation)
+            type(batch).invoke(batch, operation)
+            if batch.impl.copy_from is None:  # else the table is known, and all is one copy
+                flush()
+            self.running = before
+
+        vars(batch)["invoke"] = invoke
+        yield batch
+        self.running = self.add()
+        flush()
+        if not (self.running.sql or self.running.copied):
+            self.steps.remove(self.running)
+        elif not self.running.copied:
+            self.running.copied = table  # with all its SQL
+        self.running = None

@@ -1,0 +1,91 @@
+"""Says what the steps of a revision do, for plan.py, and which rule they break, for lint.py."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from alembic.operations import ops
+
+from .recorder import Step
+
+# Words by operation, and the rule, if running code or much data will not bear it.
+OPERATIONS = {
+    "CreateTableOp": ("creates table {table}", ""),
+    "DropTableOp": ("drops table {table} with its rows", "ban-drop-table"),
+    "RenameTableOp": ("renames table {table} to {0.new_table_name}", "renaming-table"),
+    "AddColumnOp": ("adds column {table}.{0.column.name}", ""),
+    "DropColumnOp": ("drops column {table}.{0.column_name} with its values", "ban-drop-column"),
+    "CreateIndexOp": ("adds index {0.index_name} to {table}", ""),
+    "DropIndexOp": ("drops index {0.index_name}", ""),
+    "CreateUniqueConstraintOp": ("adds unique constraint {0.constraint_name} to {table}", ""),
+    "CreatePrimaryKeyOp": ("adds primary key to {table}", "adding-serial-primary-key-field"),
+    "CreateForeignKeyOp": (
+        "adds foreign key {0.constraint_name} to {table}",
+        "adding-foreign-key-constraint",
+    ),
+    "CreateCheckConstraintOp": (
+        "adds check {0.constraint_name} to {table}",
+        "constraint-missing-not-valid",
+    ),
+    "DropConstraintOp": ("drops constraint {0.constraint_name} of {table}", ""),
+    "BulkInsertOp": ("inserts rows into {table}", ""),
+    "CreateTableCommentOp": ("sets the comment of table {table}", ""),
+    "DropTableCommentOp": ("removes the comment of table {table}", ""),
+}
+
+
+def effects(step: Step) -> Iterator[tuple[str, str]]:
+    """Yield each thing that a step does, with the rule that it breaks or nothing."""
+    operation: Any = step.operation
+    kind = type(operation).__name__
+    if step.copied:
+        yield f"copies table {step.copied}, to change it", "copying-table"
+    if isinstance(operation, ops.AlterColumnOp):
+        yield from altered(operation)
+    elif isinstance(operation, ops.AddColumnOp) and is_required(operation.column):
+        name = f"{table_of(operation)}.{operation.column.name}"
+        yield f"adds column {name}, NOT NULL without a default", "adding-required-field"
+    elif kind in OPERATIONS:
+        words, rule = OPERATIONS[kind]
+        yield words.format(operation, table=table_of(operation)), rule
+    else:  # a statement, or an operation of a plugin
+        for sql in step.sql:
+            line = " ".join(sql.split()).rstrip(";")
+            if line != "BEGIN":
+                shown = line if len(line) <= 90 else f"{line[:87]}..."
+                yield ("commits all before this" if line == "COMMIT" else f"runs {shown}"), ""
+
+
+def altered(operation: ops.AlterColumnOp) -> Iterator[tuple[str, str]]:
+    name = f"{table_of(operation)}.{operation.column_name}"
+    if operation.modify_name:
+        yield f"renames column {name} to {operation.modify_name}", "renaming-column"
+    if operation.modify_type is not None:
+        old = f" from {operation.existing_type!r}" if operation.existing_type else ""
+        text = f"changes the type of {name}{old} to {operation.modify_type!r}"
+        yield f"{text}; may rewrite the table", "changing-column-type"
+    if operation.modify_nullable is False:
+        yield f"makes {name} NOT NULL", "adding-not-nullable-field"
+    elif operation.modify_nullable:
+        yield f"lets {name} be NULL", ""
+    if operation.modify_server_default is None:
+        yield f"removes the default of {name}", "ban-drop-default"
+    elif operation.modify_server_default is not False:
+        yield f"changes the default of {name}", ""
+    if operation.modify_comment is not False:
+        yield f"changes the comment of {name}", ""
+
+
+def table_of(operation: Any) -> str:
+    """Return the table of an operation, with its schema; nothing if it has none."""
+    table = getattr(operation, "table", None)  # of rows
+    if table is not None:
+        return str(table.fullname if hasattr(table, "fullname") else table.name)
+    name = getattr(operation, "table_name", getattr(operation, "source_table", ""))
+    schema = getattr(operation, "schema", None) or getattr(operation, "kw", {}).get("source_schema")
+    return f"{schema}.{name}" if schema else str(name)
+
+
+def is_required(column: Any) -> bool:
+    """Say whether no row can be written that leaves out a new column."""
+    has_value = column.server_default is not None or column.computed or column.identity
+    return not (column.nullable or has_value or column.primary_key)
