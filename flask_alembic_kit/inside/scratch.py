@@ -24,11 +24,13 @@ class Scratch:
 
     :param folder: where those of SQLite are
     :param label: begins the names of those on a server
+    :param server: where they are made, if not on the server of the app
     """
 
-    def __init__(self, folder: Path, label: str) -> None:
+    def __init__(self, folder: Path, label: str, server: Any = None) -> None:
         self.folder = folder
         self.label = label
+        self.server = server
         self.is_on = False
         self.used: set[str] = set()
         self.made: dict[str, tuple[Any, Any, Any]] = {}
@@ -54,6 +56,8 @@ class Scratch:
         if key is None:
             raise Refused(f"No scratch database can be made on {dialect.name}.")
         name = f"{self.label}_{cparams[key]}"[:60]
+        if self.server is not None:
+            cargs, cparams = dialect.create_connect_args(self.server)
         if name not in self.made:
             self.execute(dialect, cargs, cparams, *recreate(dialect.name, name))
             self.made[name] = dialect, list(cargs), dict(cparams)
