@@ -56,7 +56,8 @@ PLANTED = {
         "type": "CREATE TYPE pair AS (a int, b positive)",
         "columns": "CREATE TABLE odd (a positive, b pair, c int GENERATED ALWAYS AS IDENTITY (START 7),"
         " d int GENERATED ALWAYS AS (a + 1) STORED, e jsonb, f timestamptz, g bytea, h uuid)",
-        "rows": r"INSERT INTO odd (a, e, f, g) VALUES (1, '{\"a\": [1, null]}', '2026-01-01 1:00+3', '\xff')",
+        "rows": r"""
+            INSERT INTO odd (a, e, f, g) VALUES (1, '{"a": [1, null]}', '2026-01-01 1:00+3', '\xff')""",
         "sequence": "CREATE SEQUENCE invoices START 1000 INCREMENT 5",
         "its number": "SELECT nextval('invoices')",
         "sequence of another name": "CREATE TABLE old (id serial PRIMARY KEY)",
@@ -69,6 +70,7 @@ PLANTED = {
         "policy": "CREATE POLICY mine ON users FOR SELECT USING (name = current_user)",
         "partitioned": "CREATE TABLE parts (id int PRIMARY KEY) PARTITION BY RANGE (id)",
         "partition": "CREATE TABLE part_1 PARTITION OF parts FOR VALUES FROM (1) TO (10)",
+        "its row": "INSERT INTO parts VALUES (2)",
         "statistics": "CREATE STATISTICS correlated ON id, name FROM users",
     },
     "mysql": {

@@ -68,7 +68,7 @@ class Writer:
         for table in metadata.tables.values():
             if not self.is_raw(table):
                 self.serials |= {*simplify(table, self.dialect, self.items, self.choices.raw)}
-        tables, waiting = in_order(metadata, self.dialect)
+        tables, waiting = in_order(metadata, self.dialect, self.items)
         creates = {table: self.created(table) for table in tables}
         self.statements(item for item in self.items.values() if item.when == "before" and self.is_needed(item))
         is_unordered = self.dialect.name in MYSQL and any(map(self.is_raw, tables))
@@ -144,7 +144,8 @@ class Writer:
                 self.code.up.append(code)
                 self.code.imports |= imports
                 return
-        if all_rows(self.connection, table):
+        is_partitioned = any(") PARTITION BY" in item.create for item in self.of(table, "table"))
+        if all_rows(self.connection, table) and not is_partitioned:  # they are in its parts
             self.code.up.append(executed(insert(self.connection, exact)))
 
     def indexes(self, table: sa.Table) -> None:

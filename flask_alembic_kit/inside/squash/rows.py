@@ -81,12 +81,19 @@ def parents_first(table: sa.Table, rows: list[dict[str, Any]]) -> list[dict[str,
     return done + rows
 
 
+def is_binary(type_: Any) -> bool:
+    try:
+        return type_.python_type is bytes
+    except NotImplementedError:
+        return False
+
+
 def insert(connection: Any, table: sa.Table) -> str:
     """Return the statement that inserts the rows, with the values as the server writes them."""
     dialect = connection.dialect
     quote = dialect.identifier_preparer
-    names = [(quote.quote(c.name), isinstance(c.type, sa.LargeBinary)) for c in stored(table)]
-    expressions = ", ".join(literal(dialect, name, is_binary) for name, is_binary in names)
+    names = [(quote.quote(c.name), is_binary(c.type)) for c in stored(table)]
+    expressions = ", ".join(literal(dialect, name, binary) for name, binary in names)
     where = quote.format_table(table)
     rows = connection.exec_driver_sql(f"SELECT {expressions} FROM {where}".replace("%", "%%")).all()
     values = ",\n".join(f"({', '.join(map(str, row))})" for row in rows)

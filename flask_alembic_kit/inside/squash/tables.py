@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from alembic.autogenerate import render_python_code
 from alembic.migration import MigrationContext
 from alembic.operations import MigrateOperation, Operations, ops
-from sqlalchemy.schema import sort_tables_and_constraints
+from sqlalchemy.schema import conv, sort_tables_and_constraints
 
 from .said import Item
 
@@ -67,6 +67,7 @@ def simplify(table: sa.Table, dialect: Any, items: dict[Any, Item], raw: set[Any
         if not column.primary_key or column.autoincrement:
             column.autoincrement = "auto"
     for thing in (*table.constraints, *table.indexes):
+        thing.name = thing.name and conv(thing.name)  # which no naming convention changes
         for option in [name for name, value in thing.dialect_kwargs.items() if not value]:
             thing.dialect_kwargs.pop(option)  # as it is anyway
     (text,) = [i.create for i in items.values() if i.key[::2] == ("table", full_name(table))]
@@ -105,9 +106,13 @@ def compiled(type_: Any, dialect: Any) -> str:
     return text.replace("NUMERIC", "DECIMAL") if dialect.name in MYSQL else text
 
 
-def in_order(metadata: sa.MetaData, dialect: Any) -> tuple[list[sa.Table], list[Any]]:
+def in_order(
+    metadata: sa.MetaData, dialect: Any, items: dict[Any, Item]
+) -> tuple[list[sa.Table], list[Any]]:
     """Return tables in the order of their foreign keys, and the keys that have to wait for all."""
-    pairs = sort_tables_and_constraints(sorted(metadata.tables.values(), key=full_name))
+    made = [item.table for item in items.values() if item.kind == "table"]
+    found = sorted(metadata.tables.values(), key=lambda table: made.index(full_name(table)))
+    pairs = [*sort_tables_and_constraints(found)]
     tables = [table for table, _ in pairs if table is not None]
     waiting = [key for table, keys in pairs if table is None for key in keys]
     if dialect.name == "sqlite":

@@ -1,5 +1,6 @@
 """The tasks of squash in the process inside the app."""
 
+import re
 import secrets
 from pathlib import Path
 from textwrap import wrap
@@ -150,21 +151,16 @@ class Squash:
         if len(scratch.used) < len(old):
             raise Refused("Two names mean the same database: squash cannot tell whose a table is.")
         self.choices = {name: Choices() for name in old}
-        error = None
         while True:
             with scratch.on():
                 codes = self.environment.read(self.code)
             text = self.write(codes)
             try:
                 new, left = self.build(text)
-            except Exception as raised:  # noqa: BLE001 (whatever the operations raise)
-                if error is not None:
-                    return {"failed": " ".join(str(raised).split()), "text": text}
-                error = raised
-                for name, state in old.items():  # as the server says it, then
-                    self.choices[name].raw |= {key for key in state.items if key[0] == "table"}
-                    self.choices[name].literal |= {*state.rows}
-                continue
+            except Exception as error:  # noqa: BLE001 (whatever the operations raise)
+                if self.avoided(old, str(getattr(error, "statement", None) or "")):
+                    continue
+                return {"failed": " ".join(str(error).split())}
             differ = {name: old[name].differences(new[name]) for name in old}
             if not self.chose_anew(old, differ):
                 break
@@ -184,6 +180,19 @@ class Squash:
 
     def code(self, migration: MigrationContext) -> Code:
         return code_for(migration, self.choices[database_of(migration)])
+
+    def avoided(self, old: States, statement: str) -> bool:
+        """Let the server say the table that a statement failed for, or all; say whether it had not."""
+        before = repr(self.choices)
+        for is_any in (False, True):
+            for name, state in old.items():
+                for key in [key for key in state.items if key[0] == "table"]:
+                    if is_any or re.search(rf"\b{re.escape(key[2])}\b", statement[:200]):
+                        self.choices[name].raw.add(key)
+                        self.choices[name].literal.add(key[2])
+            if repr(self.choices) != before:
+                return True
+        return False
 
     def chose_anew(self, old: States, differ: dict[str, Any]) -> bool:
         """Let the server say what the operations did not make the same; say whether there is more."""

@@ -39,7 +39,13 @@ def items(connection: Any, own: set[str]) -> Iterator[Item]:
             yield Item("next number", name, f"DO SETVAL({quoted(name)}, {number}, 0)", when="before")
         else:
             text = without_usual(shown("TABLE", name, 1), *usual)
+            body, end, options = text.rpartition("\n)")
+            number = re.search(r" AUTO_INCREMENT=(\d+)", options)
+            text = body + end + (options.replace(number[0], "") if number else options)
             yield Item("table", name, text, table=name, when="table", text=sorted_keys(text))
+            if number:
+                set_ = f"ALTER TABLE {quoted(name)} AUTO_INCREMENT = {number[1]}"
+                yield Item("next number", name, set_, table=name)
     for kind, name in connection.exec_driver_sql(
         "SELECT routine_type, routine_name FROM information_schema.routines"
         " WHERE routine_schema = DATABASE() AND routine_type IN ('FUNCTION', 'PROCEDURE')"

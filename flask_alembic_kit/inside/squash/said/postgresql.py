@@ -156,6 +156,12 @@ COMMENTS = """
         SELECT FROM pg_depend e WHERE e.classid = d.classoid AND e.objid = d.objoid AND e.deptype = 'e')
     ORDER BY 1, 2
 """
+STATISTICS = f"""
+    SELECT quote_ident(s.stxnamespace::regnamespace::text) || '.' || quote_ident(stxname),
+        c.oid::regclass::text, pg_get_statisticsobjdef(s.oid)
+    FROM pg_statistic_ext s JOIN pg_class c ON c.oid = stxrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE {CLASSES} ORDER BY s.oid
+"""
 # Every object that has a number of its own is at least named.
 CATALOGS = """
     SELECT c.relname FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = 'oid'
@@ -193,9 +199,6 @@ def items(connection: Any, own: set[str]) -> Iterator[Item]:
         if is_early:
             yield function(name, definition, schema, usual, "before")
     yield from tables(ask, own)
-    for name, table, definition, kind in ask(INDEXES):
-        when = "index" if kind in "rp" else "after"
-        yield Item("index", name, definition, table=table, when=when)
     made = [
         (oid, function(name, definition, schema, usual, "after"))
         for name, definition, schema, is_early, oid in functions
@@ -207,6 +210,9 @@ def items(connection: Any, own: set[str]) -> Iterator[Item]:
         create = f"CREATE {what} {name}{settings} AS\n{definition.rstrip(';')}"
         made.append((oid, Item(what.lower(), name, create, f"DROP {what} {name}")))
     yield from (item for _, item in sorted(made, key=lambda pair: pair[0]))
+    for name, table, definition, kind in ask(INDEXES):
+        when = "index" if kind in "rp" else "after"
+        yield Item("index", name, definition, table=table, when=when)
     for name, table, definition, enabled in ask(TRIGGERS):
         yield Item("trigger", name, definition, f"DROP TRIGGER {name} ON {table}", table)
         if enabled != "O":
@@ -218,6 +224,8 @@ def items(connection: Any, own: set[str]) -> Iterator[Item]:
         create = f"CREATE POLICY {name} ON {table} AS {permissive} FOR {command} TO {roles}"
         create += (f" USING ({using})" if using else "") + (f" WITH CHECK ({check})" if check else "")
         yield Item("policy", name, create, "", table)
+    for name, table, definition in ask(STATISTICS):
+        yield Item("statistics", name, definition, "", table)
     for table, setting in ask(SETTINGS):
         if setting:
             yield Item("setting", setting, f"ALTER TABLE {table} {setting}", "", table)
@@ -225,7 +233,7 @@ def items(connection: Any, own: set[str]) -> Iterator[Item]:
     for (catalog,) in ask(CATALOGS):
         for kind, identity in ask(OBJECTS.format(catalog=catalog)):
             if not any(mentions(identity, name) for name in own):
-                yield Item(kind, identity, text=identity)
+                yield Item("object", f"{kind} {identity}")
 
 
 def mentions(identity: str, table: str) -> bool:
