@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import servers
 from kit import Project, run
-from sqlalchemy import URL
+from sqlalchemy import URL, text
 
 GIT = ("git", "-c", "user.name=Ada", "-c", "user.email=ada@example.org")
 
@@ -92,6 +92,13 @@ PLANTED = {
 }
 
 
+# What nobody carries over, with what undoes it.
+NAMED = (
+    "CREATE AGGREGATE total(int) (SFUNC = int4pl, STYPE = int, INITCOND = '0')",
+    "DROP AGGREGATE total(int)",
+)
+
+
 @contextmanager
 def database(dialect: str, folder: Path) -> Iterator[URL]:
     if dialect == "sqlite":
@@ -111,14 +118,172 @@ def squash(project: Project, *arguments: str, **options: Any) -> CompletedProces
     return project.python("-m", "flask_alembic_kit", "squash", "--yes", *arguments, **options)
 
 
-@pytest.mark.parametrize("dialect", PLANTED)
-def test_all_that_revisions_make_is_carried_over(dialect: str, generic: Project, tmp_path: Path) -> None:
-    for statement in PLANTED[dialect].values():
-        literal = textwrap.dedent(statement).replace(":", r"\:")
-        generic.add_revision(f"op.execute({literal!r})")
+def refused(project: Project, *arguments: str, **options: Any) -> str:
+    """Run a squash that must fail, and change nothing; return its one line."""
+    before = files(project)
+    done = squash(project, *arguments, status=1, **options)
+    assert files(project) == before
+    (line,) = done.stderr.splitlines()
+    return line.removeprefix("Error: ")
+
+
+def files(project: Project) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in project.versions.glob("*.py")}
+
+
+def executes(*statements: str) -> str:
+    """Return the body of a revision."""
+    texts = [textwrap.dedent(each).replace(":", r"\:") for each in statements]
+    return "\n".join(f"op.execute({text!r})" for text in texts)
+
+
+@pytest.mark.parametrize(
+    "dialect",
+    ["sqlite", *(pytest.param(each, marks=pytest.mark.slow) for each in ("postgresql", "mysql"))],
+)
+def test_all_that_revisions_make_is_carried_over(
+    dialect: str, generic: Project, tmp_path: Path
+) -> None:
+    """By statements of the server where there is no operation; or it is named, and can be copied."""
+    generic.add_revision(executes(*PLANTED[dialect].values()))
+    last = generic.add_revision(
+        "op.execute(\"INSERT INTO users (id, name) VALUES (7, 'it''s 100%')\")"
+    )
+    if dialect == "postgresql":
+        last = generic.add_revision(*map(executes, NAMED))
     with database(dialect, tmp_path) as url:
+        env = servers.at(url)
         commit(generic)
-        done = squash(generic, env=servers.at(url))
-    print(done.stdout)
-    assert "make the same" in done.stdout
-    assert len([*generic.versions.glob("*.py")]) == 1
+        if dialect == "postgresql":
+            done = squash(generic, env=env, status=1)
+            assert (
+                f"object aggregate public.total(integer): not carried over (revision {last}"
+                in done.stderr
+            )
+            assert len(files(generic)) == 4
+        done = squash(generic, *(["--copy", last] if dialect == "postgresql" else []), env=env)
+        assert "Rows of users in default: 1 copied" in done.stdout
+        assert "make the same" in done.stdout
+        assert len(files(generic)) == 1
+        generic.alembic("upgrade", "head", env=env)
+        generic.alembic("downgrade", "base", env=env)
+    (text,) = files(generic).values()
+    for what in ("users", "posts"):
+        if dialect == "sqlite":
+            assert f"op.create_table('{what}'".encode() in text, "of no other kind of database"
+
+
+def test_databases_at_the_squashed_revision_need_nothing(generic: Project) -> None:
+    """Later revisions stay, new ones are made as ever, and one that is behind is told what to do."""
+    (tmp,) = {generic.folder.parent}
+    generic.add_revision("op.add_column('posts', sa.Column('body', sa.Text()))")
+    generic.add_revision("op.create_index('ix_posts_body', 'posts', ['body'])")
+    generic.add_revision(
+        "op.drop_index('ix_posts_body')", "op.create_index('ix_posts_body', 'posts', ['body'])"
+    )
+    old, behind, new = (
+        servers.at(URL.create("sqlite", database=f"{tmp}/{n}.db")) for n in ("old", "behind", "new")
+    )
+    generic.alembic("upgrade", "r002", env=old)
+    generic.alembic("upgrade", "r001", env=behind)
+    commit(generic)
+
+    squash(generic, "r002", env=new)
+
+    assert not Path(f"{tmp}/new.db").exists(), "the app's own database was used"
+    assert sorted(files(generic)) == ["9000_01_01_000002-r002.py", "9000_01_01_000003-r003.py"]
+    assert "WARN" not in generic.alembic("upgrade", "head", env=old).stderr
+    line = generic.fails("upgrade", "head", env=behind)
+    (commit_id,) = re.findall(
+        'replaced_at = "(.*?)"', files(generic)["9000_01_01_000002-r002.py"].decode()
+    )
+    assert (
+        f"is at r001, which was squashed into r002: check out {commit_id}, run alembic upgrade r002"
+        in line
+    )
+    generic.alembic("upgrade", "head", env=new)
+    generic.alembic("downgrade", "r002", env=new)
+    assert "Running" not in generic.alembic("upgrade", "r002", env=new).stderr
+    generic.alembic("downgrade", "base", env=new)
+    run("git", "checkout", "--quiet", commit_id, "--", ".", cwd=generic.folder)
+    generic.alembic("upgrade", "r002", env=behind)
+    commit_again = squash(
+        generic, "r002", env=new
+    )  # what was deleted is there again, as after a kill
+    assert "make the same" in commit_again.stdout
+    generic.alembic("upgrade", "head", env=behind)
+    assert (
+        refused(generic, "r002", env=new)
+        == "There is no revision before r002: there is nothing to squash."
+    )
+
+
+def test_what_cannot_be_squashed_is_refused_in_one_line(generic: Project) -> None:
+    assert "commit them first" in refused(generic) or "no revision before" in refused(generic)
+    generic.add_revision(
+        "op.bulk_insert(sa.table('users', sa.column('name')), [{'name': str(n)} for n in range(1001)])"
+    )
+    generic.add_revision("pass")
+    assert "not all in git: commit them first" in refused(generic)
+    commit(generic)
+    assert refused(generic, "nowhere") == "Can't locate revision identified by 'nowhere'"
+    assert "write 1001 rows (1001 in users), and squash copies 1000 at most" in refused(generic)
+    env = servers.at(URL.create("postgresql+psycopg", host="127.0.0.1", port=1, database="none"))
+    assert "cannot be reached" in refused(generic, env=env)
+    generic.new_revision("--head", "r001", "--splice", "--rev-id", "other", "-m", "other")
+    assert "There are 2 heads, other and r002: merge them, or name" in refused(generic)
+    assert "Revision other stands on r001, which would be gone: merge its branch" in refused(
+        generic, "r002"
+    )
+    assert "Not committed: " in refused(generic, "r001")
+    generic.new_revision(
+        "--head", "base", "--splice", "--rev-id", "alone", "-m", "alone", "--depends-on", "5b1f"
+    )
+    assert "Revision alone stands on 5b1f0c3a9d27, which would be gone" in refused(generic, "r001")
+
+
+def test_several_databases_and_branches(multidb: Project) -> None:
+    """Each gets what is its own; a branch that was merged is one with its labels."""
+    multidb.add_revision("op.add_column('posts', sa.Column('body', sa.Text()))")
+    multidb.add_revision(
+        "op.execute('CREATE VIEW v AS SELECT id FROM posts')",
+        upgrade_auth="op.execute(\"INSERT INTO users (id, name) VALUES (1, 'Ada')\")",
+    )
+    multidb.new_revision(
+        "--head", "r001", "--splice", "--rev-id", "other", "--branch-label", "side", "-m", "x"
+    )
+    multidb.alembic("merge", "heads", "--rev-id", "merged", "-m", "merged")
+    multidb.alembic("upgrade", "head")
+    before = {name: multidb.schema(name) for name in multidb.databases}
+    commit(multidb)
+    done = squash(multidb)
+    assert "Rows of users in auth: 1 copied" in done.stdout
+    (text,) = files(multidb).values()
+    assert b"'side'" in text
+    multidb.alembic("upgrade", "head")
+    for file in multidb.databases.values():
+        file.unlink()
+    multidb.alembic("upgrade", "side@head")
+    assert {n: {*found} for n, found in before.items()} == {n: {*multidb.schema(n)} for n in before}
+    multidb.alembic("downgrade", "base")
+    assert multidb.tables() == {"alembic_version"}
+
+
+def test_without_the_right_to_create_a_database(generic: Project) -> None:
+    generic.add_revision("pass")
+    commit(generic)
+    with servers.database("postgresql") as url:
+        role = str(url.database)
+        with servers.connect(url) as connection:
+            connection.execute(text(f"CREATE ROLE {role} LOGIN"))
+        try:
+            env = servers.at(url.set(username=role))
+            assert "permission denied to create database Name a server" in refused(
+                generic, env=env
+            ).replace(".", "")
+            squash(generic, "--scratch", url.render_as_string(hide_password=False), env=env)
+            names = servers.query(url, "SELECT datname FROM pg_database")
+            assert not [name for name in names if name.startswith("kit_squash") and role in name]
+        finally:
+            with servers.connect(url) as connection:
+                connection.execute(text(f"DROP ROLE {role}"))

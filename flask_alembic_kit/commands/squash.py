@@ -33,6 +33,17 @@ def command(
     versions.check()
     arguments = {"app": app, "ini": str(root / "alembic.ini")}
     found = ask("chained", rev=rev, **arguments)
+    if found["left"]:
+        if not yes:
+            click.confirm(
+                f"Delete {len(found['left'])} revisions that were squashed before?", abort=True
+            )
+        for file in found["left"]:
+            Path(file).unlink()
+        click.echo(
+            f"Deleted {len(found['left'])} revisions that were squashed before. Run it again."
+        )
+        return
     commit = committed(root, found["files"])
     show(found, root)
     if not yes:
@@ -62,8 +73,12 @@ def show(found: dict[str, Any], root: Path) -> None:
     click.echo(f"To be replaced by one revision {found['revision']}: {len(replaced)} revisions")
     shown = replaced if len(replaced) <= 8 else [*replaced[:4], None, *replaced[-3:]]
     for each in shown:
-        click.echo(f"    {each['id']} {each['doc']}" if each else f"    ... {len(replaced) - 7} more")
-    click.echo(f"In the place of {os.path.relpath(found['file'], root)}; the other files are deleted.")
+        click.echo(
+            f"    {each['id']} {each['doc']}" if each else f"    ... {len(replaced) - 7} more"
+        )
+    click.echo(
+        f"In the place of {os.path.relpath(found['file'], root)}; the other files are deleted."
+    )
 
 
 def report(made: dict[str, Any]) -> None:
@@ -78,7 +93,9 @@ def report(made: dict[str, Any]) -> None:
         by = f" (revision {each['revision']})" if each["revision"] else ""
         click.echo(f"    {each['text']}{by}", err=True)
     if not made["differs"]:
-        click.echo("Proof: the old revisions and the new one make the same, and it goes back to empty.")
+        click.echo(
+            "Proof: the old revisions and the new one make the same, and it goes back to empty."
+        )
 
 
 def committed(root: Path, files: list[str]) -> str:

@@ -10,10 +10,10 @@ import sqlalchemy as sa
 from alembic.operations import ops
 from alembic.runtime.migration import MigrationContext
 
-from .rows import IMPORTS, all_rows, bulk_insert, insert
-from .said import Item, said
+from .rows import all_rows, bulk_insert, insert
+from .said import Item, escaped, said
 from .state import own_tables
-from .tables import MYSQL, Renderer, escaped, full_name, in_order, reflected, simplify
+from .tables import MYSQL, Renderer, full_name, in_order, reflected, simplify
 
 OWNER = "owner of sequence"
 
@@ -70,7 +70,9 @@ class Writer:
                 self.serials |= {*simplify(table, self.dialect, self.items, self.choices.raw)}
         tables, waiting = in_order(metadata, self.dialect, self.items)
         creates = {table: self.created(table) for table in tables}
-        self.statements(item for item in self.items.values() if item.when == "before" and self.is_needed(item))
+        self.statements(
+            item for item in self.items.values() if item.when == "before" and self.is_needed(item)
+        )
         is_unordered = self.dialect.name in MYSQL and any(map(self.is_raw, tables))
         if is_unordered:
             self.code.up.append(executed("SET foreign_key_checks = 0"))
@@ -82,10 +84,15 @@ class Writer:
             self.indexes(table)
         for key in waiting:
             if not self.is_raw(key.table):
-                self.add(ops.CreateForeignKeyOp.from_constraint(key), ops.DropConstraintOp.from_constraint(key))
+                self.add(
+                    ops.CreateForeignKeyOp.from_constraint(key),
+                    ops.DropConstraintOp.from_constraint(key),
+                )
         if is_unordered:
             self.code.up.append(executed("SET foreign_key_checks = 1"))
-        self.statements(item for item in self.items.values() if item.when == "after" and item.create)
+        self.statements(
+            item for item in self.items.values() if item.when == "after" and item.create
+        )
         self.code.imports |= self.renderer.imports
         self.code.down.reverse()
         return self.code
@@ -102,7 +109,11 @@ class Writer:
             if item.when == when
             and item.table == full_name(table)
             and item.create
-            and (is_raw or item.key in self.choices.raw or (item.kind == OWNER and self.is_needed(item)))
+            and (
+                is_raw
+                or item.key in self.choices.raw
+                or (item.kind == OWNER and self.is_needed(item))
+            )
         ]
 
     def is_needed(self, item: Item) -> bool:
@@ -116,13 +127,17 @@ class Writer:
         try:
             return self.renderer.code(ops.CreateTableOp.from_table(table))
         except Exception:  # noqa: BLE001 (then it says so itself)
-            self.choices.raw |= {k for k in self.items if k[0] == "table" and k[2] == full_name(table)}
+            self.choices.raw |= {
+                k for k in self.items if k[0] == "table" and k[2] == full_name(table)
+            }
             return ""
 
     def create(self, table: sa.Table, code: str) -> None:
         if code and self.is_bulk(table):
             code = f"{variable(table)} = {code}"
-        self.code.up += [code] if code else [executed(item.create) for item in self.of(table, "table")]
+        self.code.up += (
+            [code] if code else [executed(item.create) for item in self.of(table, "table")]
+        )
         self.code.up += [executed(item.create) for item in self.of(table, "with")]
         self.code.down.append(self.renderer.code(ops.DropTableOp(table.name, schema=table.schema)))
 
@@ -157,7 +172,9 @@ class Writer:
                 try:
                     self.code.up.append(self.renderer.code(ops.CreateIndexOp.from_index(index)))
                 except Exception:  # noqa: BLE001 (then it says so itself)
-                    keys = {k for k in self.items if k[0] == "index" and k[1].endswith(str(index.name))}
+                    keys = {
+                        k for k in self.items if k[0] == "index" and k[1].endswith(str(index.name))
+                    }
                     self.choices.raw |= keys
                     by_server += [self.items[key] for key in keys]
         for item in by_server:
@@ -207,7 +224,9 @@ def copied(source: str, revision: str, databases: list[str | None]) -> tuple[str
     body = [
         node
         for node in tree.body
-        if not (isinstance(node, ast.Assign) and {getattr(t, "id", "") for t in node.targets} & known)
+        if not (
+            isinstance(node, ast.Assign) and {getattr(t, "id", "") for t in node.targets} & known
+        )
         and not (isinstance(node, ast.AnnAssign) and getattr(node.target, "id", "") in known)
         and not (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant))
         and not (isinstance(node, ast.ImportFrom) and node.module == "__future__")

@@ -24,11 +24,15 @@ class Chain:
     def ids(self) -> list[str]:
         """What a database may be at that has not come to the last one."""
         older = [each.revision for each in self.replaced if each is not self.last]
-        return older + [id_ for each in self.replaced for id_ in getattr(each.module, "replaces", ())]
+        return older + [
+            id_ for each in self.replaced for id_ in getattr(each.module, "replaces", ())
+        ]
 
     @property
     def labels(self) -> list[str]:
-        named = [to_tuple(getattr(each.module, "branch_labels", None), ()) for each in self.replaced]
+        named = [
+            to_tuple(getattr(each.module, "branch_labels", None), ()) for each in self.replaced
+        ]
         return sorted({label for labels in named for label in labels})
 
     @property
@@ -51,7 +55,9 @@ def chain(script: ScriptDirectory, name: str | None, root: Path) -> Chain:
         below += [each for each in parents if each.revision not in replaced]
         replaced |= {each.revision: each for each in parents}
     for each in every.values():
-        refuse_branches(each, {*to_tuple(each.down_revision, ())}, depended_on(script, each), replaced, last)
+        refuse_branches(
+            each, {*to_tuple(each.down_revision, ())}, depended_on(script, each), replaced, last
+        )
     if len(replaced) == 1:
         raise Refused(f"There is no revision before {last.revision}: there is nothing to squash.")
     result = Chain(last, [each for each in every.values() if each.revision in replaced])

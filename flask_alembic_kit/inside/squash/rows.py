@@ -8,7 +8,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from .said import literal
+from .said import ask, literal
 
 IMPORTS = {
     "datetime.": "import datetime",
@@ -95,7 +95,7 @@ def insert(connection: Any, table: sa.Table) -> str:
     names = [(quote.quote(c.name), is_binary(c.type)) for c in stored(table)]
     expressions = ", ".join(literal(dialect, name, binary) for name, binary in names)
     where = quote.format_table(table)
-    rows = connection.exec_driver_sql(f"SELECT {expressions} FROM {where}".replace("%", "%%")).all()
+    rows = ask(connection, f"SELECT {expressions} FROM {where}").all()
     values = ",\n".join(f"({', '.join(map(str, row))})" for row in rows)
     always = " OVERRIDING SYSTEM VALUE" if dialect.name == "postgresql" else ""
     return f"INSERT INTO {where} ({', '.join(n for n, _ in names)}){always} VALUES\n{values}"
@@ -105,5 +105,5 @@ def all_rows(connection: Any, table: sa.Table) -> list[str]:
     """Return what is in a table as text, in any order."""
     quote = connection.dialect.identifier_preparer
     names = ", ".join(quote.quote(column.name) for column in table.columns) or "1"
-    query = f"SELECT {names} FROM {quote.format_table(table)}".replace("%", "%%")
-    return sorted(repr(tuple(row)) for row in connection.exec_driver_sql(query))
+    rows = ask(connection, f"SELECT {names} FROM {quote.format_table(table)}")
+    return sorted(repr(tuple(row)) for row in rows)

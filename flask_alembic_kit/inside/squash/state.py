@@ -45,7 +45,9 @@ class State:
             if name not in self.own
         }
         self.counts = {
-            name: table["rows"] for name, table in found.items() if table["rows"] and name not in self.own
+            name: table["rows"]
+            for name, table in found.items()
+            if table["rows"] and name not in self.own
         }
         if sum(self.counts.values()) > LIMIT:
             tables = ", ".join(f"{n} in {name}" for name, n in self.counts.items())

@@ -40,19 +40,29 @@ class Alone(Environment):
 def chained(app: str | None, folder: str, ini: str, rev: str | None) -> dict[str, Any]:
     """Return the revisions that would be replaced, without touching a database."""
     if not adopted(Path(ini)):
-        raise Refused("There is no alembic.ini of the kit in this folder: see flask-alembic-kit adopt.")
+        raise Refused(
+            "There is no alembic.ini of the kit in this folder: see flask-alembic-kit adopt."
+        )
     application, _ = load(app)
     with application.app_context():
         script = new_environment(Path(ini)).script()
+        if left := left_over(script):
+            return {"left": left}
         found = read_chain(script, rev, Path(ini).parent)
-        heads = sorted(script.get_heads())
     return {
+        "left": [],
         "revision": found.last.revision,
         "file": str(Path(found.last.path).resolve()),
         "replaced": [{"id": each.revision, "doc": each.doc} for each in found.replaced],
         "files": [str(file) for file in found.files],
-        "heads": heads,
     }
+
+
+def left_over(script: ScriptDirectory) -> list[str]:
+    """Return files that were to be deleted when a run of before was killed."""
+    every = list(script.walk_revisions())
+    gone = {id_ for each in every for id_ in getattr(each.module, "replaces", ())}
+    return [str(Path(each.path).resolve()) for each in every if each.revision in gone]
 
 
 def read_chain(script: ScriptDirectory, rev: str | None, root: Path) -> Chain:
@@ -140,13 +150,15 @@ class Squash:
         for each in self.chain.replaced:
             if each.revision.startswith(name):
                 return each.revision, Path(each.path).read_text(encoding="utf-8")
-        raise Refused(f"{name} cannot be copied: it is no revision up to {self.chain.last.revision}.")
+        raise Refused(
+            f"{name} cannot be copied: it is no revision up to {self.chain.last.revision}."
+        )
 
     def run(self) -> dict[str, Any]:
         """Return the new revision with what it copies, or what it does not make the same."""
         scratch = self.scratches.new()
         with scratch.on():
-            self.environment.upgrade(self.chain.last.revision)
+            self.build_old()
             old = self.environment.read(State)
         if len(scratch.used) < len(old):
             raise Refused("Two names mean the same database: squash cannot tell whose a table is.")
@@ -165,18 +177,37 @@ class Squash:
             if not self.chose_anew(old, differ):
                 break
         lines = [
-            {"text": (f"{name}: " if old.keys() - {"default"} else "") + old[name].explain(new[name], *each),
-             "revision": self.made_by(each)}
-            for name in old for each in differ[name]
+            {
+                "text": (f"{name}: " if old.keys() - {"default"} else "")
+                + old[name].explain(new[name], *each),
+                "revision": self.made_by(each),
+            }
+            for name in old
+            for each in differ[name]
         ]
         lines += [{"text": f"not dropped by downgrade: {item}", "revision": None} for item in left]
         return {
             "text": text,
             "differs": lines,
             "counts": {name: state.counts for name, state in old.items()},
-            "server": {name: sorted({str(old[name].items[k]) for k in c.raw if k in old[name].items})
-                       for name, c in self.choices.items()},
+            "server": {
+                name: sorted({str(old[name].items[k]) for k in c.raw if k in old[name].items})
+                for name, c in self.choices.items()
+            },
         }
+
+    def build_old(self) -> None:
+        """Run the old revisions.
+
+        :raises Refused: if they do not run on an empty database
+        """
+        try:
+            self.environment.upgrade(self.chain.last.revision)
+        except Refused as error:
+            raise Refused(f"{error} Name a server where one can be made: --scratch URL.") from error
+        except Exception as error:
+            said = " ".join(str(error).split())
+            raise Refused(f"The revisions do not run on an empty database: {said}") from error
 
     def code(self, migration: MigrationContext) -> Code:
         return code_for(migration, self.choices[database_of(migration)])
@@ -205,8 +236,11 @@ class Squash:
                 raw_table = {k for k in items if k[0] == "table" and k[2] == table}
                 if what == "rows":
                     choices.literal.add(table)
-                elif item is not None and item.create and item.key not in choices.raw and (
-                    item.when in ("with", "index") or item.kind == "sequence"
+                elif (
+                    item is not None
+                    and item.create
+                    and item.key not in choices.raw
+                    and (item.when in ("with", "index") or item.kind == "sequence")
                 ):
                     choices.raw.add(item.key)
                 elif what == "tables" or item is None or item.when in ("table", "with", "index"):
@@ -221,10 +255,16 @@ class Squash:
         (versions / "squashed.py").write_text(text, encoding="utf-8")
         alone = Alone(self.environment, versions)
         with scratch.on():
+            empty = alone.read(State)
             alone.upgrade()
             new = alone.read(State)
             alone.downgrade()
-            left = [str(item) for state in alone.read(State).values() for item in state.items.values()]
+            left = [
+                str(item)
+                for name, state in alone.read(State).items()
+                for key, item in state.items.items()
+                if key not in empty[name].items
+            ]
         scratch.drop()
         return new, left
 
@@ -262,13 +302,18 @@ class Squash:
         ids = "\n".join(wrap(", ".join(f'"{id_}"' for id_ in self.chain.ids), 94))
         text += "".join(f"\n\n\n{code.rstrip()}" for code in functions if code)
         text += "\n\n\n# A database at one of these has to be upgraded to this revision by the code of before.\n"
-        text += "replaces = (\n" + "".join(f"    {line}\n" for line in f"{ids},".splitlines()) + ")\n"
-        return text + (f'replaced_at = "{self.commit}"  # the last commit with them\n' if self.commit else "")
+        text += (
+            "replaces = (\n" + "".join(f"    {line}\n" for line in f"{ids},".splitlines()) + ")\n"
+        )
+        return text + (
+            f'replaced_at = "{self.commit}"  # the last commit with them\n' if self.commit else ""
+        )
 
     def made_by(self, difference: tuple[str, Any]) -> str | None:
         """Return the newest revision whose text has the name of what differs."""
         what, key = difference
-        name = (key[1] if what == "item" else key).strip('"').rpartition(".")[2]
+        words = re.findall(r"\w+", (key[1] if what == "item" else key).partition("(")[0])
+        name = words[-1] if words else ""
         for each in self.chain.replaced:
             if name and name in Path(each.path).read_text(encoding="utf-8"):
                 return f"{each.revision} ({each.doc})"

@@ -5,9 +5,10 @@ from importlib import import_module
 from typing import Any
 
 from ...errors import Refused
+from .ask import ask, escaped
 from .item import Item
 
-__all__ = ["Item", "said"]
+__all__ = ["Item", "ask", "escaped", "literal", "said"]
 KNOWN = ("mariadb", "mysql", "postgresql", "sqlite")
 
 
@@ -33,6 +34,6 @@ def literal(dialect: Any, column: str, is_binary: bool) -> str:
     return {
         "postgresql": "quote_nullable({0}::text)",
         "sqlite": "quote({0})",
-    }.get(dialect.name, "coalesce(concat('0x', hex({0})), 'NULL')" if is_binary else "quote({0})").format(
-        column
-    )
+    }.get(
+        dialect.name, "coalesce(concat('0x', hex({0})), 'NULL')" if is_binary else "quote({0})"
+    ).format(column)

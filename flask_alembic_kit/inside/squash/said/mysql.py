@@ -4,22 +4,26 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from .ask import ask
 from .item import Item
 
 
 def items(connection: Any, own: set[str]) -> Iterator[Item]:
-    database = connection.exec_driver_sql("SELECT DATABASE()").scalar()
-    usual = connection.exec_driver_sql(
+    database = ask(connection, "SELECT DATABASE()").scalar()
+    usual = ask(
+        connection,
         "SELECT default_character_set_name, default_collation_name FROM information_schema.schemata"
-        " WHERE schema_name = DATABASE()"
+        " WHERE schema_name = DATABASE()",
     ).one()
 
+    yield Item("character set", "of the database", text=" ".join(usual))
+
     def shown(kind: str, name: str, column: int) -> str:
-        row = connection.exec_driver_sql(f"SHOW CREATE {kind} {quoted(name)}").one()
+        row = ask(connection, f"SHOW CREATE {kind} {quoted(name)}").one()
         text = re.sub(r" DEFINER=`[^`]*`@`[^`]*`", "", row[column])
         return text.replace(f"`{database}`.", "").replace(f"{database}.", "")
 
-    found = connection.exec_driver_sql("SHOW FULL TABLES").all()
+    found = ask(connection, "SHOW FULL TABLES").all()
     views = {}
     for name, kind in found:
         if name in own:
@@ -27,7 +31,7 @@ def items(connection: Any, own: set[str]) -> Iterator[Item]:
         if kind == "VIEW":
             views[name] = shown("VIEW", name, 1)
         elif kind == "SEQUENCE":
-            start = connection.exec_driver_sql(f"SELECT next_not_cached_value FROM {quoted(name)}")
+            start = ask(connection, f"SELECT next_not_cached_value FROM {quoted(name)}")
             yield Item(
                 "sequence",
                 name,
@@ -36,7 +40,9 @@ def items(connection: Any, own: set[str]) -> Iterator[Item]:
                 when="before",
             )
             number = start.scalar()
-            yield Item("next number", name, f"DO SETVAL({quoted(name)}, {number}, 0)", when="before")
+            yield Item(
+                "next number", name, f"DO SETVAL({quoted(name)}, {number}, 0)", when="before"
+            )
         else:
             text = without_usual(shown("TABLE", name, 1), *usual)
             body, end, options = text.rpartition("\n)")
@@ -46,22 +52,23 @@ def items(connection: Any, own: set[str]) -> Iterator[Item]:
             if number:
                 set_ = f"ALTER TABLE {quoted(name)} AUTO_INCREMENT = {number[1]}"
                 yield Item("next number", name, set_, table=name)
-    for kind, name in connection.exec_driver_sql(
+    for kind, name in ask(
+        connection,
         "SELECT routine_type, routine_name FROM information_schema.routines"
         " WHERE routine_schema = DATABASE() AND routine_type IN ('FUNCTION', 'PROCEDURE')"
-        " ORDER BY created, routine_name"
+        " ORDER BY created, routine_name",
     ).all():
         yield Item(
             kind.lower(), name, shown(kind, name, 2), f"DROP {kind} {quoted(name)}", when="before"
         )
     for name in in_order(views):
         yield Item("view", name, views[name], f"DROP VIEW {quoted(name)}")
-    for row in connection.exec_driver_sql("SHOW TRIGGERS").mappings().all():
+    for row in ask(connection, "SHOW TRIGGERS").mappings().all():
         name = row["Trigger"]
         yield Item(
             "trigger", name, shown("TRIGGER", name, 2), f"DROP TRIGGER {quoted(name)}", row["Table"]
         )
-    for row in connection.exec_driver_sql("SHOW EVENTS").mappings().all():
+    for row in ask(connection, "SHOW EVENTS").mappings().all():
         name = row["Name"]
         yield Item("event", name, shown("EVENT", name, 3), f"DROP EVENT {quoted(name)}")
 

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from .ask import ask as send
 from .item import Item
 
 # What belongs to the system or to an extension is none of the app's.
@@ -162,11 +163,15 @@ STATISTICS = f"""
     FROM pg_statistic_ext s JOIN pg_class c ON c.oid = stxrelid JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE {CLASSES} ORDER BY s.oid
 """
+DATABASE = """
+    SELECT unnest(setconfig) FROM pg_db_role_setting JOIN pg_database d ON d.oid = setdatabase
+    WHERE datname = current_database()
+"""
 # Every object that has a number of its own is at least named.
 CATALOGS = """
     SELECT c.relname FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = 'oid'
     WHERE c.relnamespace = 'pg_catalog'::regnamespace AND c.relkind = 'r' AND NOT c.relisshared
-        AND c.relname NOT IN ('pg_largeobject_metadata', 'pg_default_acl', 'pg_enum') ORDER BY 1
+        AND c.relname NOT IN ('pg_default_acl', 'pg_enum') ORDER BY 1
 """
 OBJECTS = """
     SELECT i.type, i.identity FROM {catalog} o
@@ -180,9 +185,9 @@ NAMES = {"e": "enum", "d": "domain", "c": "type"}
 
 def items(connection: Any, own: set[str]) -> Iterator[Item]:
     def ask(query: str) -> Any:
-        return connection.exec_driver_sql(query.replace("%", "%%")).all()
+        return send(connection, query).all()
 
-    usual = connection.exec_driver_sql("SELECT current_schema()").scalar()
+    ((usual,),) = ask("SELECT current_schema()")
     for (name,) in ask(SCHEMAS):
         yield Item("schema", name, f"CREATE SCHEMA {name}", f"DROP SCHEMA {name}", when="before")
     for (name,) in ask(EXTENSIONS):
@@ -195,6 +200,8 @@ def items(connection: Any, own: set[str]) -> Iterator[Item]:
     for row in ask(SEQUENCES):
         yield from sequence(*row)
     functions, views = ask(FUNCTIONS), ask(VIEWS)
+    if any(row[3] for row in functions):  # whose bodies may speak of tables
+        yield Item("bodies", "unchecked", "SET LOCAL check_function_bodies = off", when="before")
     for name, definition, schema, is_early, _ in functions:
         if is_early:
             yield function(name, definition, schema, usual, "before")
@@ -217,12 +224,16 @@ def items(connection: Any, own: set[str]) -> Iterator[Item]:
         yield Item("trigger", name, definition, f"DROP TRIGGER {name} ON {table}", table)
         if enabled != "O":
             how = {"D": "DISABLE", "R": "ENABLE REPLICA", "A": "ENABLE ALWAYS"}[enabled]
-            yield Item("trigger's state", name, f"ALTER TABLE {table} {how} TRIGGER {name}", "", table)
+            yield Item(
+                "trigger's state", name, f"ALTER TABLE {table} {how} TRIGGER {name}", "", table
+            )
     for name, table, definition in ask(RULES):
         yield Item("rule", name, definition.rstrip(";"), f"DROP RULE {name} ON {table}", table)
     for name, table, permissive, roles, command, using, check in ask(POLICIES):
         create = f"CREATE POLICY {name} ON {table} AS {permissive} FOR {command} TO {roles}"
-        create += (f" USING ({using})" if using else "") + (f" WITH CHECK ({check})" if check else "")
+        create += (f" USING ({using})" if using else "") + (
+            f" WITH CHECK ({check})" if check else ""
+        )
         yield Item("policy", name, create, "", table)
     for name, table, definition in ask(STATISTICS):
         yield Item("statistics", name, definition, "", table)
@@ -230,6 +241,8 @@ def items(connection: Any, own: set[str]) -> Iterator[Item]:
         if setting:
             yield Item("setting", setting, f"ALTER TABLE {table} {setting}", "", table)
     yield from comments(ask(COMMENTS), usual)
+    for (setting,) in ask(DATABASE):
+        yield Item("setting of the database", setting)
     for (catalog,) in ask(CATALOGS):
         for kind, identity in ask(OBJECTS.format(catalog=catalog)):
             if not any(mentions(identity, name) for name in own):
@@ -242,8 +255,19 @@ def mentions(identity: str, table: str) -> bool:
 
 
 def sequence(
-    name: str, kind: str, step: int, low: int, high: int, start: int, cache: int, cycle: bool,
-    owned: str | None, table: str | None, column: str | None, last: int | None, literal: str,
+    name: str,
+    kind: str,
+    step: int,
+    low: int,
+    high: int,
+    start: int,
+    cache: int,
+    cycle: bool,
+    owned: str | None,
+    table: str | None,
+    column: str | None,
+    last: int | None,
+    literal: str,
 ) -> Iterator[Item]:
     if owned != "i":
         create = f"CREATE SEQUENCE {name} AS {kind} INCREMENT {step} MINVALUE {low} MAXVALUE {high}"

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from .ask import ask
 from .item import Item
 
 WHEN = {"table": "table", "index": "index"}
@@ -12,9 +13,10 @@ TOKEN = r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|`[^`]*`|\[[^\]]*\]|\w+|--[^\n]*|[^\s\w
 
 
 def items(connection: Any, own: set[str]) -> Iterator[Item]:
-    found = connection.exec_driver_sql(
+    found = ask(
+        connection,
         "SELECT type, name, tbl_name, sql FROM sqlite_master"
-        " WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY rowid"
+        " WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY rowid",
     ).all()
     virtual = [name for _, name, _, sql in found if sql.upper().startswith("CREATE VIRTUAL")]
     for kind, name, table, sql in sorted(found, key=lambda row: ORDER.index(row[0])):
@@ -30,10 +32,15 @@ def items(connection: Any, own: set[str]) -> Iterator[Item]:
             text=canonical(sql) if kind == "table" else " ".join(tokens(sql)),
         )
         if kind == "table":
-            columns = connection.exec_driver_sql(f"PRAGMA table_xinfo({quoted(name)})").all()
-            yield Item("columns", name, table=name, when="table", text=repr([c[1] for c in columns]))
+            columns = ask(connection, f"PRAGMA table_xinfo({quoted(name)})").all()
+            yield Item(
+                "columns", name, table=name, when="table", text=repr([c[1] for c in columns])
+            )
+    for pragma in ("user_version", "application_id"):
+        if value := ask(connection, f"PRAGMA {pragma}").scalar():
+            yield Item("pragma", pragma, f"PRAGMA {pragma} = {value}", f"PRAGMA {pragma} = 0")
     if any(name == "sqlite_sequence" for (name,) in names(connection)):
-        for name, value in connection.exec_driver_sql("SELECT name, seq FROM sqlite_sequence"):
+        for name, value in ask(connection, "SELECT name, seq FROM sqlite_sequence"):
             if name not in own:
                 literal = "'" + name.replace("'", "''") + "'"
                 clear = f"DELETE FROM sqlite_sequence WHERE name = {literal}"
@@ -43,7 +50,7 @@ def items(connection: Any, own: set[str]) -> Iterator[Item]:
 
 
 def names(connection: Any) -> Any:
-    return connection.exec_driver_sql("SELECT name FROM sqlite_master").all()
+    return ask(connection, "SELECT name FROM sqlite_master").all()
 
 
 def quoted(name: str) -> str:
@@ -67,7 +74,11 @@ def canonical(sql: str) -> str:
     depth = 0
     for token in tokens(sql):
         depth += (token == "(") - (token == ")")
-        if (token == "," and depth == 1) or (token == "(" and depth == 1) or (token == ")" and not depth):
+        if (
+            (token == "," and depth == 1)
+            or (token == "(" and depth == 1)
+            or (token == ")" and not depth)
+        ):
             parts.append([])
         else:
             parts[-1].append(token)
