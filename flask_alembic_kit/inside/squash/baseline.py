@@ -45,19 +45,21 @@ def code_for(migration: MigrationContext, choices: Choices) -> Code:
     own = own_tables(migration)
     items = {item.key: item for item in said(connection, own)}
     metadata = reflected(connection, own)
-    return Writer(connection, items, choices).write(metadata, reflected(connection, own))
+    return Writer(migration, items, choices).write(metadata, reflected(connection, own))
 
 
 class Writer:
     """Writes the operations, in an order in which they run."""
 
-    def __init__(self, connection: Any, items: dict[Any, Item], choices: Choices) -> None:
-        self.connection = connection
-        self.dialect = connection.dialect
+    def __init__(
+        self, migration: MigrationContext, items: dict[Any, Item], choices: Choices
+    ) -> None:
+        self.connection: Any = migration.connection
+        self.dialect = self.connection.dialect
         self.items = items
         self.choices = choices
         self.code = Code()
-        self.renderer = Renderer(self.dialect)
+        self.renderer = Renderer(self.dialect, migration.opts["target_metadata"])
         self.serials: set[str] = set()
 
     def write(self, metadata: sa.MetaData, exact: sa.MetaData) -> Code:

@@ -121,8 +121,9 @@ def in_order(
 class Renderer:
     """Writes operations as Python."""
 
-    def __init__(self, dialect: Any) -> None:
+    def __init__(self, dialect: Any, target_metadata: Any) -> None:
         self.dialect = dialect
+        self.target_metadata = target_metadata  # whose naming convention an operation follows
         self.imports: set[str] = set()
         self.context = MigrationContext.configure(dialect=dialect)
 
@@ -141,7 +142,12 @@ class Renderer:
         if f"{self.dialect.name}." in code:
             self.imports.add(imports)
         offline = MigrationContext.configure(
-            dialect=self.dialect, opts={"as_sql": True, "output_buffer": StringIO()}
+            dialect=self.dialect,
+            opts={
+                "as_sql": True,
+                "output_buffer": StringIO(),
+                "target_metadata": self.target_metadata,
+            },
         )
         with Operations.context(offline):
             code_here = f"{imports}\nimport sqlalchemy as sa\nfrom alembic import op\n{code}"
