@@ -55,7 +55,7 @@ class Writer:
         self, migration: MigrationContext, items: dict[Any, Item], choices: Choices
     ) -> None:
         self.connection: Any = migration.connection
-        self.dialect = self.connection.dialect
+        self.dialect = migration.dialect
         self.items = items
         self.choices = choices
         self.code = Code()
