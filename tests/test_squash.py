@@ -287,3 +287,17 @@ def test_without_the_right_to_create_a_database(generic: Project) -> None:
         finally:
             with servers.connect(url) as connection:
                 connection.execute(text(f"DROP ROLE {role}"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("dialect", PLANTED)
+def test_random_histories_are_the_same_squashed(
+    dialect: str, generic: Project, tmp_path: Path
+) -> None:
+    with database(dialect, tmp_path) as url:
+        driver = str(Path(__file__).with_name("evolve.py"))
+        done = generic.python(
+            *(driver, generic.package, "--histories", "2", "--seed", "3", "--squash"),
+            env={**servers.at(url), "PYTHONPATH": str(generic.folder)},
+        )
+    assert "2 histories" in done.stdout
