@@ -137,40 +137,53 @@ def executes(*statements: str) -> str:
     return "\n".join(f"op.execute({text!r})" for text in texts)
 
 
-@pytest.mark.parametrize(
-    "dialect",
-    ["sqlite", *(pytest.param(each, marks=pytest.mark.slow) for each in ("postgresql", "mysql"))],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("dialect", PLANTED)
 def test_all_that_revisions_make_is_carried_over(
     dialect: str, generic: Project, tmp_path: Path
 ) -> None:
-    """By statements of the server where there is no operation; or it is named, and can be copied."""
+    """By statements of the server where there is no operation."""
     generic.add_revision(executes(*PLANTED[dialect].values()))
-    last = generic.add_revision(
-        "op.execute(\"INSERT INTO users (id, name) VALUES (7, 'it''s 100%')\")"
-    )
-    if dialect == "postgresql":
-        last = generic.add_revision(*map(executes, NAMED))
+    generic.add_revision(executes("INSERT INTO users (id, name) VALUES (7, 'it''s 100%')"))
     with database(dialect, tmp_path) as url:
         env = servers.at(url)
         commit(generic)
-        if dialect == "postgresql":
-            done = squash(generic, env=env, status=1)
-            assert (
-                f"object aggregate public.total(integer): not carried over (revision {last}"
-                in done.stderr
-            )
-            assert len(files(generic)) == 4
-        done = squash(generic, *(["--copy", last] if dialect == "postgresql" else []), env=env)
+        done = squash(generic, env=env)
         assert "Rows of users in default: 1 copied" in done.stdout
         assert "make the same" in done.stdout
-        assert len(files(generic)) == 1
+        (source,) = files(generic).values()
         generic.alembic("upgrade", "head", env=env)
         generic.alembic("downgrade", "base", env=env)
-    (text,) = files(generic).values()
-    for what in ("users", "posts"):
-        if dialect == "sqlite":
-            assert f"op.create_table('{what}'".encode() in text, "of no other kind of database"
+    assert (b"op.create_table('users'" in source) == (dialect != "postgresql")
+
+
+@pytest.mark.slow
+def test_what_is_not_carried_over_is_named_and_can_be_copied(generic: Project) -> None:
+    """By a role that may make no database, on a server where another may."""
+    last = generic.add_revision(*map(executes, NAMED))
+    commit(generic)
+    with servers.database("postgresql") as url, servers.connect(url) as connection:
+        role = str(url.database)
+        connection.execute(text(f"CREATE ROLE {role} LOGIN"))
+        try:
+            env = servers.at(url.set(username=role))
+            line = refused(generic, env=env)
+            assert (
+                "denied to create database Name a server where one can be made: --scratch URL"
+                in line
+            )
+            there = "--scratch", url.render_as_string(hide_password=False)
+            done = squash(generic, *there, env=env, status=1)
+            assert (
+                f"aggregate public.total(integer): not carried over (revision {last}" in done.stderr
+            )
+            assert len(files(generic)) == 2
+            assert "make the same" in squash(generic, *there, "--copy", last, env=env).stdout
+            assert len(files(generic)) == 1
+            names = servers.query(url, "SELECT datname FROM pg_database")
+            assert not [name for name in names if name.startswith("kit_squash") and role in name]
+        finally:
+            connection.execute(text(f"DROP ROLE {role}"))
 
 
 def test_databases_at_the_squashed_revision_need_nothing(generic: Project) -> None:
@@ -205,43 +218,28 @@ def test_databases_at_the_squashed_revision_need_nothing(generic: Project) -> No
     generic.alembic("downgrade", "r002", env=new)
     assert "Running" not in generic.alembic("upgrade", "r002", env=new).stderr
     generic.alembic("downgrade", "base", env=new)
-    run("git", "checkout", "--quiet", commit_id, "--", ".", cwd=generic.folder)
-    generic.alembic("upgrade", "r002", env=behind)
-    commit_again = squash(
-        generic, "r002", env=new
-    )  # what was deleted is there again, as after a kill
-    assert "make the same" in commit_again.stdout
-    generic.alembic("upgrade", "head", env=behind)
-    assert (
-        refused(generic, "r002", env=new)
-        == "There is no revision before r002: there is nothing to squash."
-    )
+    missing = "*r001.py", "*5b1f0c3a9d27*"  # as after a kill
+    run("git", "checkout", "--quiet", "HEAD", "--", *missing, cwd=generic.folder)
+    assert "Deleted 2 revisions" in squash(generic).stdout
+    assert sorted(files(generic)) == ["9000_01_01_000002-r002.py", "9000_01_01_000003-r003.py"]
 
 
+@pytest.mark.slow
 def test_what_cannot_be_squashed_is_refused_in_one_line(generic: Project) -> None:
-    assert "commit them first" in refused(generic) or "no revision before" in refused(generic)
-    generic.add_revision(
-        "op.bulk_insert(sa.table('users', sa.column('name')), [{'name': str(n)} for n in range(1001)])"
-    )
+    number = "op.bulk_insert(sa.table('users', sa.column('name')), [{'name': str(n)} for n in range(1001)])"
+    generic.add_revision(number)
     generic.add_revision("pass")
     assert "not all in git: commit them first" in refused(generic)
     commit(generic)
     assert refused(generic, "nowhere") == "Can't locate revision identified by 'nowhere'"
     assert "write 1001 rows (1001 in users), and squash copies 1000 at most" in refused(generic)
-    env = servers.at(URL.create("postgresql+psycopg", host="127.0.0.1", port=1, database="none"))
-    assert "cannot be reached" in refused(generic, env=env)
     generic.new_revision("--head", "r001", "--splice", "--rev-id", "other", "-m", "other")
     assert "There are 2 heads, other and r002: merge them, or name" in refused(generic)
-    assert "Revision other stands on r001, which would be gone: merge its branch" in refused(
-        generic, "r002"
-    )
+    assert "Revision other stands on r001, which would be gone: merge" in refused(generic, "r002")
     assert "Not committed: " in refused(generic, "r001")
-    generic.new_revision(
-        "--head", "base", "--splice", "--rev-id", "alone", "-m", "alone", "--depends-on", "5b1f"
-    )
-    assert "Revision alone stands on 5b1f0c3a9d27, which would be gone" in refused(generic, "r001")
 
 
+@pytest.mark.slow
 def test_several_databases_and_branches(multidb: Project) -> None:
     """Each gets what is its own; a branch that was merged is one with its labels."""
     multidb.add_revision("op.add_column('posts', sa.Column('body', sa.Text()))")
@@ -269,26 +267,6 @@ def test_several_databases_and_branches(multidb: Project) -> None:
     assert multidb.tables() == {"alembic_version"}
 
 
-def test_without_the_right_to_create_a_database(generic: Project) -> None:
-    generic.add_revision("pass")
-    commit(generic)
-    with servers.database("postgresql") as url:
-        role = str(url.database)
-        with servers.connect(url) as connection:
-            connection.execute(text(f"CREATE ROLE {role} LOGIN"))
-        try:
-            env = servers.at(url.set(username=role))
-            assert "permission denied to create database Name a server" in refused(
-                generic, env=env
-            ).replace(".", "")
-            squash(generic, "--scratch", url.render_as_string(hide_password=False), env=env)
-            names = servers.query(url, "SELECT datname FROM pg_database")
-            assert not [name for name in names if name.startswith("kit_squash") and role in name]
-        finally:
-            with servers.connect(url) as connection:
-                connection.execute(text(f"DROP ROLE {role}"))
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("dialect", PLANTED)
 def test_random_histories_are_the_same_squashed(
@@ -297,7 +275,7 @@ def test_random_histories_are_the_same_squashed(
     with database(dialect, tmp_path) as url:
         driver = str(Path(__file__).with_name("evolve.py"))
         done = generic.python(
-            *(driver, generic.package, "--histories", "2", "--seed", "3", "--squash"),
+            *(driver, generic.package, "--histories", "1", "--seed", "3", "--squash"),
             env={**servers.at(url), "PYTHONPATH": str(generic.folder)},
         )
-    assert "2 histories" in done.stdout
+    assert "1 histories" in done.stdout

@@ -46,9 +46,12 @@ def chained(app: str | None, folder: str, ini: str, rev: str | None) -> dict[str
     application, _ = load(app)
     with application.app_context():
         script = new_environment(Path(ini)).script()
-        if left := left_over(script):
-            return {"left": left}
-        found = read_chain(script, rev, Path(ini).parent)
+        try:
+            if left := left_over(script):
+                return {"left": left}
+            found = read_chain(script, rev, Path(ini).parent)
+        except KeyError as error:  # of Alembic's, which has warned of it
+            raise Refused(f"Revision {error} is not here, but one that follows it is.") from error
     return {
         "left": [],
         "revision": found.last.revision,
