@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 import servers
-from kit import Project, run
+from kit import ROOT, Project, run
 from sqlalchemy import URL, text
+from test_readme import commands
 
 GIT = ("git", "-c", "user.name=Ada", "-c", "user.email=ada@example.org")
 
@@ -115,7 +116,10 @@ def commit(project: Project) -> None:
 
 
 def squash(project: Project, *arguments: str, **options: Any) -> CompletedProcess[str]:
-    return project.python("-m", "flask_alembic_kit", "squash", "--yes", *arguments, **options)
+    """Run the command of the documentation, and answer yes."""
+    (line,) = commands(ROOT / "docs" / "squash.md")
+    program, *words = line.split()
+    return project.python("-m", program.replace("-", "_"), *words, "--yes", *arguments, **options)
 
 
 def refused(project: Project, *arguments: str, **options: Any) -> str:
