@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
@@ -27,6 +27,9 @@ class Scratch:
     :param server: where they are made, if not on the server of the app
     """
 
+    # All that have connected since the first was made, before the app was loaded.
+    engines: ClassVar[weakref.WeakSet[Engine]] = weakref.WeakSet()
+
     def __init__(self, folder: Path, label: str, server: Any = None) -> None:
         self.folder = folder
         self.label = label
@@ -35,7 +38,6 @@ class Scratch:
         self.used: set[str] = set()
         self.made: dict[str, tuple[Any, Any, Any]] = {}
         self.opened: list[Any] = []
-        self.engines: weakref.WeakSet[Engine] = weakref.WeakSet()
         event.listen(Engine, "do_connect", self.connect)
         event.listen(Engine, "engine_connect", self.remember)
 

@@ -94,11 +94,11 @@ def squash(
     :param commit: that has the revisions
     :param server: the URL where scratch databases are made
     """
+    scratches = Scratches(Path(folder), server)  # first: a factory may connect
     application, _ = load(app)
     environment = new_environment(Path(ini))
     with application.app_context():
         found = read_chain(environment.script(), rev, Path(ini).parent)
-        scratches = Scratches(Path(folder), server)
         try:
             return Squash(environment, found, scratches, copy, commit).run()
         except (CommandError, SQLAlchemyError, OSError) as error:
@@ -112,8 +112,12 @@ class Scratches:
 
     def __init__(self, folder: Path, server: str | None) -> None:
         self.folder = folder
-        self.server = make_url(server) if server else None
+        try:
+            self.server = make_url(server) if server else None
+        except SQLAlchemyError as error:
+            raise Refused("--scratch is not the URL of a server.") from error
         self.made: list[Scratch] = []
+        self.first = self.new()
 
     def new(self) -> Scratch:
         folder = self.folder / f"databases_{len(self.made)}"
@@ -159,7 +163,7 @@ class Squash:
 
     def run(self) -> dict[str, Any]:
         """Return the new revision with what it copies, or what it does not make the same."""
-        scratch = self.scratches.new()
+        scratch = self.scratches.first
         with scratch.on():
             self.build_old()
             old = self.environment.read(State)
