@@ -21,6 +21,7 @@ import importlib
 import itertools
 import logging
 import os
+import sys
 import warnings
 from argparse import Namespace
 from collections.abc import Callable
@@ -35,6 +36,7 @@ import sqlalchemy as sa
 from alembic import command
 from hypothesis import HealthCheck, Phase, given, note, seed, settings
 from hypothesis import strategies as st
+from kit import run
 from sqlalchemy.exc import SAWarning
 
 TABLES = ("things", "order", "Mixed", "user_group", "select", "things_2")
@@ -200,6 +202,11 @@ class History:
         assert {*self.project.reflect()} <= {"alembic_version", "alembic_log"}
         command.upgrade(self.project.config(), "head")
         assert self.project.reflect() == made
+        if self.project.is_squashed and self.number > 1:
+            self.project.squash()
+            command.downgrade(self.project.config(), "base")
+            command.upgrade(self.project.config(), "head")
+            assert self.project.reflect() == made
 
     def table(self, name: str) -> sa.Table:
         """Return a table as the models have it."""
@@ -483,7 +490,8 @@ CHANGES = [
 class Project:
     """The project that this process runs in."""
 
-    def __init__(self, package: str) -> None:
+    def __init__(self, package: str, is_squashed: bool = False) -> None:
+        self.is_squashed = is_squashed
         self.app = importlib.import_module(package).create_app()
         self.db = importlib.import_module(f"{package}.db").db
         self.config = importlib.import_module(f"{package}.migrations").alembic_config
@@ -515,6 +523,23 @@ class Project:
             for statement in drop:
                 connection.exec_driver_sql(statement)
         self.engine.dispose()
+
+    def squash(self) -> None:
+        """Replace the revisions by one."""
+        git = "git", "-c", "user.name=Ada", "-c", "user.email=ada@example.org"
+        run("git", "init", "--quiet", cwd=Path.cwd())
+        run("git", "add", "--all", cwd=Path.cwd())
+        run(*git, "commit", "--quiet", "--message", "as it is", cwd=Path.cwd())
+        run(
+            sys.executable,
+            "-m",
+            "flask_alembic_kit",
+            "squash",
+            "--yes",
+            cwd=Path.cwd(),
+            env=os.environ,
+        )
+        assert len([*self.versions.glob("*.py")]) == 1
 
     @property
     def newest(self) -> Path:
@@ -553,10 +578,11 @@ def main() -> None:
     parser.add_argument("package")
     parser.add_argument("--histories", type=int)
     parser.add_argument("--seed", type=int)
+    parser.add_argument("--squash", action="store_true")
     options = parser.parse_args()
     logging.disable(logging.INFO)
     warnings.simplefilter("ignore", SAWarning)  # SQLite has no type for decimal numbers
-    project = Project(options.package)
+    project = Project(options.package, options.squash)
     counted = itertools.count(1)
 
     @seed(options.seed)

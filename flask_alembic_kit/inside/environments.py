@@ -51,9 +51,12 @@ class Environment:
         """Return all revisions, the newest first."""
         return [str(revision.revision) for revision in self.script().walk_revisions()]
 
-    def upgrade(self) -> None:
+    def upgrade(self, to: str = "heads") -> None:
         with old_names(self.folder):
-            command.upgrade(self.config(), "heads")
+            command.upgrade(self.config(), to)
+
+    def downgrade(self) -> None:
+        command.downgrade(self.config(), "base")
 
     def read(self, function: Callable[[MigrationContext], T]) -> dict[str, T]:
         """Return what a function returns of each database, changing none."""
@@ -95,8 +98,8 @@ class FlaskAlembic(Environment):
         script: ScriptDirectory = self.extension.script_directory
         return script
 
-    def upgrade(self) -> None:
-        self.extension.upgrade("heads")
+    def upgrade(self, to: str = "heads") -> None:
+        self.extension.upgrade(to)
 
     def read(self, function: Callable[[MigrationContext], T]) -> dict[str, T]:
         app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
@@ -24,16 +24,20 @@ class Scratch:
 
     :param folder: where those of SQLite are
     :param label: begins the names of those on a server
+    :param server: where they are made, if not on the server of the app
     """
 
-    def __init__(self, folder: Path, label: str) -> None:
+    # All that have connected since the first was made, before the app was loaded.
+    engines: ClassVar[weakref.WeakSet[Engine]] = weakref.WeakSet()
+
+    def __init__(self, folder: Path, label: str, server: Any = None) -> None:
         self.folder = folder
         self.label = label
+        self.server = server
         self.is_on = False
         self.used: set[str] = set()
         self.made: dict[str, tuple[Any, Any, Any]] = {}
         self.opened: list[Any] = []
-        self.engines: weakref.WeakSet[Engine] = weakref.WeakSet()
         event.listen(Engine, "do_connect", self.connect)
         event.listen(Engine, "engine_connect", self.remember)
 
@@ -54,6 +58,8 @@ class Scratch:
         if key is None:
             raise Refused(f"No scratch database can be made on {dialect.name}.")
         name = f"{self.label}_{cparams[key]}"[:60]
+        if self.server is not None:
+            cargs, cparams = dialect.create_connect_args(self.server)
         if name not in self.made:
             self.execute(dialect, cargs, cparams, *recreate(dialect.name, name))
             self.made[name] = dialect, list(cargs), dict(cparams)

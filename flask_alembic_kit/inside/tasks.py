@@ -19,6 +19,7 @@ from .loading import load
 from .options import options_of
 from .schema import contents
 from .scratch import Scratch
+from .squash import chained, squash
 
 # The message of the first revision of an app without any.
 BASELINE = "what there was"
@@ -258,4 +259,6 @@ TASKS: dict[str, Callable[..., dict[str, Any]]] = {
     "prove": prove,
     "baseline": baseline,
     "stamp": stamp,
+    "chained": chained,
+    "squash": squash,
 }

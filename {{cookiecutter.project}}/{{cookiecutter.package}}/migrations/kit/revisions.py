@@ -91,6 +91,13 @@ def explain_unknown(log: Log) -> bool:
     if current <= known:
         return False
     at, own = (", ".join(sorted(found)) or "nothing" for found in (current - known, heads))
+    for squashed in context.script.walk_revisions():
+        if current & {*getattr(squashed.module, "replaces", ())}:
+            commit = getattr(squashed.module, "replaced_at", "the code of before")
+            raise CommandError(
+                f"Database {log.name!r} is at {at}, which was squashed into {squashed.revision}: check "
+                f"out {commit}, run alembic upgrade {squashed.revision}, and come back."
+            )
     if not log.is_newer(current, heads):
         raise CommandError(
             f"Database {log.name!r} is at {at}, which is no revision of this code, and its log does "

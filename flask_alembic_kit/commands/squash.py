@@ -1,0 +1,144 @@
+"""``flask-alembic-kit squash``: one revision takes the place of all up to one of them."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from .. import versions
+from ..process import ask
+
+
+@click.command("squash")
+@click.argument("rev", required=False)
+@click.option("--app", help="The app, as for flask --app.")
+@click.option(
+    "--copy", metavar="REV", multiple=True, help="Copy what this revision does; may be repeated."
+)
+@click.option("--scratch", metavar="URL", help="The server for scratch databases: else the app's.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def command(
+    rev: str | None, app: str | None, copy: tuple[str, ...], scratch: str | None, yes: bool
+) -> None:
+    """Replace all revisions up to REV, or the head, by one.
+
+    It has the id of REV, so a database at REV or later needs nothing. Builds scratch databases by the
+    old revisions and by the new one, and writes nothing unless both are the same. The old files are
+    deleted: commit them before.
+    """
+    root = Path.cwd().resolve()
+    versions.check()
+    arguments = {"app": app, "ini": str(root / "alembic.ini")}
+    found = ask("chained", rev=rev, **arguments)
+    if found["left"]:
+        if not yes:
+            click.confirm(
+                f"Delete {len(found['left'])} revisions that were squashed before?", abort=True
+            )
+        for file in found["left"]:
+            Path(file).unlink()
+        click.echo(
+            f"Deleted {len(found['left'])} revisions that were squashed before. Run it again."
+        )
+        return
+    commit = committed(root, found["files"])
+    show(found, root)
+    if not yes:
+        click.confirm("Make the new revision, and replace them if it does the same?", abort=True)
+    made = ask(
+        "squash", rev=found["revision"], copy=list(copy), commit=commit, server=scratch, **arguments
+    )
+    if "failed" in made:
+        raise click.ClickException(
+            f"The new revision does not run: {made['failed']}. Nothing has been changed."
+        )
+    report(made)
+    if made["differs"]:
+        click.echo(
+            "\nNot the same: see above. Nothing has been changed. --copy REV copies what a revision "
+            "does that could not be carried over.",
+            err=True,
+        )
+        sys.exit(1)
+    replace(Path(found["file"]), made["text"], [Path(file) for file in found["files"]])
+    click.echo("\nDone. Commit it, and tag the commit before it: older databases need that first.")
+
+
+def show(found: dict[str, Any], root: Path) -> None:
+    """Show what is to be replaced."""
+    replaced = found["replaced"]
+    click.echo(f"To be replaced by one revision {found['revision']}: {len(replaced)} revisions")
+    shown = replaced if len(replaced) <= 8 else [*replaced[:4], None, *replaced[-3:]]
+    for each in shown:
+        click.echo(
+            f"    {each['id']} {each['doc']}" if each else f"    ... {len(replaced) - 7} more"
+        )
+    click.echo(
+        f"In the place of {os.path.relpath(found['file'], root)}; the other files are deleted."
+    )
+
+
+def report(made: dict[str, Any]) -> None:
+    """Show what was proven, and what was not."""
+    for name, counts in made["counts"].items():
+        for table, number in counts.items():
+            click.echo(f"Rows of {table} in {name}: {number} copied")
+    for name, items in made["server"].items():
+        if items:
+            click.echo(f"As the server writes it, in {name}: {', '.join(items)}")
+    for each in made["differs"]:
+        by = f" (revision {each['revision']})" if each["revision"] else ""
+        click.echo(f"    {each['text']}{by}", err=True)
+    if not made["differs"]:
+        click.echo(
+            "Proof: the old revisions and the new one make the same, and it goes back to empty."
+        )
+
+
+def committed(root: Path, files: list[str]) -> str:
+    """Return the commit that has the files.
+
+    :raises ClickException: if git does not have them as they are
+    """
+
+    def git(*arguments: str) -> str:
+        command = ("git", "-C", str(root), *arguments)
+        try:
+            done = subprocess.run(command, check=True, capture_output=True, text=True)
+        except (OSError, subprocess.CalledProcessError) as error:
+            raise click.ClickException(
+                "The revisions are not all in git: commit them first, for their files are deleted."
+            ) from error
+        return done.stdout.strip()
+
+    folders = sorted({str(Path(file).parent) for file in files})
+    changed = git("status", "--porcelain", "--ignored=no", "--untracked-files=all", "--", *folders)
+    git("ls-files", "--error-unmatch", "--", *files[:1], files[-1])
+    if changed:
+        raise click.ClickException(
+            f"Not committed: {changed.splitlines()[0][3:]}. Commit it first: files are deleted."
+        )
+    tracked = {str(root / line) for line in git("ls-files", "--", *folders).splitlines()}
+    if missing := [file for file in files if str(Path(file)) not in tracked]:
+        raise click.ClickException(f"Git does not have {missing[0]}: commit it first.")
+    return git("rev-parse", "--short=12", "HEAD")
+
+
+def replace(file: Path, text: str, files: list[Path]) -> None:
+    """Put the new revision in the place of a file, and delete the others.
+
+    Killed in between, the others stand beside it, and git has all of them.
+    """
+    temporary = file.with_name(f".{file.name}")
+    try:
+        temporary.write_text(text, encoding="utf-8", newline="\n")
+        temporary.replace(file)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise click.ClickException(f"{error}. Nothing has been changed.") from error
+    for other in files:
+        if other != file:
+            other.unlink()

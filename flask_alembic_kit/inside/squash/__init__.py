@@ -1,0 +1,5 @@
+"""One revision in place of many: made from what they make, and proven to make the same."""
+
+from .task import chained, squash
+
+__all__ = ["chained", "squash"]

@@ -1,0 +1,90 @@
+"""What is in a database, in every way that it can be said."""
+
+from typing import Any
+
+from alembic.runtime.migration import MigrationContext
+
+from ..errors import Refused
+from ..schema import contents
+from .rows import all_rows
+from .said import Item, said
+from .tables import full_name, reflected
+
+LIMIT = 1000  # rows that are copied
+Key = tuple[str, str, str]
+
+
+def own_tables(migration: MigrationContext) -> set[str]:
+    """Return the names of the tables of Alembic and the kit."""
+    table = migration.version_table
+    log = table.replace("alembic_version", "alembic_log")
+    names = {table, log if log != table else f"{table}_log"}
+    schema = migration.version_table_schema
+    return names | {f"{schema}.{name}" for name in names if schema}
+
+
+class State:
+    """What is in the database of a migration context.
+
+    :param items: what the server says
+    :param tables: what SQLAlchemy reflects, by table, with the columns in their order
+    :param rows: those in the tables, as text
+    """
+
+    def __init__(self, migration: MigrationContext) -> None:
+        connection: Any = migration.connection
+        self.own = own_tables(migration)
+        self.dialect = connection.dialect
+        listed = said(connection, self.own)
+        self.items: dict[Any, Item] = {item.key: item for item in listed}
+        metadata = reflected(connection, self.own)
+        found = contents(connection.engine)
+        self.tables = {
+            name: (table["columns"], [*table["columns"]])
+            for name, table in found.items()
+            if name not in self.own
+        }
+        self.counts = {
+            name: table["rows"]
+            for name, table in found.items()
+            if table["rows"] and name not in self.own
+        }
+        if sum(self.counts.values()) > LIMIT:
+            tables = ", ".join(f"{n} in {name}" for name, n in self.counts.items())
+            raise Refused(
+                f"The revisions write {sum(self.counts.values())} rows ({tables}), and squash copies "
+                f"{LIMIT} at most. Load them by another way than a revision, or squash up to an earlier one."
+            )
+        self.rows = {
+            full_name(table): all_rows(connection, table) for table in metadata.tables.values()
+        }
+
+    def differences(self, new: "State") -> list[tuple[str, Any]]:
+        """Return what differs: ``item`` and its key, ``schema`` or ``rows`` and the table."""
+        found: list[tuple[str, Any]] = [
+            ("item", key)
+            for key in dict.fromkeys([*self.items, *new.items])
+            if key not in self.items
+            or key not in new.items
+            or self.items[key].says != new.items[key].says
+        ]
+        for what in ("tables", "rows"):
+            before, after = getattr(self, what), getattr(new, what)
+            found += [
+                (what, name)
+                for name in sorted({*before, *after})
+                if before.get(name) != after.get(name)
+            ]
+        return found
+
+    def explain(self, new: "State", what: str, key: Any) -> str:
+        """Return a difference in words."""
+        if what != "item":
+            before, after = getattr(self, what).get(key), getattr(new, what).get(key)
+            return f"{'rows' if what == 'rows' else 'table'} of {key}: {before} before, {after} now"
+        item = self.items.get(key) or new.items[key]
+        if key not in new.items:
+            return f"{item}: not carried over"
+        if key not in self.items:
+            return f"{item}: was not there"
+        return f"{item}: {item.says} before, {new.items[key].says} now"

@@ -1,0 +1,155 @@
+"""Tables as operations of Alembic that work on other databases too, as far as there are such types."""
+
+import re
+import warnings
+from collections.abc import Iterable
+from io import StringIO
+from typing import Any
+
+import sqlalchemy as sa
+from alembic.autogenerate import render_python_code
+from alembic.migration import MigrationContext
+from alembic.operations import MigrateOperation, Operations, ops
+from sqlalchemy.schema import conv, sort_tables_and_constraints
+
+from .said import Item, escaped
+
+# How MySQL names what it would also have made of the other name.
+SPELLINGS = {
+    "INTEGER(11)": "INTEGER",
+    "BIGINT(20)": "BIGINT",
+    "SMALLINT(6)": "SMALLINT",
+}
+MYSQL = ("mysql", "mariadb")
+# The default that every database has, by another name.
+NOW = re.compile(r"""sa\.text\(['"]\(?(now\(\)|CURRENT_TIMESTAMP|current_timestamp\(\))\)?['"]\)""")
+# A text of PostgreSQL with its type, which is that of its column anyway.
+TYPED = re.compile(r"('(?:[^']|'')*')::[\w ]+(\(\d+\))?")
+
+
+def reflected(connection: Any, own: Iterable[str]) -> sa.MetaData:
+    """Return the tables of a database, as far as SQLAlchemy sees them."""
+    metadata = sa.MetaData()
+    inspector = sa.inspect(connection)
+    schemas = [None]
+    if connection.dialect.name == "postgresql":
+        skipped = {"information_schema", inspector.default_schema_name}
+        schemas += [name for name in inspector.get_schema_names() if name not in skipped]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what it does not know is compared later
+        for schema in schemas:
+            metadata.reflect(
+                connection, schema=schema, resolve_fks=False, only=lambda name, _: name not in own
+            )
+    return metadata
+
+
+def full_name(table: sa.Table) -> str:
+    return f"{table.schema}.{table.name}" if table.schema else str(table.name)
+
+
+def simplify(table: sa.Table, dialect: Any, items: dict[Any, Item], raw: set[Any]) -> list[str]:
+    """Let a table have types of other databases, too, and no default that its type implies.
+
+    :return: sequences that come with its columns
+    """
+    serials = []
+    for column in table.columns:
+        default = str(getattr(column.server_default, "arg", ""))
+        name = f"{full_name(table)}_{column.name}_seq"
+        is_key = list(table.primary_key.columns) == [column]
+        if default == f"nextval('{name}'::regclass)" and is_key and ("sequence", name) not in raw:
+            column.server_default = None
+            serials.append(name)
+        elif typed := TYPED.fullmatch(default):
+            column.server_default = sa.DefaultClause(sa.text(escaped(typed[1])))
+        column.type = portable(column.type, dialect)
+        if not column.primary_key or column.autoincrement:
+            column.autoincrement = "auto"
+    things: list[Any] = [*table.constraints, *table.indexes]
+    for thing in things:
+        thing.name = thing.name and conv(thing.name)  # which no naming convention changes
+        for option in [name for name, value in thing.dialect_kwargs.items() if not value]:
+            thing.dialect_kwargs.pop(option)  # as it is anyway
+    (text,) = [i.create for i in items.values() if i.key[::2] == ("table", full_name(table))]
+    for option in [name for name in table.dialect_kwargs if dialect.name in MYSQL]:
+        word = option.partition("_")[2].replace("default charset", "charset")
+        if word == "engine" or f"{word.upper()}=" not in text.rpartition("\n)")[2]:
+            table.dialect_kwargs.pop(option)
+    return serials
+
+
+def portable(type_: Any, dialect: Any) -> Any:
+    """Return a type that is the same on its database, and has a meaning on others, if there is one."""
+    if dialect.name in MYSQL and getattr(type_, "display_width", 0) == 1:
+        return sa.Boolean()
+    is_made_apart = hasattr(type_, "create_type")
+    if is_made_apart:
+        type_.create_type = False
+    try:
+        exact, generic = type_.compile(dialect), type_.as_generic()
+        if compiled(generic, dialect) == SPELLINGS.get(exact, exact) and not is_made_apart:
+            return generic
+        for name in MYSQL if dialect.name in MYSQL else [dialect.name]:
+            generic = generic.with_variant(type_, name)
+        return generic
+    except Exception:  # noqa: BLE001 (no type is worth more than that)
+        return type_
+
+
+def compiled(type_: Any, dialect: Any) -> str:
+    text = str(type_.compile(dialect))
+    return text.replace("NUMERIC", "DECIMAL") if dialect.name in MYSQL else text
+
+
+def in_order(
+    metadata: sa.MetaData, dialect: Any, items: dict[Any, Item]
+) -> tuple[list[sa.Table], list[Any]]:
+    """Return tables in the order of their foreign keys, and the keys that have to wait for all."""
+    made = [item.table for item in items.values() if item.kind == "table"]
+    found = sorted(metadata.tables.values(), key=lambda table: made.index(full_name(table)))
+    pairs = [*sort_tables_and_constraints(found)]  # type: ignore[no-untyped-call]
+    tables = [table for table, _ in pairs if table is not None]
+    waiting = [key for table, keys in pairs if table is None for key in keys]
+    if dialect.name == "sqlite":
+        return tables, []
+    for key in waiting:
+        key.table.constraints.discard(key)
+    return tables, waiting
+
+
+class Renderer:
+    """Writes operations as Python."""
+
+    def __init__(self, dialect: Any, target_metadata: Any) -> None:
+        self.dialect = dialect
+        self.target_metadata = target_metadata  # whose naming convention an operation follows
+        self.imports: set[str] = set()
+        self.context = MigrationContext.configure(dialect=dialect)
+
+    def code(self, operation: MigrateOperation) -> str:
+        """Return an operation as Python.
+
+        :raises Exception: if it does not run
+        """
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            text = render_python_code(ops.UpgradeOps([operation]), migration_context=self.context)
+        lines = [line.removeprefix("    ") for line in text.splitlines()]
+        code = "\n".join(line for line in lines if not line.startswith("# ###"))
+        code = NOW.sub("sa.func.now()", code)
+        imports = f"from sqlalchemy.dialects import {self.dialect.name}"
+        if f"{self.dialect.name}." in code:
+            self.imports.add(imports)
+        offline = MigrationContext.configure(
+            dialect=self.dialect,
+            opts={
+                "as_sql": True,
+                "output_buffer": StringIO(),
+                "target_metadata": self.target_metadata,
+            },
+        )
+        with Operations.context(offline):
+            code_here = f"{imports}\nimport sqlalchemy as sa\nfrom alembic import op\n{code}"
+            exec(code_here, {})  # noqa: S102 (it is what has just been rendered)
+        return code

@@ -1,0 +1,332 @@
+"""The tasks of squash in the process inside the app."""
+
+import re
+import secrets
+from pathlib import Path
+from textwrap import wrap
+from typing import Any
+
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from alembic.util import CommandError
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import SQLAlchemyError
+
+from ..environments import Environment, adopted, database_of, new_environment
+from ..errors import Refused
+from ..loading import load
+from ..scratch import Scratch
+from .baseline import Choices, Code, code_for, copied
+from .chain import Chain, chain
+from .state import State
+
+States = dict[str, State]
+
+
+class Alone(Environment):
+    """The environment of the app with one revision, in a folder of its own."""
+
+    def __init__(self, environment: Environment, versions: Path) -> None:
+        super().__init__(environment.folder, environment.ini)
+        self.versions = versions
+
+    def config(self) -> Config:
+        config = super().config()
+        config.set_main_option("version_locations", str(self.versions).replace("%", "%%"))
+        return config
+
+
+def chained(app: str | None, folder: str, ini: str, rev: str | None) -> dict[str, Any]:
+    """Return the revisions that would be replaced, without touching a database."""
+    if not adopted(Path(ini)):
+        raise Refused(
+            "There is no alembic.ini of the kit in this folder: see flask-alembic-kit adopt."
+        )
+    application, _ = load(app)
+    with application.app_context():
+        script = new_environment(Path(ini)).script()
+        try:
+            if left := left_over(script):
+                return {"left": left}
+            found = read_chain(script, rev, Path(ini).parent)
+        except KeyError as error:  # of Alembic's, which has warned of it
+            raise Refused(f"Revision {error} is not here, but one that follows it is.") from error
+    return {
+        "left": [],
+        "revision": found.last.revision,
+        "file": str(Path(found.last.path).resolve()),
+        "replaced": [{"id": each.revision, "doc": each.doc} for each in found.replaced],
+        "files": [str(file) for file in found.files],
+    }
+
+
+def left_over(script: ScriptDirectory) -> list[str]:
+    """Return files that were to be deleted when a run of before was killed."""
+    every = list(script.walk_revisions())
+    gone = {id_ for each in every for id_ in getattr(each.module, "replaces", ())}
+    return [str(Path(each.path).resolve()) for each in every if each.revision in gone]
+
+
+def read_chain(script: ScriptDirectory, rev: str | None, root: Path) -> Chain:
+    """Return the revisions that one is to replace.
+
+    :raises Refused: if the files cannot be read as revisions
+    """
+    try:
+        return chain(script, rev, root.resolve())
+    except CommandError as error:
+        raise Refused(str(error)) from error
+
+
+def squash(
+    app: str | None,
+    folder: str,
+    ini: str,
+    rev: str,
+    copy: list[str],
+    commit: str,
+    server: str | None,
+) -> dict[str, Any]:
+    """Return the text of the revision that makes the same, or what it does not.
+
+    :param copy: revisions whose operations are copied
+    :param commit: that has the revisions
+    :param server: the URL where scratch databases are made
+    """
+    scratches = Scratches(Path(folder), server)  # first: a factory may connect
+    application, _ = load(app)
+    environment = new_environment(Path(ini))
+    with application.app_context():
+        found = read_chain(environment.script(), rev, Path(ini).parent)
+        try:
+            return Squash(environment, found, scratches, copy, commit).run()
+        except (CommandError, SQLAlchemyError, OSError) as error:
+            raise Refused(" ".join(str(error).split())) from error
+        finally:
+            scratches.drop()
+
+
+class Scratches:
+    """Makes databases with random names, and drops them."""
+
+    def __init__(self, folder: Path, server: str | None) -> None:
+        self.folder = folder
+        try:
+            self.server = make_url(server) if server else None
+        except SQLAlchemyError as error:
+            raise Refused("--scratch is not the URL of a server.") from error
+        self.made: list[Scratch] = []
+        self.first = self.new()
+
+    def new(self) -> Scratch:
+        folder = self.folder / f"databases_{len(self.made)}"
+        folder.mkdir()
+        scratch = Scratch(folder, f"kit_squash_{secrets.token_hex(4)}", self.server)
+        self.made.append(scratch)
+        return scratch
+
+    def drop(self) -> None:
+        for scratch in self.made:
+            scratch.drop()
+
+
+class Squash:
+    """Builds databases by the old revisions and by the new one until both are the same."""
+
+    def __init__(
+        self,
+        environment: Environment,
+        found: Chain,
+        scratches: Scratches,
+        copy: list[str],
+        commit: str,
+    ) -> None:
+        self.environment = environment
+        self.chain = found
+        self.scratches = scratches
+        self.copy = [self.source_of(name) for name in copy]
+        self.commit = commit
+        self.choices: dict[str, Choices] = {}
+
+    def source_of(self, name: str) -> tuple[str, str]:
+        """Return the id and the source of a revision that is copied.
+
+        :raises Refused: if it is none of those that are replaced
+        """
+        for each in self.chain.replaced:
+            if each.revision.startswith(name):
+                return each.revision, Path(each.path).read_text(encoding="utf-8")
+        raise Refused(
+            f"{name} cannot be copied: it is no revision up to {self.chain.last.revision}."
+        )
+
+    def run(self) -> dict[str, Any]:
+        """Return the new revision with what it copies, or what it does not make the same."""
+        scratch = self.scratches.first
+        with scratch.on():
+            self.build_old()
+            old = self.environment.read(State)
+        if len(scratch.used) < len(old):
+            raise Refused("Two names mean the same database: squash cannot tell whose a table is.")
+        self.choices = {name: Choices() for name in old}
+        while True:
+            with scratch.on():
+                codes = self.environment.read(self.code)
+            text = self.write(codes)
+            try:
+                new, left = self.build(text)
+            except Exception as error:  # noqa: BLE001 (whatever the operations raise)
+                if self.avoided(old, str(getattr(error, "statement", None) or "")):
+                    continue
+                return {"failed": " ".join(str(error).split())}
+            differ = {name: old[name].differences(new[name]) for name in old}
+            if not self.chose_anew(old, differ):
+                break
+        lines = [
+            {
+                "text": (f"{name}: " if old.keys() - {"default"} else "")
+                + old[name].explain(new[name], *each),
+                "revision": self.made_by(each),
+            }
+            for name in old
+            for each in differ[name]
+        ]
+        lines += [{"text": f"not dropped by downgrade: {item}", "revision": None} for item in left]
+        return {
+            "text": text,
+            "differs": lines,
+            "counts": {name: state.counts for name, state in old.items()},
+            "server": {
+                name: sorted({str(old[name].items[k]) for k in c.raw if k in old[name].items})
+                for name, c in self.choices.items()
+            },
+        }
+
+    def build_old(self) -> None:
+        """Run the old revisions.
+
+        :raises Refused: if they do not run on an empty database
+        """
+        try:
+            self.environment.upgrade(self.chain.last.revision)
+        except Refused as error:
+            raise Refused(f"{error} Name a server where one can be made: --scratch URL.") from error
+        except Exception as error:
+            said = " ".join(str(error).split())
+            raise Refused(f"The revisions do not run on an empty database: {said}") from error
+
+    def code(self, migration: MigrationContext) -> Code:
+        return code_for(migration, self.choices[database_of(migration)])
+
+    def avoided(self, old: States, statement: str) -> bool:
+        """Let the server say the table that a statement failed for, or all; say whether it had not."""
+        before = repr(self.choices)
+        for is_any in (False, True):
+            for name, state in old.items():
+                for key in [key for key in state.items if key[0] == "table"]:
+                    if is_any or re.search(rf"\b{re.escape(key[2])}\b", statement[:200]):
+                        self.choices[name].raw.add(key)
+                        self.choices[name].literal.add(key[2])
+            if repr(self.choices) != before:
+                return True
+        return False
+
+    def chose_anew(self, old: States, differ: dict[str, Any]) -> bool:
+        """Let the server say what the operations did not make the same; say whether there is more."""
+        before = repr(self.choices)
+        for name, found in differ.items():
+            choices, items = self.choices[name], old[name].items
+            for what, key in found:
+                table = key if what != "item" else key[2]
+                item = items.get(key) if what == "item" else None
+                raw_table = {k for k in items if k[0] == "table" and k[2] == table}
+                if what == "rows":
+                    choices.literal.add(table)
+                elif (
+                    item is not None
+                    and item.create
+                    and item.key not in choices.raw
+                    and (item.when in ("with", "index") or item.kind == "sequence")
+                ):
+                    choices.raw.add(item.key)
+                elif what == "tables" or item is None or item.when in ("table", "with", "index"):
+                    choices.raw |= raw_table
+        return repr(self.choices) != before
+
+    def build(self, text: str) -> tuple[States, list[str]]:
+        """Return what a revision makes of empty databases, and what it leaves when it goes back."""
+        scratch = self.scratches.new()
+        versions = scratch.folder / "versions"
+        versions.mkdir()
+        (versions / "squashed.py").write_text(text, encoding="utf-8")
+        alone = Alone(self.environment, versions)
+        with scratch.on():
+            empty = alone.read(State)
+            alone.upgrade()
+            new = alone.read(State)
+            alone.downgrade()
+            left = [
+                str(item)
+                for name, state in alone.read(State).items()
+                for key, item in state.items.items()
+                if key not in empty[name].items
+            ]
+        scratch.drop()
+        return new, left
+
+    def write(self, codes: dict[str, Code]) -> str:
+        """Return the text of the revision, as the project's own template has it."""
+        folder = self.scratches.folder / f"written_{len(self.scratches.made)}"
+        folder.mkdir(exist_ok=True)
+        script = Alone(self.environment, folder).script()
+        several = codes.keys() != {"default"}
+        arguments: dict[str, Any] = {"databases": [*codes]} if several else {}
+        functions = []
+        for revision, source in self.copy:
+            code, names = copied(source, revision, [*codes] if several else [None])
+            functions.append(code)
+            for name, each in codes.items():
+                suffix = f"_{name}" if several else ""
+                if f"upgrade_{revision}{suffix}" in names:
+                    each.up.append(f"upgrade_{revision}{suffix}()")
+                if f"downgrade_{revision}{suffix}" in names:
+                    each.down.insert(0, f"downgrade_{revision}{suffix}()")
+        for name, each in codes.items():
+            prefix = f"{name}_" if several else ""
+            arguments[f"{prefix}upgrades"] = indented(each.up)
+            arguments[f"{prefix}downgrades"] = indented(each.down)
+        written: Any = script.generate_revision(
+            self.chain.last.revision,
+            f"what {len(self.chain.replaced)} revisions have made",
+            head="base",
+            branch_labels=self.chain.labels or None,
+            imports="\n".join(sorted({line for each in codes.values() for line in each.imports})),
+            **arguments,
+        )
+        text = Path(written.path).read_text(encoding="utf-8").rstrip()
+        Path(written.path).unlink()
+        ids = "\n".join(wrap(", ".join(f'"{id_}"' for id_ in self.chain.ids), 94))
+        text += "".join(f"\n\n\n{code.rstrip()}" for code in functions if code)
+        text += "\n\n\n# A database at one of these has to be upgraded to this revision by the code of before.\n"
+        text += (
+            "replaces = (\n" + "".join(f"    {line}\n" for line in f"{ids},".splitlines()) + ")\n"
+        )
+        return text + (
+            f'replaced_at = "{self.commit}"  # the last commit with them\n' if self.commit else ""
+        )
+
+    def made_by(self, difference: tuple[str, Any]) -> str | None:
+        """Return the newest revision whose text has the name of what differs."""
+        what, key = difference
+        words = re.findall(r"\w+", (key[1] if what == "item" else key).partition("(")[0])
+        name = words[-1] if words else ""
+        for each in self.chain.replaced:
+            if name and name in Path(each.path).read_text(encoding="utf-8"):
+                return f"{each.revision} ({each.doc})"
+        return None
+
+
+def indented(lines: list[str]) -> str:
+    """Return code as a function's body, whose first line the template indents."""
+    return "\n".join(lines).replace("\n", "\n    ").strip()

@@ -1,0 +1,289 @@
+"""One revision takes the place of many: it makes the same, or it is not written."""
+
+import re
+import sqlite3
+import textwrap
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from subprocess import CompletedProcess
+from typing import Any
+
+import pytest
+import servers
+from kit import ROOT, Project, run
+from sqlalchemy import URL, text
+from test_readme import commands
+
+GIT = ("git", "-c", "user.name=Ada", "-c", "user.email=ada@example.org")
+
+# What SQLAlchemy does not reflect, or not all of it, each with what it is found by afterwards.
+PLANTED = {
+    "sqlite": {
+        "view": "CREATE VIEW names AS SELECT id, name FROM users",
+        "trigger": """
+            CREATE TRIGGER log AFTER INSERT ON users BEGIN
+                UPDATE users SET name = name || strftime('%H:%M a:b') WHERE id = 0; END""",
+        "partial index": "CREATE INDEX ix_part ON users (lower(name)) WHERE id > 7",
+        "check": "CREATE TABLE checked (a INTEGER CHECK (a > 0), b TEXT CHECK (b <> 'x:y'))",
+        "collation": "CREATE TABLE collated (a TEXT COLLATE NOCASE)",
+        "rowid": "CREATE TABLE without (a TEXT PRIMARY KEY) WITHOUT ROWID",
+        "computed": "CREATE TABLE computed (a INTEGER, b INTEGER AS (a * 2) STORED)",
+        "numbers": "CREATE TABLE numbers (id INTEGER PRIMARY KEY AUTOINCREMENT)",
+        "number": "INSERT INTO numbers (id) VALUES (41)",
+        "number, gone": "DELETE FROM numbers",
+    },
+    "postgresql": {
+        "view": "CREATE VIEW names AS SELECT id, name FROM users",
+        "stored view": "CREATE MATERIALIZED VIEW stored AS SELECT id FROM names",
+        "index of it": "CREATE UNIQUE INDEX ix_stored ON stored (id)",
+        "function": "CREATE FUNCTION twice(x int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT x * 2'",
+        "function of a trigger": """
+            CREATE FUNCTION touch() RETURNS trigger LANGUAGE plpgsql AS $$
+            BEGIN NEW.name := NEW.name || ' %s:x'; RETURN NEW; END $$""",
+        "trigger": "CREATE TRIGGER log BEFORE UPDATE ON users FOR EACH ROW EXECUTE FUNCTION touch()",
+        "disabled": "ALTER TABLE users DISABLE TRIGGER log",
+        "partial index": "CREATE INDEX ix_part ON users (name text_pattern_ops) WHERE id > 7",
+        "check": "ALTER TABLE users ADD CHECK (twice(id) <> 3) NOT VALID",
+        "exclusion": "ALTER TABLE users ADD EXCLUDE USING btree (name WITH =)",
+        "comment": "COMMENT ON TABLE users IS 'It''s :all of them'",
+        "comment on a column": "COMMENT ON COLUMN users.name IS '100%'",
+        "comment on an index": "COMMENT ON INDEX ix_part IS 'part'",
+        "comment on a key": "COMMENT ON CONSTRAINT pk_users ON users IS 'key'",
+        "comment on a view": "COMMENT ON VIEW names IS 'names'",
+        "enum": "CREATE TYPE mood AS ENUM ('sad', 'it''s')",
+        "two columns of it": "CREATE TABLE moods (a mood NOT NULL DEFAULT 'sad', b mood[])",
+        "its rows": "INSERT INTO moods VALUES ('sad', '{sad}')",
+        "domain": "CREATE DOMAIN positive AS int CHECK (VALUE > 0)",
+        "type": "CREATE TYPE pair AS (a int, b positive)",
+        "columns": "CREATE TABLE odd (a positive, b pair, c int GENERATED ALWAYS AS IDENTITY (START 7),"
+        " d int GENERATED ALWAYS AS (a + 1) STORED, e jsonb, f timestamptz, g bytea, h uuid)",
+        "rows": r"""
+            INSERT INTO odd (a, e, f, g) VALUES (1, '{"a": [1, null]}', '2026-01-01 1:00+3', '\xff')""",
+        "sequence": "CREATE SEQUENCE invoices START 1000 INCREMENT 5",
+        "its number": "SELECT nextval('invoices')",
+        "sequence of another name": "CREATE TABLE old (id serial PRIMARY KEY)",
+        "renamed": "ALTER TABLE old RENAME TO renamed",
+        "collation": 'CREATE TABLE collated (a text COLLATE "C")',
+        "schema": "CREATE SCHEMA other",
+        "table of it": "CREATE TABLE other.things (id int PRIMARY KEY, owner int REFERENCES users (id))",
+        "rows of it": "INSERT INTO other.things VALUES (1, NULL)",
+        "security": "ALTER TABLE users ENABLE ROW LEVEL SECURITY",
+        "policy": "CREATE POLICY mine ON users FOR SELECT USING (name = current_user)",
+        "partitioned": "CREATE TABLE parts (id int PRIMARY KEY) PARTITION BY RANGE (id)",
+        "partition": "CREATE TABLE part_1 PARTITION OF parts FOR VALUES FROM (1) TO (10)",
+        "its row": "INSERT INTO parts VALUES (2)",
+        "statistics": "CREATE STATISTICS correlated ON id, name FROM users",
+    },
+    "mysql": {
+        "view": "CREATE VIEW names AS SELECT id, name FROM users",
+        "view of it": "CREATE VIEW a_first AS SELECT id FROM names",
+        "function": "CREATE FUNCTION twice(x int) RETURNS int DETERMINISTIC RETURN x * 2",
+        "trigger": "CREATE TRIGGER log BEFORE UPDATE ON users FOR EACH ROW SET NEW.name = '%s:x'",
+        "check": "ALTER TABLE users ADD CONSTRAINT odd CHECK (name <> 'x:y')",
+        "comment": "ALTER TABLE users COMMENT 'It''s :all of them'",
+        "enum": "CREATE TABLE moods (a ENUM('sad', 'it''s') NOT NULL DEFAULT 'sad', b SET('x', 'y'))",
+        "its rows": "INSERT INTO moods VALUES ('sad', 'x,y')",
+        "columns": "CREATE TABLE odd (a int unsigned, b int AS (a * 2) STORED, c json, d varbinary(9),"
+        " e datetime(3) DEFAULT now(3) ON UPDATE now(3), f tinyint(1), KEY (d(3)), FULLTEXT (c))",
+        "rows": "INSERT INTO odd (a, c, d, e, f) VALUES (1, '{\"a\": [1]}', x'ff00', now(3), 2)",
+        "collation": "CREATE TABLE collated (a varchar(9) COLLATE utf8mb4_bin) DEFAULT CHARSET latin1",
+        "number": "ALTER TABLE users AUTO_INCREMENT = 41",
+        "sequence": "CREATE SEQUENCE invoices START WITH 1000 INCREMENT BY 5",
+    },
+}
+
+
+# What nobody carries over, with what undoes it.
+NAMED = (
+    "CREATE AGGREGATE total(int) (SFUNC = int4pl, STYPE = int, INITCOND = '0')",
+    "DROP AGGREGATE total(int)",
+)
+
+
+@contextmanager
+def database(dialect: str, folder: Path) -> Iterator[URL]:
+    if dialect == "sqlite":
+        yield URL.create("sqlite", database=(folder / "app.db").as_posix())
+        return
+    with servers.database(dialect) as url:
+        yield url
+
+
+def commit(project: Project) -> None:
+    run("git", "init", "--quiet", cwd=project.folder)
+    run("git", "add", "--all", cwd=project.folder)
+    run(*GIT, "commit", "--quiet", "--message", "as it is", cwd=project.folder)
+
+
+def squash(project: Project, *arguments: str, **options: Any) -> CompletedProcess[str]:
+    """Run the command of the documentation, and answer yes."""
+    (line,) = commands(ROOT / "docs" / "squash.md")
+    program, *words = line.split()
+    return project.python("-m", program.replace("-", "_"), *words, "--yes", *arguments, **options)
+
+
+def refused(project: Project, *arguments: str, **options: Any) -> str:
+    """Run a squash that must fail, and change nothing; return its one line."""
+    before = files(project)
+    done = squash(project, *arguments, status=1, **options)
+    assert files(project) == before
+    (line,) = done.stderr.splitlines()
+    return line.removeprefix("Error: ")
+
+
+def files(project: Project) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in project.versions.glob("*.py")}
+
+
+def executes(*statements: str) -> str:
+    """Return the body of a revision."""
+    texts = [textwrap.dedent(each).replace(":", r"\:") for each in statements]
+    return "\n".join(f"op.execute({text!r})" for text in texts)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("dialect", PLANTED)
+def test_all_that_revisions_make_is_carried_over(
+    dialect: str, generic: Project, tmp_path: Path
+) -> None:
+    """By statements of the server where there is no operation."""
+    generic.add_revision(executes(*PLANTED[dialect].values()))
+    generic.add_revision(executes("INSERT INTO users (id, name) VALUES (7, 'it''s 100%')"))
+    with database(dialect, tmp_path) as url:
+        env = servers.at(url)
+        commit(generic)
+        done = squash(generic, env=env)
+        assert "Rows of users in default: 1 copied" in done.stdout
+        assert "make the same" in done.stdout
+        (source,) = files(generic).values()
+        generic.alembic("upgrade", "head", env=env)
+        generic.alembic("downgrade", "base", env=env)
+    assert (b"op.create_table('users'" in source) == (dialect != "postgresql")
+
+
+@pytest.mark.slow
+def test_what_is_not_carried_over_is_named_and_can_be_copied(generic: Project) -> None:
+    """By a role that may make no database, on a server where another may."""
+    last = generic.add_revision(*map(executes, NAMED))
+    commit(generic)
+    with servers.database("postgresql") as url, servers.connect(url) as connection:
+        role = str(url.database)
+        connection.execute(text(f"CREATE ROLE {role} LOGIN"))
+        try:
+            env = servers.at(url.set(username=role))
+            line = refused(generic, env=env)
+            assert (
+                "denied to create database Name a server where one can be made: --scratch URL"
+                in line
+            )
+            there = "--scratch", url.render_as_string(hide_password=False)
+            done = squash(generic, *there, env=env, status=1)
+            assert (
+                f"aggregate public.total(integer): not carried over (revision {last}" in done.stderr
+            )
+            assert len(files(generic)) == 2
+            assert "make the same" in squash(generic, *there, "--copy", last, env=env).stdout
+            assert len(files(generic)) == 1
+            names = servers.query(url, "SELECT datname FROM pg_database")
+            assert not [name for name in names if name.startswith("kit_squash") and role in name]
+        finally:
+            connection.execute(text(f"DROP ROLE {role}"))
+
+
+def test_databases_at_the_squashed_revision_need_nothing(generic: Project) -> None:
+    """Later revisions stay, one that is behind is told what to do, and the app's own is not touched."""
+    connects = "    with app.app_context():\n        db.session.connection()\n    return app\n"
+    generic.edit("__init__.py", "    return app\n", connects)
+    (tmp,) = {generic.folder.parent}
+    generic.add_revision("op.add_column('posts', sa.Column('body', sa.Text()))")
+    generic.add_revision("op.create_index('ix_posts_body', 'posts', ['body'])")
+    generic.add_revision(
+        "op.drop_index('ix_posts_body')", "op.create_index('ix_posts_body', 'posts', ['body'])"
+    )
+    old, behind, new = (
+        servers.at(URL.create("sqlite", database=f"{tmp}/{n}.db")) for n in ("old", "behind", "new")
+    )
+    generic.alembic("upgrade", "r002", env=old)
+    generic.alembic("upgrade", "r001", env=behind)
+    commit(generic)
+
+    squash(generic, "r002", env=new)
+
+    with closing(sqlite3.connect(f"{tmp}/new.db")) as connection:
+        assert connection.execute("SELECT name FROM sqlite_master").fetchall() == []
+    assert sorted(files(generic)) == ["9000_01_01_000002-r002.py", "9000_01_01_000003-r003.py"]
+    assert "WARN" not in generic.alembic("upgrade", "head", env=old).stderr
+    line = generic.fails("upgrade", "head", env=behind)
+    (commit_id,) = re.findall(
+        'replaced_at = "(.*?)"', files(generic)["9000_01_01_000002-r002.py"].decode()
+    )
+    assert (
+        f"is at r001, which was squashed into r002: check out {commit_id}, run alembic upgrade r002"
+        in line
+    )
+    generic.alembic("upgrade", "head", env=new)
+    generic.alembic("downgrade", "r002", env=new)
+    assert "Running" not in generic.alembic("upgrade", "r002", env=new).stderr
+    generic.alembic("downgrade", "base", env=new)
+    missing = "*r001.py", "*5b1f0c3a9d27*"  # as after a kill
+    run("git", "checkout", "--quiet", "HEAD", "--", *missing, cwd=generic.folder)
+    assert "Deleted 2 revisions" in squash(generic).stdout
+    assert sorted(files(generic)) == ["9000_01_01_000002-r002.py", "9000_01_01_000003-r003.py"]
+
+
+@pytest.mark.slow
+def test_what_cannot_be_squashed_is_refused_in_one_line(generic: Project) -> None:
+    number = "op.bulk_insert(sa.table('users', sa.column('name')), [{'name': str(n)} for n in range(1001)])"
+    generic.add_revision(number)
+    generic.add_revision("pass")
+    assert "not all in git: commit them first" in refused(generic)
+    commit(generic)
+    assert refused(generic, "nowhere") == "Can't locate revision identified by 'nowhere'"
+    assert "write 1001 rows (1001 in users), and squash copies 1000 at most" in refused(generic)
+    generic.new_revision("--head", "r001", "--splice", "--rev-id", "other", "-m", "other")
+    assert "There are 2 heads, other and r002: merge them, or name" in refused(generic)
+    assert "Revision other stands on r001, which would be gone: merge" in refused(generic, "r002")
+    assert "Not committed: " in refused(generic, "r001")
+
+
+@pytest.mark.slow
+def test_several_databases_and_branches(multidb: Project) -> None:
+    """Each gets what is its own; a branch that was merged is one with its labels."""
+    multidb.add_revision("op.add_column('posts', sa.Column('body', sa.Text()))")
+    multidb.add_revision(
+        "op.execute('CREATE VIEW v AS SELECT id FROM posts')",
+        upgrade_auth="op.execute(\"INSERT INTO users (id, name) VALUES (1, 'Ada')\")",
+    )
+    multidb.new_revision(
+        "--head", "r001", "--splice", "--rev-id", "other", "--branch-label", "side", "-m", "x"
+    )
+    multidb.alembic("merge", "heads", "--rev-id", "merged", "-m", "merged")
+    multidb.alembic("upgrade", "head")
+    before = {name: multidb.schema(name) for name in multidb.databases}
+    commit(multidb)
+    done = squash(multidb)
+    assert "Rows of users in auth: 1 copied" in done.stdout
+    (text,) = files(multidb).values()
+    assert b"'side'" in text
+    multidb.alembic("upgrade", "head")
+    for file in multidb.databases.values():
+        file.unlink()
+    multidb.alembic("upgrade", "side@head")
+    assert {n: {*found} for n, found in before.items()} == {n: {*multidb.schema(n)} for n in before}
+    multidb.alembic("downgrade", "base")
+    assert multidb.tables() == {"alembic_version"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("dialect", PLANTED)
+def test_random_histories_are_the_same_squashed(
+    dialect: str, generic: Project, tmp_path: Path
+) -> None:
+    with database(dialect, tmp_path) as url:
+        driver = str(Path(__file__).with_name("evolve.py"))
+        done = generic.python(
+            *(driver, generic.package, "--histories", "1", "--seed", "3", "--squash"),
+            env={**servers.at(url), "PYTHONPATH": str(generic.folder)},
+        )
+    assert "1 histories" in done.stdout
