@@ -8,6 +8,8 @@ Answers = dict[str, Any]
 def failures(old: Answers | None, new: Answers) -> list[str]:
     """Return what is wrong, a line each; nothing if the new environment is as good as the old."""
     found = []
+    if "alone_error" in new:
+        found.append(f"alembic cannot be run without flask: {new['alone_error']}")
     if "build_error" in new and new["build_error"] != (old or {}).get("build_error"):
         found.append(f"An empty database cannot be migrated: {new['build_error']}")
     if "own_error" in new and "own_error" not in (old or {}):
@@ -91,7 +93,8 @@ def summary(old: Answers | None, new: Answers) -> list[str]:
 def drift(old: Answers | None, new: Answers) -> list[str]:
     """Return how models and databases differ, a line each: what the old tool saw comes first."""
     found = []
-    what = "differs" if "differs" in new else "built_differs"
+    is_at_head = {head for at in new.get("current", {}).values() for head in at} == {*new["heads"]}
+    what = "differs" if "differs" in new and is_at_head else "built_differs"
     for database, changes in new.get(what, {}).items():
         before = {*(old or {}).get(what, {}).get(database, [])}
         found += [f"{database}: {change}" for change in changes if change in before]

@@ -133,8 +133,12 @@ def old_environment(app: Flask, root: Path) -> Environment | None:
     """Return what migrates the app today."""
     migrate = app.extensions.get("migrate")
     if migrate is not None:
-        folder = root / migrate.directory
-        return FlaskMigrate(folder, folder / "alembic.ini") if folder.exists() else None
+        # By its option or variable, people use a folder that the extension does not know.
+        named = (os.environ.get("FLASK_DB_DIRECTORY"), migrate.directory)
+        places = [base / name for name in named if name for base in (root, Path(app.root_path))]
+        folder = next((place for place in places if (place / "env.py").exists()), None)
+        folder = folder or next((p for p in places if (p / f"{OLD}env.py").exists()), None)
+        return FlaskMigrate(folder, folder / "alembic.ini") if folder else None
     alembic = app.extensions.get("alembic")
     if alembic is not None and hasattr(alembic, "script_directory"):
         with app.app_context():

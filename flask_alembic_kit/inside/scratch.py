@@ -51,9 +51,11 @@ class Scratch:
             self.used.add(name)
             others = {key: value for key, value in cparams.items() if key != "uri"}
             return dialect.connect(str(self.folder / f"{name}.db"), **others)
+        # Without a name it is the server itself, which an app may ask for its databases.
+        key = key or {"postgresql": "dbname", "mysql": "database"}.get(dialect.name)
         if key is None:
             raise Refused(f"No scratch database can be made on {dialect.name}.")
-        name = f"{self.label}_{cparams[key]}"[:60]
+        name = f"{self.label}_{cparams.get(key, 'server')}"[:60]
         if name not in self.made:
             self.execute(dialect, cargs, cparams, *recreate(dialect.name, name))
             self.made[name] = dialect, list(cargs), dict(cparams)

@@ -35,18 +35,18 @@ def options(dialect: Dialect) -> dict[str, Any]:
 def run_migrations_offline() -> None:
     """Write the SQL (``--sql``) without connecting."""
     context.configure(
-        url=db.engine.url,
+        url={{ cookiecutter.__engine }}.url,
         literal_binds=True,
         dialect_opts={"paramstyle": "named"},
-        **options(db.engine.dialect),
+        **options({{ cookiecutter.__engine }}.dialect),
     )
     with context.begin_transaction():
-        context.run_migrations()
+        kit.run_migrations()
 
 
 def run_migrations_online() -> None:
     """Migrate through the app's own engine."""
-    with kit.guarded(db.engine) as connection:
+    with kit.guarded({{ cookiecutter.__engine }}) as connection:
         context.configure(connection=connection, **options(connection.dialect))
         kit.show_progress()
         with context.begin_transaction():
