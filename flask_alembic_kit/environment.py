@@ -58,7 +58,12 @@ def variables(found: dict[str, Any], layout: Layout, server_default: bool) -> di
         "__app": app["name"] if is_plain else f"lambda: {made}",
         "__engine": found["db"]["way"].format("db"),
         "__metadata": targets[0] if len(targets) == 1 else f"[{', '.join(targets)}]",
-        "__options": "".join(option_line(option) for option in known),
+        "__options": "".join(
+            option_line(option) for option in known if option["name"] != "include_object"
+        ),
+        "__include_object": "".join(
+            f", {option['code']}" for option in known if option["name"] == "include_object"
+        ),
         "__definitions": "".join(
             f"\n\n\n{option['source']}" for option in known if option["source"]
         ),

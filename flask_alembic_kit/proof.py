@@ -78,6 +78,11 @@ def summary(old: Answers | None, new: Answers) -> list[str]:
         lines.append(
             f"No empty database can be migrated, by the old tool neither: {old['build_error']}"
         )
+    if "import_error" in new:
+        lines.append(
+            "Plain alembic heads, history, show, branches, merge and revision start no app and cannot "
+            f"import the revisions, flask db can: {new['import_error']}"
+        )
     if "current" in new:
         shown = ", ".join(
             f"{name} {' '.join(at) or 'empty'}" for name, at in new["current"].items()

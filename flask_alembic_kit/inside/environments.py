@@ -30,6 +30,7 @@ class Environment:
     """
 
     kind = "alembic"
+    is_old = True
 
     def __init__(self, folder: Path, ini: Path | None) -> None:
         self.folder = folder
@@ -52,7 +53,7 @@ class Environment:
         return [str(revision.revision) for revision in self.script().walk_revisions()]
 
     def upgrade(self) -> None:
-        with old_names(self.folder):
+        with old_names(self):
             command.upgrade(self.config(), "heads")
 
     def read(self, function: Callable[[MigrationContext], T]) -> dict[str, T]:
@@ -65,7 +66,7 @@ class Environment:
 
         config = self.config()
         script = ScriptDirectory.from_config(config)
-        with EnvironmentContext(config, script, fn=visit, dont_mutate=True), old_names(self.folder):
+        with EnvironmentContext(config, script, fn=visit, dont_mutate=True), old_names(self):
             script.run_env()
         return found
 
@@ -118,10 +119,10 @@ def run_old(script: ScriptDirectory) -> None:
 
 
 @contextmanager
-def old_names(folder: Path) -> Iterator[None]:
-    """Let Alembic run the env.py of before where it has another name by now."""
+def old_names(environment: Environment) -> Iterator[None]:
+    """Let Alembic run the env.py of before, if that is meant, where it has another name by now."""
     original = ScriptDirectory.run_env
-    if (folder / f"{OLD}env.py").exists():
+    if environment.is_old and (environment.folder / f"{OLD}env.py").exists():
         ScriptDirectory.run_env = run_old  # type: ignore[assignment,method-assign]
     try:
         yield
@@ -175,7 +176,14 @@ def resolved(location: str, root: Path) -> Path:
     return root / location
 
 
+class Kit(Environment):
+    """The new one."""
+
+    kind = "kit"
+    is_old = False
+
+
 def new_environment(ini: Path) -> Environment:
     """Return the kit's, as the command ``alembic`` finds it."""
     location = Config(str(ini)).get_main_option("script_location") or ""
-    return Environment(Path(location), ini)
+    return Kit(Path(location), ini)

@@ -207,6 +207,8 @@ def prove(app: str | None, db: str | None, folder: str, ini: str) -> dict[str, A
     scratch = Scratch(Path(folder), "kit_new")
     environment = new_environment(Path(ini))
     alone: dict[str, Any] = {}
+    with kept(alone, "import_error"):
+        environment.heads()
     with scratch.on(), kept(alone, "alone_error"):
         environment.read(current)
     scratch.drop()

@@ -26,7 +26,7 @@ def options(dialect: Dialect) -> dict[str, Any]:
         "target_metadata": target_metadata,
         "include_schemas": True,
         "include_name": kit.schemas_of(target_metadata),
-        "include_object": kit.all_but(IGNORED_TABLES),
+        "include_object": kit.all_but(IGNORED_TABLES{{ cookiecutter.__include_object }}),
         "compare_server_default": {{ cookiecutter.__server_default }},{{ cookiecutter.__options }}
         **current_app.config.get("ALEMBIC_CONTEXT", {}),
     }

@@ -1,5 +1,6 @@
 """What scripts and tests use; handed on by ``migrations/__init__.py``."""
 
+import os
 import sys
 from collections.abc import Callable
 from inspect import signature
@@ -13,6 +14,8 @@ from alembic.config import Config
 from alembic.runtime.environment import EnvironmentContext
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from alembic.util import coerce_resource_to_filename
+from flask import current_app
 
 FOLDER = Path(__file__).parents[1]
 # Alembic has one environment at a time for the whole process.
@@ -39,7 +42,36 @@ def alembic_config(**options: Any) -> Config:
     else:
         set_script_location(config, FOLDER)
     config.set_main_option("prepend_sys_path", "")  # the package is imported already
+    if config.cmd_opts and not hasattr(config.cmd_opts, "x"):
+        config.cmd_opts.x = []
+    if folders_of_app():
+        for name in ("path_separator", "version_path_separator"):  # the second before Alembic 1.16
+            config.set_main_option(name, "os")
+        found = os.pathsep.join(version_locations(ScriptDirectory.from_config(config)))
+        config.set_main_option("version_locations", found.replace("%", "%%"))
     return config
+
+
+def version_locations(script: ScriptDirectory) -> list[str]:
+    """Return the folders of the revisions: those of ``alembic.ini``, and those that the app adds."""
+    own = script.version_locations or [str(Path(script.dir, "versions"))]
+    known = {Path(coerce_resource_to_filename(str(place))).resolve() for place in own}
+    return [
+        *map(str, own),
+        *(each for each in folders_of_app() if Path(each).resolve() not in known),
+    ]
+
+
+def folders_of_app() -> list[str]:
+    """Return what the current app finds at run time, as its plugins: ``ALEMBIC["version_locations"]``.
+
+    As in Flask-Alembic these are folders, or pairs of a branch and its folder.
+    """
+    found = (
+        current_app.config.get("ALEMBIC", {}).get("version_locations", ()) if current_app else ()
+    )
+    places = [str(each if isinstance(each, (str, Path)) else each[1]) for each in found]
+    return [str(Path(current_app.root_path, coerce_resource_to_filename(each))) for each in places]
 
 
 def says_where(ini: Path) -> bool:

@@ -10,6 +10,7 @@ from flask import Flask, has_app_context
 from sqlalchemy.engine import Dialect
 
 from . import logs
+from .api import version_locations
 from .autogenerate.filters import PLUGINS, all_but, schemas_of
 from .autogenerate.render import render_item
 from .backends import backend_of
@@ -39,6 +40,7 @@ def app_context(factory: Callable[[], Flask]) -> Iterator[None]:
             stack.enter_context(factory().app_context())
             environment.__enter__()  # a factory that migrates has put Alembic's away
         logs.restore(config)
+        context.script.version_locations = version_locations(context.script)
         yield
 
 
