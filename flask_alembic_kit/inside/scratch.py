@@ -108,6 +108,7 @@ class Scratch:
         for name, (dialect, cargs, cparams) in self.made.items():
             with suppress(Refused):
                 self.execute(dialect, cargs, cparams, recreate(dialect.name, name)[0])
+        self.made.clear()
 
 
 def found(dialect: Any, name: Any) -> None:
