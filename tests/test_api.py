@@ -327,6 +327,6 @@ with app.app_context():
         command.upgrade(config, "head")
         left = [*connection.dispatch.before_cursor_execute]
         assert "count_one" not in repr(left), left
-    command.check(alembic_config(cmd_opts=Namespace(autogenerate=True)))
+    command.revision(alembic_config(cmd_opts=Namespace(autogenerate=True)), autogenerate=True)
 """,
     )
