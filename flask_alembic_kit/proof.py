@@ -3,6 +3,12 @@
 from typing import Any
 
 Answers = dict[str, Any]
+# What revisions of older SQLAlchemy need, by what their errors say.
+ADVICE = {
+    "Not an executable object": "Write sqlalchemy.text(...) around the strings that it executes.",
+    "module 'sqlalchemy": "Write the name that SQLAlchemy has today, or install the older SQLAlchemy.",
+    "from 'sqlalchemy": "Write the name that SQLAlchemy has today, or install the older SQLAlchemy.",
+}
 
 
 def failures(old: Answers | None, new: Answers) -> list[str]:
@@ -78,6 +84,7 @@ def summary(old: Answers | None, new: Answers) -> list[str]:
         lines.append(
             f"No empty database can be migrated, by the old tool neither: {old['build_error']}"
         )
+        lines += [advice for words, advice in ADVICE.items() if words in old["build_error"]]
     if "import_error" in new:
         lines.append(
             "Plain alembic heads, history, show, branches, merge and revision start no app and cannot "

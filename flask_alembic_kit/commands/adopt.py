@@ -65,7 +65,7 @@ def show(plan: Plan, found: dict[str, Any], layout: Layout) -> None:
     if old:
         click.echo(f"Revisions: {len(old['history'])} of {old['kind']}, which stay where they are")
     if not plan.add:
-        click.echo("Nothing to add: everything is there.")
+        click.echo("Nothing to add: everything is there. The old tool is not compared with again.")
         return
     click.echo("\nTo add:")
     for path in summarized(plan.add):
