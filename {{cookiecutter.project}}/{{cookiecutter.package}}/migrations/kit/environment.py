@@ -37,8 +37,10 @@ def app_context(factory: Callable[[], Flask]) -> Iterator[None]:
     with heads_explained(), url_errors(), ExitStack() as stack:
         if not has_app_context():
             environment = context._proxy  # type: ignore[attr-defined]
-            stack.enter_context(factory().app_context())
-            environment.__enter__()  # a factory that migrates has put Alembic's away
+            try:
+                stack.enter_context(factory().app_context())
+            finally:
+                environment.__enter__()  # a factory that migrates has put Alembic's away
         logs.restore(config)
         context.script.version_locations = version_locations(context.script)
         yield
