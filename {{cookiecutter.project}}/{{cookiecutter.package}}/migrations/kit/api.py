@@ -44,7 +44,7 @@ def alembic_config(**options: Any) -> Config:
     config.set_main_option("prepend_sys_path", "")  # the package is imported already
     if config.cmd_opts and not hasattr(config.cmd_opts, "x"):
         config.cmd_opts.x = []
-    if folders_of_app():
+    if current_app and "ALEMBIC" in current_app.config:
         for name in ("path_separator", "version_path_separator"):  # the second before Alembic 1.16
             config.set_main_option(name, "os")
         found = os.pathsep.join(version_locations(ScriptDirectory.from_config(config)))
@@ -53,25 +53,18 @@ def alembic_config(**options: Any) -> Config:
 
 
 def version_locations(script: ScriptDirectory) -> list[str]:
-    """Return the folders of the revisions: those of ``alembic.ini``, and those that the app adds."""
-    own = script.version_locations or [str(Path(script.dir, "versions"))]
-    known = {Path(coerce_resource_to_filename(str(place))).resolve() for place in own}
-    return [
-        *map(str, own),
-        *(each for each in folders_of_app() if Path(each).resolve() not in known),
-    ]
+    """Return the folders of the revisions: those of ``alembic.ini``, and those that the app adds.
 
-
-def folders_of_app() -> list[str]:
-    """Return what the current app finds at run time, as its plugins: ``ALEMBIC["version_locations"]``.
-
-    As in Flask-Alembic these are folders, or pairs of a branch and its folder.
+    Those are in ``ALEMBIC["version_locations"]``, as in Flask-Alembic, with or without a branch.
     """
-    found = (
-        current_app.config.get("ALEMBIC", {}).get("version_locations", ()) if current_app else ()
-    )
-    places = [str(each if isinstance(each, (str, Path)) else each[1]) for each in found]
-    return [str(Path(current_app.root_path, coerce_resource_to_filename(each))) for each in places]
+    own = [*map(str, script.version_locations or [str(Path(script.dir, "versions"))])]
+    settings = current_app.config.get("ALEMBIC", {}) if current_app else {}
+    for each in settings.get("version_locations", ()):
+        place = str(each if isinstance(each, (str, Path)) else each[1])
+        folder = Path(current_app.root_path, coerce_resource_to_filename(place)).resolve()
+        if folder not in {Path(coerce_resource_to_filename(one)).resolve() for one in own}:
+            own.append(str(folder))
+    return own
 
 
 def says_where(ini: Path) -> bool:

@@ -65,11 +65,7 @@ class Shared:
 
 
 class SharedPool(NullPool):
-    """Stands for the pool of an engine: one thread gets what is shared, the others its connections.
-
-    :param pool: that of the engine
-    :param connect: returns what is shared
-    """
+    """Stands for the pool of an engine: one thread gets what is shared, the others its connections."""
 
     def __init__(self, pool: Pool, connect: Callable[[], Any]) -> None:
         super().__init__(connect)
