@@ -2,6 +2,7 @@
 
 import re
 from importlib.metadata import version
+from importlib.util import find_spec
 from typing import Any
 
 from .layout import Layout
@@ -31,8 +32,16 @@ def files(found: dict[str, Any], layout: Layout, server_default: bool) -> dict[s
 def variables(found: dict[str, Any], layout: Layout, server_default: bool) -> dict[str, str]:
     """Return the private variables of the template: how env.py gets to the app and its models."""
     app = found["app"]
-    module, name = found["db"]
-    imports = [(app["module"], app["name"]), (module, name if name == "db" else f"{name} as db")]
+    module, name = found["db"]["place"]
+    if name is None:  # the module itself
+        module, _, name = module.rpartition(".")
+    imports = [(module, name if name == "db" else f"{name} as db")]
+    made = app["call"] or app["name"]
+    if app["call"] or app["module"] == module:
+        imports.append((app["module"], app["name"]))
+    else:  # to import it is to make it, which may migrate: not while Alembic reads env.py's head
+        imports.append(("importlib", "import_module"))
+        made = f'import_module("{app["module"]}").{app["name"]}'
     targets = []
     for module, name, expression in found["metadata"]:
         if module is not None:
@@ -45,15 +54,30 @@ def variables(found: dict[str, Any], layout: Layout, server_default: bool) -> di
     return {
         "variant": variant(found),
         "__migrations": layout.module,
-        "__imports": "\n".join([*import_lines(imports), *sorted({*lines})]),
-        "__app": app["name"] if is_plain else f"lambda: {app['call'] or app['name']}",
+        "__imports": "\n".join([*dotenv(layout), *import_lines(imports), *sorted({*lines})]),
+        "__app": app["name"] if is_plain else f"lambda: {made}",
+        "__engine": found["db"]["way"].format("db"),
         "__metadata": targets[0] if len(targets) == 1 else f"[{', '.join(targets)}]",
-        "__options": "".join(option_line(option) for option in known),
+        "__options": "".join(
+            option_line(option) for option in known if option["name"] != "include_object"
+        ),
+        "__include_object": "".join(
+            f", {option['code']}" for option in known if option["name"] == "include_object"
+        ),
         "__definitions": "".join(
             f"\n\n\n{option['source']}" for option in known if option["source"]
         ),
         "__server_default": str(server_default),
     }
+
+
+def dotenv(layout: Layout) -> list[str]:
+    """Return the lines that read ``.env`` as ``flask`` does, if the app has one."""
+    files = [*layout.root.glob(".env*"), *layout.root.glob(".flaskenv")]
+    if not files or find_spec("dotenv") is None:
+        return []
+    call = "load_dotenv()  # as flask does, before the app reads its settings"
+    return ["# ruff: noqa: E402", "from flask.cli import load_dotenv", "", call, ""]
 
 
 def option_line(option: dict[str, Any]) -> str:
@@ -69,11 +93,14 @@ def variant(found: dict[str, Any]) -> str:
 
 
 def import_lines(imports: list[Any]) -> list[str]:
-    """Return import statements, one a module."""
+    """Return import statements, one a module; a name without a module is one itself."""
     names: dict[str, set[str]] = {}
     for module, name in imports:
         names.setdefault(module, set()).add(name)
-    return [f"from {module} import {', '.join(sorted(names[module]))}" for module in sorted(names)]
+    plain = [f"import {name}" for name in sorted(names.pop("", ()))]
+    return plain + [
+        f"from {each} import {', '.join(sorted(names[each]))}" for each in sorted(names)
+    ]
 
 
 def ini(text: str, found: dict[str, Any], layout: Layout) -> str:

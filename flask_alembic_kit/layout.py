@@ -1,5 +1,6 @@
 """Where things are in an app that exists, and where the kit's go."""
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,11 @@ class Layout:
     recursive: bool
 
     def path(self, path: Path) -> str:
-        """Return a path as alembic.ini has it."""
+        """Return a path as alembic.ini has it: in an installed package, not where that is installed."""
+        for folder in map(Path, sys.path):
+            if "site-packages" in folder.parts and path.is_relative_to(folder):
+                package, *rest = path.relative_to(folder).parts
+                return f"{package}:{'/'.join(rest)}"
         if not path.is_relative_to(self.root):
             return path.as_posix().replace("%", "%%")
         relative = path.relative_to(self.root).as_posix().replace("%", "%%")

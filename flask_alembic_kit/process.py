@@ -7,13 +7,33 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import click
 from click import ClickException
 
 
-def ask(task: str, **arguments: Any) -> dict[str, Any]:
+def ask(task: str, *, may_prompt: bool = False, **arguments: Any) -> dict[str, Any]:
     """Do a task of ``inside/tasks.py`` in a process of its own, in the current folder.
 
+    :param may_prompt: whether a terminal is asked for what the task cannot find
+    :return: its answer; ``said`` is what was asked for
     :raises ClickException: with what the app or the task says, if it fails
+    """
+    said: dict[str, str] = {}
+    while True:
+        found = answer_of(task, {**arguments, **said})
+        if "error" not in found:
+            return {**found, "said": said}
+        option = found["option"]
+        if not option or option in said or not may_prompt or not sys.stdin.isatty():
+            advice = f"\nName it with --{option}." if option else ""
+            raise ClickException(found["traceback"] + found["error"] + advice)
+        said[option] = click.prompt(f"{found['error']}\n--{option}")
+
+
+def answer_of(task: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    """Return what a process inside the app answers.
+
+    :raises ClickException: if it gives no answer
     """
     with TemporaryDirectory() as temporary:
         folder = Path(temporary)
@@ -28,6 +48,4 @@ def ask(task: str, **arguments: Any) -> dict[str, Any]:
         if not answer.exists():
             raise ClickException(f"The app ended the process:\n{done.stdout}{done.stderr}")
         found: dict[str, Any] = json.loads(answer.read_text(encoding="utf-8"))
-    if "error" in found:
-        raise ClickException(found["traceback"] + found["error"])
     return found

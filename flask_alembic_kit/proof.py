@@ -3,11 +3,19 @@
 from typing import Any
 
 Answers = dict[str, Any]
+# What revisions of older SQLAlchemy need, by what their errors say.
+ADVICE = {
+    "Not an executable object": "Write sqlalchemy.text(...) around the strings that it executes.",
+    "module 'sqlalchemy": "Write the name that SQLAlchemy has today, or install the older SQLAlchemy.",
+    "from 'sqlalchemy": "Write the name that SQLAlchemy has today, or install the older SQLAlchemy.",
+}
 
 
 def failures(old: Answers | None, new: Answers) -> list[str]:
     """Return what is wrong, a line each; nothing if the new environment is as good as the old."""
     found = []
+    if "alone_error" in new:
+        found.append(f"alembic cannot be run without flask: {new['alone_error']}")
     if "build_error" in new and new["build_error"] != (old or {}).get("build_error"):
         found.append(f"An empty database cannot be migrated: {new['build_error']}")
     if "own_error" in new and "own_error" not in (old or {}):
@@ -76,6 +84,12 @@ def summary(old: Answers | None, new: Answers) -> list[str]:
         lines.append(
             f"No empty database can be migrated, by the old tool neither: {old['build_error']}"
         )
+        lines += [advice for words, advice in ADVICE.items() if words in old["build_error"]]
+    if "import_error" in new:
+        lines.append(
+            "Plain alembic heads, history, show, branches, merge and revision start no app and cannot "
+            f"import the revisions, flask db can: {new['import_error']}"
+        )
     if "current" in new:
         shown = ", ".join(
             f"{name} {' '.join(at) or 'empty'}" for name, at in new["current"].items()
@@ -91,7 +105,8 @@ def summary(old: Answers | None, new: Answers) -> list[str]:
 def drift(old: Answers | None, new: Answers) -> list[str]:
     """Return how models and databases differ, a line each: what the old tool saw comes first."""
     found = []
-    what = "differs" if "differs" in new else "built_differs"
+    is_at_head = {head for at in new.get("current", {}).values() for head in at} == {*new["heads"]}
+    what = "differs" if "differs" in new and is_at_head else "built_differs"
     for database, changes in new.get(what, {}).items():
         before = {*(old or {}).get(what, {}).get(database, [])}
         found += [f"{database}: {change}" for change in changes if change in before]

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 TOOLS = ("flask_migrate", "flask_alembic")
-CLASSES = ("Migrate", "Alembic")
+CLASSES = ("Migrate", "Alembic", "MigrateCommand")
 SKIPPED = {"node_modules", "site-packages", "__pycache__", "build", "dist"}
 
 

@@ -158,8 +158,102 @@ config.set_main_option("sqlalchemy.url", url.replace("%", "%%"))
 """,
 )
 
+# What public apps have, all in one: a session instead of an extension, an engine that the factory makes,
+# an app that is made, and migrates, when it is imported, settings in .env, a Dockerfile that names the app,
+# Flask-Migrate's folder where only its command line says, revisions of several databases of which one is left.
+ODD_DATABASE = """\
+import sqlalchemy as db
+from sqlalchemy.orm import declarative_base, scoped_session, sessionmaker
+
+engine = None
+maker = sessionmaker()
+db_session = scoped_session(maker)
+Model = declarative_base()
+
+
+def connect(url):
+    global engine
+    engine = db.create_engine(url)
+    maker.configure(bind=engine)
+
+
+"""
+ODD_APP = """\
+import os
+
+from flask import Flask
+from flask_migrate import Migrate, current
+
+from .database import Model, connect
+
+
+def create_app():
+    app = Flask(__name__)
+    connect(os.environ["SHOP_URL"])
+    Migrate(app, Model)
+    with app.app_context():
+        current(app.root_path + "/migrations")
+    return app
+"""
+ODD_ENV = """\
+from alembic import context
+from shop.database import Model, engine
+
+with engine.connect() as connection:
+    context.configure(connection=connection, target_metadata=Model.metadata)
+    with context.begin_transaction():
+        context.run_migrations(engine_name="")
+"""
+ODD_MAKO = """\
+\"\"\"${message}\"\"\"
+from alembic import op
+import sqlalchemy as sa
+
+revision = ${repr(up_revision)}
+down_revision = ${repr(down_revision)}
+
+
+def upgrade(engine_name):
+    globals()["upgrade_%s" % engine_name]()
+
+
+def downgrade(engine_name):
+    globals()["downgrade_%s" % engine_name]()
+
+
+def upgrade_():
+    ${upgrades if upgrades else "pass"}
+
+
+def downgrade_():
+    ${downgrades if downgrades else "pass"}
+"""
+ODD = {
+    "shop/__init__.py": "",
+    "shop/database.py": f"{ODD_DATABASE}{USERS_MODEL}\n\n{POSTS_MODEL}".replace(
+        "(db.Model", "(Model"
+    ),
+    "shop/app.py": ODD_APP,
+    "shop/serve.py": "from .app import create_app\n\napplication = create_app()\n",
+    "shop/migrations/env.py": ODD_ENV,
+    "shop/migrations/script.py.mako": ODD_MAKO,
+    "shop/migrations/alembic.ini": "[alembic]\n",
+    "shop/migrations/versions/.keep": "",
+    ".env": "SHOP_URL=${DATABASE_URL}\n",
+    "Dockerfile": "ENV FLASK_APP=shop.serve\n",
+}
+ODD_BEGIN = ("migrate -m first", "upgrade")
+ODD_CHANGE = ("migrate -m second", "upgrade")
+
 SHAPES = {
     "factory": Shape(by_migrate()),
+    "odd": Shape(
+        ODD,
+        app="",
+        models="shop/database.py",
+        begin=tuple(f"--app shop.serve db {each} -d shop/migrations" for each in ODD_BEGIN),
+        change=tuple(f"--app shop.serve db {each} -d shop/migrations" for each in ODD_CHANGE),
+    ),
     "factory-with-arguments": Shape(
         {
             "shop/__init__.py": "",

@@ -216,18 +216,24 @@ def test_options_of_the_old_env_are_in_the_new_one(tmp_path: Path) -> None:
     env = app.folder / "migrations" / "env.py"
     source = env.read_text(encoding="utf-8")
     source = source.replace("def run_migrations_offline", ENV_OPTIONS, 1)
+    source = source.replace(
+        "connectable.connect()",
+        'connectable.execution_options(isolation_level="AUTOCOMMIT").connect()',
+    )
     options = "include_object=include_object, transaction_per_migration=True, version_table='v', "
     source = source.replace("            **conf_args", f"            {options}**conf_args")
     env.write_text(source, encoding="utf-8")
     execute(
         app, ["ALTER TABLE alembic_version RENAME TO v", "CREATE TABLE spatial_ref_sys (id int)"]
     )
-    app.adopt()
+    done = app.adopt()
+    assert "Not taken over from env.py: isolation_level='AUTOCOMMIT'" in done.stdout
     app.alembic("check")
     written = (app.folder / "shop" / "migrations" / "env.py").read_text(encoding="utf-8")
     assert '"transaction_per_migration": True,' in written
     assert "\"version_table\": 'v'," in written
     assert "def is_ours(name):" in written
+    assert "kit.all_but(IGNORED_TABLES, include_object)," in written
 
 
 def test_update_replaces_the_machinery_and_shows_what_is_yours(tmp_path: Path) -> None:

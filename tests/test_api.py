@@ -309,3 +309,24 @@ def test_lines_of_the_documentation(rendered: Callable[..., Project], tmp_path: 
         block = block.replace(f"    {call} ", f"    assert {call} == {result} ")
     assert block.count("assert") == 4
     project.python("-c", block)
+
+
+def test_options_of_a_script_without_x_and_its_own_connection(project: Project) -> None:
+    """Alembic's documentation shows both; nothing is left behind on the connection."""
+    project.python(
+        "-c",
+        START
+        + f"""
+from argparse import Namespace
+names = {[*project.databases]!r}
+with app.app_context():
+    config = alembic_config(cmd_opts=Namespace(autogenerate=True))
+    engines = {{name or "default": engine for name, engine in db.engines.items()}}
+    with engines["default"].connect() as connection:
+        config.attributes["connection"] = {{**engines, "default": connection}}
+        command.upgrade(config, "head")
+        left = [*connection.dispatch.before_cursor_execute]
+        assert "count_one" not in repr(left), left
+    command.revision(alembic_config(cmd_opts=Namespace(autogenerate=True)), autogenerate=True)
+""",
+    )

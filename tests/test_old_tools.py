@@ -142,6 +142,12 @@ def test_revision_with_connections_of_its_own(dialect: str, fails: bool, tmp_pat
     with databases(dialect, False) as urls:
         app = build("factory", tmp_path, **urls)
         app.adopt()
+        extensions = app.folder / "shop" / "extensions.py"  # a pool without a connection to spare
+        options = '{"pool_size": 1, "max_overflow": 0, "pool_timeout": 1}'
+        text = extensions.read_text(encoding="utf-8")
+        few = text.replace("SQLAlchemy()", f"SQLAlchemy(engine_options={options})")
+        assert few != text
+        extensions.write_text(few, encoding="utf-8")
         (second,) = (app.folder / "migrations" / "versions").glob("*second.py")
         source = second.read_text(encoding="utf-8")
         body = textwrap.indent(SECOND_CONNECTIONS, "") + (
@@ -157,3 +163,44 @@ def test_revision_with_connections_of_its_own(dialect: str, fails: bool, tmp_pat
         else:
             execute(app, ["UPDATE users SET id = id / (CASE late WHEN 'yes' THEN 1 ELSE 0 END)"])
             execute(app, ["INSERT INTO posts (id, author_id) VALUES (1, 7), (2, 8)"])
+
+
+PLUGIN = """
+revision = "p1"
+down_revision = None
+branch_labels = ("plugin",)
+
+def upgrade(): pass
+def downgrade(): pass
+"""
+
+
+def test_version_locations_that_the_app_finds_at_run_time(generic: Project) -> None:
+    """By the name that Flask-Alembic gave them, in each way to migrate."""
+    factory = generic.folder / generic.package / "__init__.py"
+    text = factory.read_text(encoding="utf-8")
+    setting = 'app.config["ALEMBIC"] = {"version_locations": [("plugin", "../plugin"), "migrations/versions"]}'
+    new = text.replace("    return app", f"    {setting}\n    return app")
+    assert new != text
+    factory.write_text(new, encoding="utf-8")
+    (generic.folder / "plugin").mkdir()
+    (generic.folder / "plugin" / "p1.py").write_text(PLUGIN, encoding="utf-8")
+    assert "p1 (plugin)" in generic.flask("db", "heads").stdout
+    generic.alembic("upgrade", "heads")
+    assert "p1 (head)" in generic.alembic("current").stdout
+    generic.flask("db", "downgrade", "plugin@base")
+    generic.python(
+        "-c",
+        f"""
+from {generic.package} import create_app
+from {generic.package}.migrations import check, current, heads, upgrade
+app = create_app()
+with app.app_context():
+    assert "p1" in heads(), heads()
+    assert not app.test_client().get("/health").json["default"]["ok"]
+    upgrade(revision="plugin@head")
+    assert "p1" in current()["default"]
+    check()
+    assert app.test_client().get("/health").json["default"]["ok"]
+""",
+    )

@@ -31,12 +31,9 @@ def command(
     """
     root = Path.cwd().resolve()
     versions.check()
-    found = ask("inspect", app=app, db=db)
-    if not found["db"]:
-        raise click.ClickException(
-            "Where db is imported from is not known: name it, --db MODULE:NAME."
-        )
-    found["db"] = list(found["db"])
+    arguments: dict[str, Any] = {"app": app, "db": db}
+    found = ask("inspect", may_prompt=not yes, **arguments)
+    arguments = {**arguments, **found["said"], "ini": str(root / "alembic.ini")}
     layout = layout_of(found, root, found["adopted"] or into)
     plan = Plan(root)
     if not found["adopted"]:
@@ -50,7 +47,6 @@ def command(
         if not yes:
             click.confirm("Add these files?", abort=True)
         place(plan)
-    arguments = {"app": app, "db": db, "ini": str(root / "alembic.ini")}
     if is_new(found):
         made = ask("baseline", into=str(layout.locations[0]), **arguments)["written"]
         click.echo(f"\nThe first revision makes what the models say: {', '.join(made)}")
@@ -69,7 +65,7 @@ def show(plan: Plan, found: dict[str, Any], layout: Layout) -> None:
     if old:
         click.echo(f"Revisions: {len(old['history'])} of {old['kind']}, which stay where they are")
     if not plan.add:
-        click.echo("Nothing to add: everything is there.")
+        click.echo("Nothing to add: everything is there. The old tool is not compared with again.")
         return
     click.echo("\nTo add:")
     for path in summarized(plan.add):

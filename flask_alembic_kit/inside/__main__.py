@@ -23,6 +23,7 @@ def main(task_file: str, answer_file: str) -> None:
         chain = [error, error.__cause__, error.__context__]
         refused = next((e for e in chain if type(e).__name__ == "Refused"), None)
         answer["error"] = str(refused or error) or type(error).__name__
+        answer["option"] = getattr(refused, "option", None)
         answer["traceback"] = "" if refused else traceback.format_exc()
     Path(answer_file).write_text(json.dumps(answer, default=str), encoding="utf-8")
     sys.stdout.flush()

@@ -30,6 +30,7 @@ class Environment:
     """
 
     kind = "alembic"
+    is_old = True
 
     def __init__(self, folder: Path, ini: Path | None) -> None:
         self.folder = folder
@@ -52,7 +53,7 @@ class Environment:
         return [str(revision.revision) for revision in self.script().walk_revisions()]
 
     def upgrade(self, to: str = "heads") -> None:
-        with old_names(self.folder):
+        with old_names(self):
             command.upgrade(self.config(), to)
 
     def downgrade(self) -> None:
@@ -68,7 +69,7 @@ class Environment:
 
         config = self.config()
         script = ScriptDirectory.from_config(config)
-        with EnvironmentContext(config, script, fn=visit, dont_mutate=True), old_names(self.folder):
+        with EnvironmentContext(config, script, fn=visit, dont_mutate=True), old_names(self):
             script.run_env()
         return found
 
@@ -121,10 +122,10 @@ def run_old(script: ScriptDirectory) -> None:
 
 
 @contextmanager
-def old_names(folder: Path) -> Iterator[None]:
-    """Let Alembic run the env.py of before where it has another name by now."""
+def old_names(environment: Environment) -> Iterator[None]:
+    """Let Alembic run the env.py of before, if that is meant, where it has another name by now."""
     original = ScriptDirectory.run_env
-    if (folder / f"{OLD}env.py").exists():
+    if environment.is_old and (environment.folder / f"{OLD}env.py").exists():
         ScriptDirectory.run_env = run_old  # type: ignore[assignment,method-assign]
     try:
         yield
@@ -136,8 +137,12 @@ def old_environment(app: Flask, root: Path) -> Environment | None:
     """Return what migrates the app today."""
     migrate = app.extensions.get("migrate")
     if migrate is not None:
-        folder = root / migrate.directory
-        return FlaskMigrate(folder, folder / "alembic.ini") if folder.exists() else None
+        # By its option or variable, people use a folder that the extension does not know.
+        named = (os.environ.get("FLASK_DB_DIRECTORY"), migrate.directory)
+        places = [base / name for name in named if name for base in (root, Path(app.root_path))]
+        folder = next((place for place in places if (place / "env.py").exists()), None)
+        folder = folder or next((p for p in places if (p / f"{OLD}env.py").exists()), None)
+        return FlaskMigrate(folder, folder / "alembic.ini") if folder else None
     alembic = app.extensions.get("alembic")
     if alembic is not None and hasattr(alembic, "script_directory"):
         with app.app_context():
@@ -174,7 +179,14 @@ def resolved(location: str, root: Path) -> Path:
     return root / location
 
 
+class Kit(Environment):
+    """The new one."""
+
+    kind = "kit"
+    is_old = False
+
+
 def new_environment(ini: Path) -> Environment:
     """Return the kit's, as the command ``alembic`` finds it."""
     location = Config(str(ini)).get_main_option("script_location") or ""
-    return Environment(Path(location), ini)
+    return Kit(Path(location), ini)

@@ -3,6 +3,9 @@
 import ast
 import sys
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import reduce
+from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -10,43 +13,119 @@ from typing import Any
 from flask import Flask
 from sqlalchemy import MetaData
 from sqlalchemy.engine import Engine
+from sqlalchemy.orm import scoped_session
 
 from .errors import Refused
 
+# How the engine is got from what apps have, in the order in which it is tried.
+WAYS = ("{}.engine", "{}.get_engine()", "{}.manager.engine", "{}.get_bind()")
 
-def extension(app: Flask, named: str | None) -> Any:
+
+@dataclass
+class Db:
+    """What the app gets to its databases by.
+
+    :param thing: an extension, a session, or a module with an engine
+    :param place: the module and the name that it is imported by; the name is None for a module
+    :param way: how its engine is got, ``{}`` being what is imported
+    """
+
+    thing: Any
+    place: tuple[str, str | None]
+    way: str = WAYS[0]
+
+
+def database(app: Flask, named: str | None, root: Path) -> Db:
     """Return what the app gets to its databases by: Flask-SQLAlchemy, -Lite, or what is named.
 
     :param named: ``MODULE:NAME``, for plain SQLAlchemy
-    :raises Refused: if there is none
+    :raises Refused: if there is none, or if it is not known how to import it
     """
     if named:
         module, _, name = named.partition(":")
         try:
-            __import__(module)
-            found = getattr(sys.modules[module], name or "db")
+            found = getattr(import_module(module), name or "db")
         except (ImportError, AttributeError) as error:
             raise Refused(f"--db {named}: {error}.") from error
-        if not isinstance(getattr(found, "engine", None), Engine):
+        place, way = found_at(found, (module, name or "db"))
+        if not way:
             raise Refused(f"--db {named}: it has no engine; name what has, or the engine itself.")
-        return found
+        return Db(found, place, way)
     found = app.extensions.get("sqlalchemy")
     if found is None:
-        raise Refused(
-            "The app has no Flask-SQLAlchemy: name what has its engine, --db MODULE:NAME."
-        )
-    return getattr(found, "db", found)  # Flask-SQLAlchemy 2 keeps it in a state
+        # Flask-Migrate was told; else there may be just one thing with an engine.
+        told = getattr(app.extensions.get("migrate"), "db", None)
+        return db_of(told, root) or only_db(root)
+    found = getattr(found, "db", found)  # Flask-SQLAlchemy 2 keeps it in a state
+    if (where := importable(found, root)) is None:
+        raise Refused("Where db is imported from is not known: MODULE:NAME.", "db")
+    return Db(found, where)
 
 
-def engines(app: Flask, db: Any) -> dict[str, Engine]:
+def db_of(thing: Any, root: Path) -> Db | None:
+    """Return how to import a thing and get its engine."""
+    place = importable(thing, root)
+    where, way = found_at(thing, place) if place else (None, None)
+    return Db(thing, where, way) if where and way else None
+
+
+def only_db(root: Path) -> Db:
+    """Return what has the only engine in the modules of the app.
+
+    :raises Refused: if there is none, or more
+    """
+    names = {
+        (module.__name__, name): value
+        for module in modules(root)
+        for name, value in vars(module).items()
+        if isinstance(value, (Engine, scoped_session))
+        or any(hasattr(type(value), word) for word in ("engine", "get_engine", "manager"))
+    }
+    found: dict[int, Db] = {}
+    # A session comes before an engine: a factory may replace that.
+    for place, thing in sorted(names.items(), key=lambda item: isinstance(item[1], Engine)):
+        where, way = found_at(thing, place)
+        if way:
+            found.setdefault(id(engine_by(thing, way)), Db(thing, where, way))
+    if len(found) != 1:
+        several = ", ".join(":".join(map(str, db.place)) for db in found.values())
+        what = f"Which has the app's engine? {several}" if several else "No engine was found."
+        raise Refused(f"{what} Name what has it: MODULE:NAME.", "db")
+    return next(iter(found.values()))
+
+
+def found_at(thing: Any, place: tuple[str, str]) -> tuple[tuple[str, str | None], str | None]:
+    """Return how a thing is imported, and how its engine is got; None if it has none.
+
+    An engine is asked of its module: a factory may put another there.
+    """
+    module, name = place
+    if isinstance(thing, Engine):
+        return (module, None), f"{{}}.{name}"
+    return place, next((way for way in WAYS if engine_by(thing, way)), None)
+
+
+def engine_by(thing: Any, way: str) -> Engine | None:
+    """Return what an expression gives for a thing, if that is an engine."""
+    try:
+        if isinstance(thing, Engine):
+            return thing
+        found = eval(way.format("thing"), {"thing": thing})
+    except Exception:  # noqa: BLE001 (whatever a property of the app raises)
+        return None
+    return found if isinstance(found, Engine) else None
+
+
+def engines(app: Flask, db: Db) -> dict[str, Engine]:
     """Return the engines by the names of their databases; in an app context."""
-    if isinstance(db, Engine):
-        return {"default": db}
-    if isinstance(getattr(db, "engines", None), Mapping):
-        return {name or "default": engine for name, engine in db.engines.items()}
+    several = getattr(db.thing, "engines", None)
+    if isinstance(several, Mapping) and db.way == WAYS[0]:
+        return {name or "default": engine for name, engine in several.items()}
+    engine = engine_by(db.thing, db.way)
     binds = app.config.get("SQLALCHEMY_BINDS") or {}
-    others = {name: db.get_engine(app, name) for name in binds if hasattr(db, "get_engine")}
-    return {"default": db.engine, **others}
+    is_old = db.way == WAYS[0] and hasattr(db.thing, "get_engine")  # Flask-SQLAlchemy 2
+    others = {name: db.thing.get_engine(app, name) for name in binds if is_old}
+    return {"default": engine, **others} if engine else others
 
 
 def package(app: Flask, module: str, root: Path) -> dict[str, str]:
@@ -112,25 +191,32 @@ def assigned(module: ModuleType) -> set[str]:
     return names
 
 
-def metadata(db: Any, root: Path) -> list[tuple[str | None, str, str]]:
+def metadata(db: Db, root: Path) -> list[tuple[str | None, str, str]]:
     """Return where the models' metadata is: pairs of module and name, and the expression for it.
 
     A module of None is ``db`` itself.
     """
-    own = getattr(db, "metadata", None)
-    if isinstance(own, MetaData) and own.tables:
-        return [(None, "", "metadata")]
+    for way in ("metadata", "Model.metadata"):
+        own = attribute(db.thing, way)
+        if isinstance(own, MetaData) and own.tables:
+            return [(None, "", way)]
     found: dict[int, tuple[str | None, str, str]] = {}
+    models: dict[int, tuple[str | None, str, str]] = {}  # if nothing else leads to it
     for module in modules(root):
         made = assigned(module)
         for name, value in vars(module).items():
-            target = value if isinstance(value, MetaData) else getattr(value, "metadata", None)
+            target = attribute(value, "metadata") if isinstance(value, type) else value
             if name not in made or not isinstance(target, MetaData) or not target.tables:
                 continue
-            if isinstance(value, MetaData):
-                found.setdefault(id(target), (module.__name__, name, name))
-            elif isinstance(value, type) and not hasattr(value, "__table__"):
-                found.setdefault(id(target), (module.__name__, name, f"{name}.metadata"))
-    if not found and isinstance(own, MetaData):
-        return [(None, "", "metadata")]
-    return [*found.values()]
+            expression = f"{name}.metadata" if isinstance(value, type) else name
+            places = models if hasattr(value, "__table__") else found
+            places.setdefault(id(target), (module.__name__, name, expression))
+    return [*{**models, **found}.values()] or [(None, "", "metadata")]
+
+
+def attribute(thing: Any, path: str) -> Any:
+    """Return an attribute of an attribute; None if there is none, or it cannot be had."""
+    try:
+        return reduce(getattr, path.split("."), thing)
+    except Exception:  # noqa: BLE001 (whatever a property of the app raises)
+        return None

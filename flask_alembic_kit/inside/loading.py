@@ -17,6 +17,21 @@ from .errors import Refused
 
 NAMES = ("app", "application")
 FACTORIES = ("create_app", "make_app")
+# Where an app says how flask finds it, where it may be, and what it looks like there.
+SAY_FLASK_APP = [
+    "*.sh",
+    ".env*",
+    "Procfile",
+    "Makefile",
+    "*ockerfile*",
+    "*compose*.y*ml",
+    "tox.ini",
+    "docker/*",
+    "docker/*/*ockerfile*",
+    ".github/workflows/*",
+]
+MAY_HAVE_APP = ("*.py", "*/__init__.py", "*/app.py", "*/main.py", "*/factory.py", "*/*/__init__.py")
+HAS_APP = re.compile(r"^(app|application) *(:.*)?= |^def (create_app|make_app)\b", re.MULTILINE)
 
 
 def load(reference: str | None) -> tuple[Flask, dict[str, Any]]:
@@ -27,12 +42,18 @@ def load(reference: str | None) -> tuple[Flask, dict[str, Any]]:
     """
     os.environ["FLASK_RUN_FROM_CLI"] = "true"
     load_dotenv()
-    reference = reference or os.environ.get("FLASK_APP") or only_candidate()
+    reference = reference or os.environ.get("FLASK_APP") or named()
+    found = [] if reference else candidates()
+    if len(found) > 1:
+        raise Refused(f"Which is the app? {' '.join(found)}", "app")
+    reference = reference or next(iter(found), None)
     info = ScriptInfo(app_import_path=reference)
     try:
         app = info.load_app()
     except NoAppException as error:
-        raise Refused(f"{error.message}\nName the app with --app, as for flask.") from error
+        raise Refused(error.message, "app") from error
+    except SystemExit as error:
+        raise Refused(f"The app ended itself ({error}): see what flask routes says.") from error
     except Exception as error:
         frames = traceback.extract_tb(error.__traceback__)
         frame = [each for each in frames if Path(each.filename).exists()][-1]
@@ -77,20 +98,36 @@ def how(module: ModuleType, name: str | None, app: Flask) -> dict[str, Any]:
     return {"name": name.strip(), "call": f"{name.strip()}()" if is_factory else None}
 
 
-def only_candidate() -> str | None:
-    """Return the module that has an app or a factory, if flask would find none and one has it."""
+def named() -> str | None:
+    """Return what the files of the repository give to flask as ``FLASK_APP``, if they agree."""
+    setting = re.compile(r"""\bFLASK_APP["']?\s*[:= ]\s*["']?([\w./]+(?::[^"'`\s]+)?)""")
+    files = [path for glob in SAY_FLASK_APP for path in sorted(Path().glob(glob))]
+    texts = (path.read_text("utf-8", "replace") for path in files if path.is_file())
+    found = {each for text in texts for each in setting.findall(text)}
+    there = {each for each in found if any(map(Path.exists, places(split(each)[0])))}
+    return there.pop() if len({split(each)[0] for each in there}) == 1 else None
+
+
+def places(module: str) -> list[Path]:
+    """Return where a module may be that is named as ``flask`` takes it."""
+    path = Path(module.removesuffix(".py").replace(".", "/"))
+    return [
+        base for folder in (Path(), Path("src")) for base in (folder / f"{path}.py", folder / path)
+    ]
+
+
+def candidates() -> list[str]:
+    """Return the modules that look like they have an app or a factory, if flask would find none."""
     if Path("wsgi.py").exists() or Path("app.py").exists():
-        return None
-    pattern = re.compile(r"^(app|application) *(:.*)?= |^def (create_app|make_app)\b", re.MULTILINE)
+        return []
     files = [
         path
         for folder in (Path(), Path("src"))
-        for glob in ("*.py", "*/__init__.py", "*/app.py", "*/main.py", "*/factory.py")
+        for glob in MAY_HAVE_APP
         for path in sorted(folder.glob(glob))
-        if path.name not in ("setup.py", "conftest.py") and path.parts[0] not in ("tests", "test")
+        if not re.match(r"setup$|conftest$|tests?([_/]|$)", path.with_suffix("").as_posix())
     ]
-    found = [path for path in files if pattern.search(path.read_text("utf-8", "replace"))]
-    if len(found) > 1 and any(path.parent != Path() for path in found):
-        # The script beside the package is what runs it.
-        found = [path for path in found if path.parent == Path()] or found
-    return found[0].as_posix() if len(found) == 1 else None
+    found = [path for path in files if HAS_APP.search(path.read_text("utf-8", "replace"))]
+    # The script beside the package is what runs it.
+    found = [path for path in found if path.parent == Path()] or found
+    return [path.as_posix() for path in found]

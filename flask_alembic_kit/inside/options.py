@@ -31,6 +31,10 @@ def options_of(migration: MigrationContext, env: Path) -> list[dict[str, Any]]:
         name: parameter.default
         for name, parameter in inspect.signature(EnvironmentContext.configure).parameters.items()
     }
+    # As env.py has set it for its connection: a human has to know that the kit uses transactions.
+    connection = migration.connection
+    level = connection.get_execution_options().get("isolation_level") if connection else None
+    by_hand = {"isolation_level": level} if level else {}
     return [
         {"name": name, "shown": shown(value), **described(value, env)}
         for name, value in migration.opts.items()
@@ -39,6 +43,9 @@ def options_of(migration: MigrationContext, env: Path) -> list[dict[str, Any]]:
         and not same(value, defaults.get(name))
         and not same(value, SAME.get(name))
         and not is_standard_hook(value)
+    ] + [
+        {"name": name, "shown": shown(value), "code": None, "imports": [], "source": ""}
+        for name, value in by_hand.items()
     ]
 
 

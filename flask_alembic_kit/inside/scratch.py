@@ -55,9 +55,11 @@ class Scratch:
             self.used.add(name)
             others = {key: value for key, value in cparams.items() if key != "uri"}
             return dialect.connect(str(self.folder / f"{name}.db"), **others)
+        # Without a name it is the server itself, which an app may ask for its databases.
+        key = key or {"postgresql": "dbname", "mysql": "database"}.get(dialect.name)
         if key is None:
             raise Refused(f"No scratch database can be made on {dialect.name}.")
-        name = f"{self.label}_{cparams[key]}"[:60]
+        name = f"{self.label}_{cparams.get(key, 'server')}"[:60]
         if self.server is not None:
             cargs, cparams = dialect.create_connect_args(self.server)
         if name not in self.made:
@@ -112,6 +114,7 @@ class Scratch:
         for name, (dialect, cargs, cparams) in self.made.items():
             with suppress(Refused):
                 self.execute(dialect, cargs, cparams, recreate(dialect.name, name)[0])
+        self.made.clear()
 
 
 def found(dialect: Any, name: Any) -> None:

@@ -1,7 +1,6 @@
 """The tasks of a process inside the app."""
 
 import contextlib
-import re
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,7 +10,7 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from flask import Flask
-from sqlalchemy import inspection
+from sqlalchemy import Column, Constraint, DefaultClause, Index, Table, inspection
 
 from . import environments, finding
 from .environments import Environment, new_environment, old_environment, resolved
@@ -57,12 +56,12 @@ def found_in(reference: str | None, named: str | None, scratch: Scratch | None) 
     root = Path.cwd().resolve()
     app, how = load(reference)
     with app.app_context():
-        db = finding.extension(app, named)
+        db = finding.database(app, named, root)
         engines = finding.engines(app, db)
         answer: dict[str, Any] = {
             "app": how,
             "package": finding.package(app, how["module"], root),
-            "db": tuple(named.partition(":")[::2]) if named else finding.importable(db, root),
+            "db": {"place": db.place, "way": db.way},
             "metadata": finding.metadata(db, root),
             "databases": {name: about(engine) for name, engine in engines.items()},
             "adopted": str(environments.adopted(root / "alembic.ini") or ""),
@@ -132,14 +131,15 @@ def answers(
 ) -> dict[str, Any]:
     """Return what an environment says of the app's databases, and what it makes of empty ones."""
     found: dict[str, Any] = {"heads": environment.heads(), "history": environment.history()}
+    if env is not None:
+        with scratch.on():
+            found["options"] = by_default(environment.read(options_in(environment, env)))
     with scratch.on(), kept(found, "build_error"):
         environment.upgrade()
         found["built"] = {name: contents(engine) for name, engine in engines.items()}
         found["built_at"] = environment.read(current)
         found["version_tables"] = environment.read(lambda migration: migration.version_table)
         found["built_differs"] = environment.read(differences)
-        if env is not None:
-            found["options"] = by_default(environment.read(options_in(environment, env)))
     with kept(found, "own_error"):
         if all(exists(engine) for engine in engines.values()):
             found["current"] = environment.read(current)
@@ -171,7 +171,25 @@ def current(migration: MigrationContext) -> list[str]:
 def differences(migration: MigrationContext) -> list[str]:
     """Return what autogenerate finds, a line each."""
     changes = compare_metadata(migration, migration.opts["target_metadata"])
-    return [re.sub(" at 0x[0-9a-f]+", "", repr(change)) for change in changes]
+    return [line for change in changes for line in described_change(change)]
+
+
+def described_change(change: Any) -> list[str]:
+    """Return a difference as text: what it is, of which table and column."""
+    if isinstance(change, list):  # all of a column
+        return [line for each in change for line in described_change(each)]
+    return [" ".join(word for part in change if (word := word_for(part)))]
+
+
+def word_for(part: Any) -> str:
+    """Return how a part of a difference is shown."""
+    if isinstance(part, (dict, type(None))):
+        return ""
+    if isinstance(part, (Table, Column, str)):
+        return str(part)
+    if isinstance(part, (Constraint, Index)):
+        return f"{part.name or type(part).__name__} of {part.table}"
+    return str(getattr(part, "arg", part) if isinstance(part, DefaultClause) else repr(part))
 
 
 def options_in(environment: Environment, folder: Path) -> Callable[[MigrationContext], Any]:
@@ -188,12 +206,17 @@ def by_default(found: dict[str, Any]) -> Any:
 def prove(app: str | None, db: str | None, folder: str, ini: str) -> dict[str, Any]:
     """Return what the new environment says and makes, as ``flask db`` and as ``alembic`` run it."""
     scratch = Scratch(Path(folder), "kit_new")
-    application, _ = load(app)
     environment = new_environment(Path(ini))
+    alone: dict[str, Any] = {}
+    with kept(alone, "import_error"):
+        environment.heads()
+    with scratch.on(), kept(alone, "alone_error"):
+        environment.read(current)
+    scratch.drop()
+    application, _ = load(app)
     with application.app_context():
-        engines = finding.engines(application, finding.extension(application, db))
-        answer = answers(application, environment, engines, scratch)
-    return answer
+        engines = finding.engines(application, finding.database(application, db, Path.cwd()))
+        return {**answers(application, environment, engines, scratch), **alone}
 
 
 def baseline(app: str | None, db: str | None, folder: str, ini: str, into: str) -> dict[str, Any]:
@@ -227,7 +250,7 @@ def stamp(app: str | None, db: str | None, folder: str, ini: str) -> dict[str, A
     application, _ = load(app)
     environment = new_environment(Path(ini))
     with application.app_context():
-        engines = finding.engines(application, finding.extension(application, db))
+        engines = finding.engines(application, finding.database(application, db, Path.cwd()))
         if not all(exists(engine) for engine in engines.values()):
             return {"stamped": False, "missing": []}
         is_baseline = [revision.doc for revision in environment.script().walk_revisions()] == [

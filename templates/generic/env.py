@@ -26,7 +26,7 @@ def options(dialect: Dialect) -> dict[str, Any]:
         "target_metadata": target_metadata,
         "include_schemas": True,
         "include_name": kit.schemas_of(target_metadata),
-        "include_object": kit.all_but(IGNORED_TABLES),
+        "include_object": kit.all_but(IGNORED_TABLES{{ cookiecutter.__include_object }}),
         "compare_server_default": {{ cookiecutter.__server_default }},{{ cookiecutter.__options }}
         **current_app.config.get("ALEMBIC_CONTEXT", {}),
     }
@@ -35,10 +35,10 @@ def options(dialect: Dialect) -> dict[str, Any]:
 def run_migrations_offline() -> None:
     """Write the SQL (``--sql``) without connecting."""
     context.configure(
-        url=db.engine.url,
+        url={{ cookiecutter.__engine }}.url,
         literal_binds=True,
         dialect_opts={"paramstyle": "named"},
-        **options(db.engine.dialect),
+        **options({{ cookiecutter.__engine }}.dialect),
     )
     with context.begin_transaction():
         kit.run_migrations()
@@ -46,7 +46,7 @@ def run_migrations_offline() -> None:
 
 def run_migrations_online() -> None:
     """Migrate through the app's own engine."""
-    with kit.guarded(db.engine) as connection:
+    with kit.guarded({{ cookiecutter.__engine }}) as connection:
         context.configure(connection=connection, **options(connection.dialect))
         kit.show_progress()
         with context.begin_transaction():

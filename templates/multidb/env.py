@@ -47,7 +47,7 @@ def options(name: str, dialect: Dialect, host: str) -> dict[str, Any]:
         "target_metadata": target_metadata,
         "include_schemas": True,
         "include_name": kit.schemas_of(target_metadata),
-        "include_object": kit.all_but(IGNORED_TABLES),
+        "include_object": kit.all_but(IGNORED_TABLES{{ cookiecutter.__include_object }}),
         "compare_server_default": {{ cookiecutter.__server_default }},{{ cookiecutter.__options }}
         # A database that has two names has a version table for each of them.
         "version_table": "alembic_version" if host == name else f"alembic_version_{name}",

@@ -1,5 +1,6 @@
 """What scripts and tests use; handed on by ``migrations/__init__.py``."""
 
+import os
 import sys
 from collections.abc import Callable
 from inspect import signature
@@ -13,6 +14,8 @@ from alembic.config import Config
 from alembic.runtime.environment import EnvironmentContext
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from alembic.util import coerce_resource_to_filename
+from flask import current_app
 
 FOLDER = Path(__file__).parents[1]
 # Alembic has one environment at a time for the whole process: the threads of an app take turns.
@@ -56,7 +59,29 @@ def alembic_config(**options: Any) -> Config:
     else:
         set_script_location(config, FOLDER)
     config.set_main_option("prepend_sys_path", "")  # the package is imported already
+    if config.cmd_opts and not hasattr(config.cmd_opts, "x"):
+        config.cmd_opts.x = []
+    if current_app and "ALEMBIC" in current_app.config:
+        for name in ("path_separator", "version_path_separator"):  # the second before Alembic 1.16
+            config.set_main_option(name, "os")
+        found = os.pathsep.join(version_locations(ScriptDirectory.from_config(config)))
+        config.set_main_option("version_locations", found.replace("%", "%%"))
     return config
+
+
+def version_locations(script: ScriptDirectory) -> list[str]:
+    """Return the folders of the revisions: those of ``alembic.ini``, and those that the app adds.
+
+    Those are in ``ALEMBIC["version_locations"]``, as in Flask-Alembic, with or without a branch.
+    """
+    own = [*map(str, script.version_locations or [str(Path(script.dir, "versions"))])]
+    settings = current_app.config.get("ALEMBIC", {}) if current_app else {}
+    for each in settings.get("version_locations", ()):
+        place = str(each if isinstance(each, (str, Path)) else each[1])
+        folder = Path(current_app.root_path, coerce_resource_to_filename(place)).resolve()
+        if folder not in {Path(coerce_resource_to_filename(one)).resolve() for one in own}:
+            own.append(str(folder))
+    return own
 
 
 def says_where(ini: Path) -> bool:

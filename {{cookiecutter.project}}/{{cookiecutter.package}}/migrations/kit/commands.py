@@ -27,7 +27,7 @@ def configured(directory: Folder, x_arg: str | Sequence[str] | None, **options: 
     """
     if x_arg is not None:
         options["x"] = [x_arg] if isinstance(x_arg, str) else [*x_arg]
-    config = alembic_config(cmd_opts=Namespace(**{"x": [], **options}) if options else None)
+    config = alembic_config(cmd_opts=Namespace(**options) if options else None)
     if directory is not None:
         set_script_location(config, directory)
     return config

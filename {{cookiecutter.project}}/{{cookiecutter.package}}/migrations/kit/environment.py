@@ -9,7 +9,7 @@ from flask import Flask, has_app_context
 from sqlalchemy.engine import Dialect
 
 from . import logs
-from .api import enter
+from .api import enter, version_locations
 from .autogenerate.filters import PLUGINS, all_but, schemas_of
 from .autogenerate.render import render_item
 from .backends import backend_of
@@ -36,9 +36,12 @@ def app_context(factory: Callable[[], Flask]) -> Iterator[None]:
         logs.set_up(config)
         if not has_app_context():
             environment = context._proxy  # type: ignore[attr-defined]
-            stack.enter_context(factory().app_context())
-            enter(environment)  # a factory that migrates has put Alembic's away
+            try:
+                stack.enter_context(factory().app_context())
+            finally:
+                enter(environment)  # a factory that migrates has put Alembic's away
         logs.restore(config)
+        context.script.version_locations = version_locations(context.script)
         with told():
             yield
 

@@ -6,6 +6,7 @@ Flask-Migrate or Flask-Alembic. There is nothing to do on a database that they d
 
 import logging
 from collections.abc import Callable
+from functools import partial
 from inspect import signature
 from typing import Any
 
@@ -27,6 +28,8 @@ def run_migrations(**arguments: Any) -> None:
 
     :raises CommandError: if the database is at a revision that is not here, and a command needs it
     """
+    if not arguments:
+        name_the_only_one()
     migration = context.get_context()
     log = Log(migration)
     if context.is_offline_mode():
@@ -126,6 +129,17 @@ def run_revisions(database: str) -> None:
             other = module.get(f"{direction}_", do_nothing) if database == "default" else do_nothing
             module.setdefault(f"{direction}_{database}", other)
     run_migrations(engine_name=database)
+
+
+def name_the_only_one() -> None:
+    """Let revisions run that are of several databases, of which one is left."""
+    for revision in context.script.walk_revisions():
+        module = vars(revision.module)
+        for direction in module.keys() & {"upgrade", "downgrade"}:
+            parameters = signature(module[direction]).parameters.values()
+            if any(each.default is each.empty for each in parameters):
+                name = "" if f"{direction}_" in module else "default"
+                module[direction] = partial(module[direction], name)
 
 
 def on_default(function: Callable[[], None]) -> Callable[[str], None]:

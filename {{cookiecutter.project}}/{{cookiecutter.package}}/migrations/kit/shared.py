@@ -7,15 +7,14 @@ fails takes with it what it has written over such a connection, too.
 """
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import count
 from typing import Any
 
 from sqlalchemy import event
 from sqlalchemy.engine import Connection
-from sqlalchemy.exc import DisconnectionError
-from sqlalchemy.pool import QueuePool
+from sqlalchemy.pool import NullPool, Pool
 
 numbers = count()
 
@@ -65,36 +64,36 @@ class Shared:
         return True
 
 
+class SharedPool(NullPool):
+    """Stands for the pool of an engine: one thread gets what is shared, the others its connections."""
+
+    def __init__(self, pool: Pool, connect: Callable[[], Any]) -> None:
+        super().__init__(connect)
+        self.pool = pool
+        self.thread = threading.get_ident()
+
+    def connect(self) -> Any:
+        return super().connect() if threading.get_ident() == self.thread else self.pool.connect()
+
+    def recreate(self) -> "SharedPool":  # by dispose(), in a revision
+        return self
+
+
 @contextmanager
 def shared(connection: Connection) -> Iterator[None]:
     """Give this connection to whoever asks the same engine for one, in this thread."""
-    engine, pool, thread = connection.engine, connection.engine.pool, threading.get_ident()
+    engine, pool = connection.engine, connection.engine.pool
     driver: Any = connection.connection.dbapi_connection
     done: list[Any] = []
 
-    def connect(*_: Any) -> Any:
-        return Shared(driver, done) if threading.get_ident() == thread else None
+    def count_one(*_: Any) -> None:
+        done.append(None)
 
-    def put_away(driver_connection: Any, record: Any) -> None:
-        if isinstance(driver_connection, Shared):
-            record.invalidate()
-
-    def refuse(driver_connection: Any, *_: Any) -> None:
-        """Have connect() make one in place of an idle one; dispose() would miscount those in use."""
-        if threading.get_ident() == thread and not isinstance(driver_connection, Shared):
-            raise DisconnectionError
-
-    listeners: list[tuple[Any, str, Any]] = [
-        (engine, "do_connect", connect),
-        (pool, "checkin", put_away),
-    ]
-    if isinstance(pool, QueuePool):
-        listeners.append((pool, "checkout", refuse))
-    event.listen(connection, "before_cursor_execute", lambda *_: done.append(None))
-    for listener in listeners:
-        event.listen(*listener)
+    event.listen(connection, "before_cursor_execute", count_one)
+    # Not a connection of the engine's own pool: that may have no other to give, and would wait.
+    engine.pool = SharedPool(pool, lambda: Shared(driver, done))
     try:
         yield
     finally:
-        for listener in listeners:
-            event.remove(*listener)
+        engine.pool = pool
+        event.remove(connection, "before_cursor_execute", count_one)

@@ -15,10 +15,17 @@ from ..log import log_name
 PLUGINS = ["alembic.autogenerate.*", "alembic.ext.checkconstraint_byname"]
 
 
-def all_but(ignored: Collection[str]) -> Callable[..., bool]:
-    """Return an ``include_object`` that leaves tables alone: by name, or of an extension."""
+def all_but(
+    ignored: Collection[str], theirs: Callable[..., bool] = lambda *_: True
+) -> Callable[..., bool]:
+    """Return an ``include_object`` that leaves tables alone: by name, or of an extension.
+
+    :param theirs: one that leaves alone more
+    """
 
     def include_object(item: Any, name: str, kind: str, is_reflected: bool, model: Any) -> bool:
+        if not theirs(item, name, kind, is_reflected, model):
+            return False
         is_superfluous = is_reflected and model is None
         if kind == "check_constraint":
             if is_reflected:
