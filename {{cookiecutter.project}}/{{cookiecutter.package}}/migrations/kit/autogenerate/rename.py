@@ -4,12 +4,14 @@ Autogenerate sees the latter only, and all values would be lost. What is named a
 column is dropped by its old name and created by the new one.
 """
 
+from collections.abc import Iterator
 from functools import partial
-from itertools import chain
+from itertools import chain, product
 from typing import Any
 
 from alembic.operations import ops
 from sqlalchemy import (
+    CheckConstraint,
     Column,
     Constraint,
     ForeignKeyConstraint,
@@ -18,6 +20,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.schema import CreateTable
 
+from ..backends import Backend
 from .ask import answer, ask, can_ask, given
 from .order import name_of
 from .steps import SQL, RenameColumn, RenameTable, alter
@@ -25,10 +28,9 @@ from .steps import SQL, RenameColumn, RenameTable, alter
 Hints = dict[str, dict[str, str]]
 
 
-def rename(changes: ops.UpgradeOps, impl: Any, rename_key: str | None) -> Hints:
+def rename(changes: ops.UpgradeOps, impl: Any, backend: Backend) -> Hints:
     """Let what somebody says was renamed keep its rows.
 
-    :param rename_key: the statement that gives a primary key another name
     :return: what nobody said of: by what is dropped, what it may have become, and the option
     """
     hints: Hints = {}
@@ -37,7 +39,7 @@ def rename(changes: ops.UpgradeOps, impl: Any, rename_key: str | None) -> Hints:
         for create in created:
             if are_like(drop, create, impl) and is_renamed(name_of(drop), name_of(create), hints):
                 created.remove(create)
-                rename_table(changes, drop, create, impl, rename_key)
+                rename_table(changes, drop, create, impl, backend.rename_key)
                 break
     for change in [step for step in changes.ops if isinstance(step, ops.ModifyTableOps)]:
         added = [step for step in change.ops if isinstance(step, ops.AddColumnOp)]
@@ -51,7 +53,27 @@ def rename(changes: ops.UpgradeOps, impl: Any, rename_key: str | None) -> Hints:
                     change.ops = [s for s in change.ops if s is not gone and s is not add]
                     change.ops.append(step)
                     break
+    values = partial(renamed_values, statement=backend.rename_value, hints=hints)
+    changes.ops = [*chain.from_iterable(map(values, changes.ops))]
     return hints
+
+
+def renamed_values(step: Any, statement: str, hints: Hints) -> Iterator[Any]:
+    """Yield a change of an Enum's values, and before it what gives some of them other names.
+
+    :param statement: does that to one
+    """
+    old, new = getattr(step, "old_values", []), getattr(step, "new_values", [])
+    for one, other in product(old, new):
+        pair = f"{step.name}.{one}", f"{step.name}.{other}"
+        if one not in new and other not in step.old_values and is_renamed(*pair, hints):
+            step.old_values = [other if value == one else value for value in step.old_values]
+            type_ = f'"{step.schema}"."{step.name}"'
+            before, after = ("'{}'".format(value.replace("'", "''")) for value in (one, other))
+            sql = [statement.format(type_, *both) for both in ((before, after), (after, before))]
+            yield SQL(*sql)
+    if not old or step.old_values != new:
+        yield step
 
 
 def is_renamed(old: str, new: str, hints: Hints) -> bool:
@@ -95,6 +117,10 @@ def rename_table(
             step.table_name = new
             change.ops.append(step)
     theirs, ours = constraints_of(found), constraints_of(wanted)
+    for name in [name for name in ours if not isinstance(name, str)]:  # stays as it is
+        same = [key for key, each in theirs.items() if signature(each) == signature(ours[name])]
+        if same and ours.pop(name) is not None:
+            del theirs[same[0]]
     for name in sorted(theirs.keys() - ours.keys() - {*names}, key=str):
         gone = ops.DropConstraintOp.from_constraint(theirs[name])
         is_key = isinstance(theirs[name], ForeignKeyConstraint) and impl.dialect.supports_alter
@@ -102,7 +128,7 @@ def rename_table(
         (keys if is_key else change).ops.append(gone)
     sql = str(CreateTable(wanted).compile(dialect=impl.dialect))
     for name in sorted(ours.keys() - theirs.keys(), key=str):
-        if not isinstance(name, str) or str(name) in sql:  # not all checks of types are made
+        if not isinstance(name, str) or name in sql:  # not all checks of types are made
             change.ops.append(ops.AddConstraintOp.from_constraint(ours[name]))
     for column in wanted.columns:
         altered = alter(ops.AlterColumnOp, change, found.columns[column.name], column, impl)
@@ -118,11 +144,13 @@ def rename_table(
 
 
 def constraints_of(table: Table) -> dict[Any, Constraint]:
-    """Return the constraints by name; those without one are kept by a key of their own."""
+    """Return the constraints by name; those without one by what they are about."""
     found = chain(table.constraints, *(column.constraints for column in table.columns))
     items = [each for each in found if not isinstance(each, PrimaryKeyConstraint)]
-    return {each.name or signature(each): each for each in items}
+    return {each.name if isinstance(each.name, str) else signature(each): each for each in items}
 
 
-def signature(constraint: Constraint) -> tuple[Any, ...]:
-    return (type(constraint), *(column.name for column in getattr(constraint, "columns", ())))
+def signature(constraint: Any) -> tuple[Any, ...]:
+    """Return what a constraint without a name is known by; the columns of a check are not."""
+    columns = () if isinstance(constraint, CheckConstraint) else constraint.columns
+    return (type(constraint), *(column.name for column in columns))

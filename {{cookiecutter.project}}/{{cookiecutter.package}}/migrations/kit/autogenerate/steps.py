@@ -1,5 +1,6 @@
 """Steps of a revision that Alembic does not write by itself; what makes them is beside this file."""
 
+import re
 from typing import Any
 
 from alembic.autogenerate import renderers
@@ -28,11 +29,16 @@ def render_rename(_: AutogenContext, step: RenameTable) -> str:
     return f"op.rename_table({str(step.table_name)!r}, {str(step.new_table_name)!r}{schema})"
 
 
+def as_text(sql: str) -> str:
+    """Return SQL as text() takes it, without parameters."""
+    return re.sub(r"(?<![:\w]):(?=\w)", r"\\:", sql)
+
+
 class SQL(ops.ExecuteSQLOp):
     """A statement, with that for the way back."""
 
     def __init__(self, sql: str, back: str) -> None:
-        super().__init__(sql)
+        super().__init__(as_text(sql))
         self.sql, self.back = sql, back
 
     def reverse(self) -> "SQL":
