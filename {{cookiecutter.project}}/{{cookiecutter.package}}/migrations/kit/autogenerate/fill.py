@@ -1,4 +1,4 @@
-"""Gives the rows that are there a value for a column that becomes NOT NULL; used by autogenerate.py."""
+"""Gives the rows that are there a value for a column that becomes NOT NULL."""
 
 import logging
 import re
@@ -56,6 +56,7 @@ def filled(change: ops.ModifyTableOps, connection: Connection, invents: bool) ->
             before.append(ops.AddColumnOp(change.table_name, added, schema=change.schema))
             step = ops.AlterColumnOp(change.table_name, column.name, schema=change.schema)
             step.existing_type, step.existing_nullable = column.type, True
+            step.existing_comment = column.comment
             step.modify_nullable = False
         (after if value or invents else before).append(step)
     parts: list[list[Step]] = [before, after] if fills or invents else [[*before, *after]]

@@ -1,4 +1,4 @@
-"""The order in which a revision changes the tables, so that it runs; used by autogenerate.py.
+"""The order in which a revision changes the tables, so that it runs.
 
 Foreign keys are dropped first and created last; tables dropped children first, created parents
 first. Both ways of a revision are put into this order.

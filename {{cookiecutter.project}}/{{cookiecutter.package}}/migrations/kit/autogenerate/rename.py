@@ -1,7 +1,6 @@
-"""Tells what was renamed from what was dropped and added; used by autogenerate.py.
+"""Tells what was renamed from what was dropped and added.
 
-Autogenerate sees the latter only, and all values would be lost. What is named after a table or a
-column is dropped by its old name and created by the new one.
+Autogenerate sees the latter only, and all values would be lost.
 """
 
 from collections.abc import Iterator
@@ -10,20 +9,13 @@ from itertools import chain, product
 from typing import Any
 
 from alembic.operations import ops
-from sqlalchemy import (
-    CheckConstraint,
-    Column,
-    Constraint,
-    ForeignKeyConstraint,
-    PrimaryKeyConstraint,
-    Table,
-)
-from sqlalchemy.schema import CreateTable
+from sqlalchemy import Column
 
 from ..backends import Backend
 from .ask import answer, ask, can_ask, given
 from .order import name_of
-from .steps import SQL, RenameColumn, RenameTable, alter
+from .rename_table import rename_table
+from .steps import SQL, RenameColumn, alter
 
 Hints = dict[str, dict[str, str]]
 
@@ -94,63 +86,3 @@ def are_like(drop: ops.DropTableOp, create: ops.CreateTableOp, impl: Any) -> boo
     return (drop.schema, found.keys()) == (create.schema, wanted.keys()) and not any(
         impl.compare_type(found[name], wanted[name]) for name in found
     )
-
-
-def rename_table(
-    changes: ops.UpgradeOps,
-    drop: ops.DropTableOp,
-    create: ops.CreateTableOp,
-    impl: Any,
-    rename_key: str | None,
-) -> None:
-    """Put one step in the place of two, and those for what is named after the table."""
-    old, new, schema = drop.table_name, create.table_name, drop.schema
-    found, wanted = drop.to_table(), create.to_table()
-    change = ops.ModifyTableOps(new, [], schema=schema)
-    keys = ops.ModifyTableOps(old, [], schema=schema)
-    both = (name_of(drop), name_of(create))
-    indexed = [s for s in changes.ops if isinstance(s, ops.ModifyTableOps) and name_of(s) in both]
-    indexes: list[Any] = [step for each in indexed for step in each.ops]
-    names = [step.index_name for step in indexes]
-    for step in indexes:
-        if names.count(step.index_name) == 1:  # of one of the two
-            step.table_name = new
-            change.ops.append(step)
-    theirs, ours = constraints_of(found), constraints_of(wanted)
-    for name in [name for name in ours if not isinstance(name, str)]:  # stays as it is
-        same = [key for key, each in theirs.items() if signature(each) == signature(ours[name])]
-        if same and ours.pop(name) is not None:
-            del theirs[same[0]]
-    for name in sorted(theirs.keys() - ours.keys() - {*names}, key=str):
-        gone = ops.DropConstraintOp.from_constraint(theirs[name])
-        is_key = isinstance(theirs[name], ForeignKeyConstraint) and impl.dialect.supports_alter
-        gone.table_name = old if is_key else new  # keys are dropped before all else
-        (keys if is_key else change).ops.append(gone)
-    sql = str(CreateTable(wanted).compile(dialect=impl.dialect))
-    for name in sorted(ours.keys() - theirs.keys(), key=str):
-        if not isinstance(name, str) or name in sql:  # not all checks of types are made
-            change.ops.append(ops.AddConstraintOp.from_constraint(ours[name]))
-    for column in wanted.columns:
-        altered = alter(ops.AlterColumnOp, change, found.columns[column.name], column, impl)
-        change.ops += [altered] if altered.has_changes() else []
-    one, other = found.primary_key.name, wanted.primary_key.name
-    if rename_key and isinstance(one, str) and isinstance(other, str) and one != other:
-        preparer = impl.dialect.identifier_preparer
-        before, after = preparer.quote(one), preparer.quote(other)
-        statement = partial(rename_key.format, preparer.format_table(wanted))
-        change.ops.append(SQL(statement(before, after), statement(after, before)))
-    changes.ops = [step for step in changes.ops if step not in (drop, create, *indexed)]
-    changes.ops += [keys, RenameTable(old, new, schema=schema), change]
-
-
-def constraints_of(table: Table) -> dict[Any, Constraint]:
-    """Return the constraints by name; those without one by what they are about."""
-    found = chain(table.constraints, *(column.constraints for column in table.columns))
-    items = [each for each in found if not isinstance(each, PrimaryKeyConstraint)]
-    return {each.name if isinstance(each.name, str) else signature(each): each for each in items}
-
-
-def signature(constraint: Any) -> tuple[Any, ...]:
-    """Return what a constraint without a name is known by; the columns of a check are not."""
-    columns = () if isinstance(constraint, CheckConstraint) else constraint.columns
-    return (type(constraint), *(column.name for column in columns))

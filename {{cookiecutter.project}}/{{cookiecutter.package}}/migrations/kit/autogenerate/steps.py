@@ -69,9 +69,13 @@ def alter(kind: Any, change: ops.ModifyTableOps, found: Any, wanted: Any, impl: 
         existing_type=found.type,
         existing_nullable=found.nullable,
         existing_server_default=default,
+        existing_comment=found.comment,
+        **({"autoincrement": True} if found.autoincrement is True else {}),  # MySQL forgets both
     )
     if found.nullable != wanted.nullable:
         step.modify_nullable = wanted.nullable
+    if found.comment != wanted.comment and impl.dialect.supports_comments:
+        step.modify_comment = wanted.comment
     texts = [default_of(column, impl.dialect) for column in (wanted, found)]
     if impl.compare_server_default(found, wanted, *texts):
         step.modify_server_default = wanted.server_default

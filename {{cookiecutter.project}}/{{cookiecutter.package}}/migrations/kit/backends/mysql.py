@@ -71,7 +71,8 @@ class MySQLBackend(Backend):
             # It has the name of the key, or of the column if the key was made without a name.
             own = {name: each for each in keys for name in (each.name, each.column_keys[0])}
             found = inspect(connection).get_indexes(change.table_name, change.schema) if own else []
-            for name in sorted(own.keys() & {index["name"] for index in found} - gone, key=str):
+            made = {index["name"] for index in found if not index["unique"]} - gone
+            for name in sorted(own.keys() & made, key=str):
                 index = ops.CreateIndexOp(
                     name,
                     names.get(change.table_name, change.table_name),
