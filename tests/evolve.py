@@ -59,7 +59,7 @@ KINDS: dict[str, tuple[list[Any], list[Any], Callable[[int], Any]]] = {
     "boolean": ([sa.Boolean()], [sa.true(), sa.false()], lambda row: row % 2 == 0),
     "time": ([sa.DateTime()], [sa.func.now()], lambda row: datetime(2026, 1, row, 12, 30)),
     "enum": (
-        [("a", "b", "c"), ("a", "b", "c", "it's"), ("z", "c", "x", "b", "a")],
+        [("a", "b", "c"), ("a", "b", "c", "d"), ("z", "c", "x", "b", "a")],
         ["a", "c"],
         lambda row: "abc"[row % 3],
     ),
