@@ -146,7 +146,7 @@ def test_tables_of_models_that_nobody_imports_stay(posts: Project) -> None:
     # To compare is no risk: neither for the command, nor from Python, which gets the data.
     posts.alembic("check", status=4)
     checked = posts.python("-c", CHECK.format(package=posts.package))
-    assert "remove_table" in checked.stdout and "defines models" in checked.stderr
+    assert "remove_table" in checked.stdout
     line = posts.fails("-x", option, "revision", "--autogenerate")
     assert "Most tables would be dropped: posts, users" in line
     revision = ("revision", "--autogenerate", "-m", "gone")

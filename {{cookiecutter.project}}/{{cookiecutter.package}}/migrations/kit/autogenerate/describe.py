@@ -6,6 +6,7 @@ from typing import Any
 from alembic.operations import ops
 from sqlalchemy.engine import Dialect
 
+from ..backends.compare import bare
 from .order import name_of
 
 
@@ -59,4 +60,4 @@ def altered(step: ops.AlterColumnOp, dialect: Dialect) -> Iterator[str]:
 
 def default(found: Any) -> str:
     """Return a default as SQL or text; None for none, which Alembic may say by False."""
-    return str(None if found is False else getattr(found, "arg", found))
+    return str(None if found is False else bare(str(getattr(found, "arg", found))))
