@@ -72,7 +72,7 @@ def not_null(step: Any, connection: Connection) -> Column[Any] | None:
         has_value = step.column.nullable or step.column.server_default or step.column.primary_key
         return None if has_value else step.column
     if isinstance(step, ops.AlterColumnOp) and step.modify_nullable is False:
-        empty = select(1).where(first_rows(step, [step.column_name]).c[0].is_(None))
+        empty = select(literal(1)).where(first_rows(step, [step.column_name]).c[0].is_(None))
         is_told = f"{name_of(step)}.{step.column_name}" in given("fill")  # of another database
         if is_told or read(connection, empty.limit(1)):
             return Column(step.column_name, step.existing_type)

@@ -11,10 +11,11 @@ from alembic.autogenerate import renderers
 from alembic.autogenerate.api import AutogenContext
 from alembic.autogenerate.render import render_op
 from alembic.operations import ops
+from sqlalchemy import ForeignKeyConstraint, UniqueConstraint
 from sqlalchemy.engine import Dialect
 from sqlalchemy.schema import conv
 
-KINDS = {"foreign_key_constraint": "fk", "unique_constraint": "uq"}
+KINDS: dict[Any, str] = {ForeignKeyConstraint: "fk", UniqueConstraint: "uq"}
 NAMES = {kind: f"{kind}_%(table_name)s_%(column_0_N_name)s" for kind in KINDS.values()}
 
 
@@ -35,7 +36,7 @@ def named(step: Any, dialect: Dialect) -> Any:
 
 def name_for(constraint: Any) -> Given | None:
     """Return the name that a foreign key or a unique constraint gets by ``NAMES``."""
-    if (kind := KINDS.get(constraint.__visit_name__)) is None:
+    if (kind := KINDS.get(type(constraint))) is None:
         return None
     return Given("_".join([kind, constraint.table.name, *(c.name for c in constraint.columns)]))
 
