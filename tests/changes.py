@@ -11,6 +11,7 @@ import traceback
 import warnings
 from argparse import Namespace
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
@@ -385,6 +386,49 @@ def constraint_without_a_name_goes_with_its_column(change: Change) -> None:
     assert change.rows("SELECT id, n FROM posts") == [(1, 2)]
 
 
+@case
+def constraints_without_names(change: Change) -> None:
+    """They are renamed with their table, dropped and created; SQLite has no names of them at all."""
+    convention = change.project.metadata.naming_convention
+
+    def shelves(metadata: MetaData, name: str, title: str, *more: Any, key: bool = True) -> None:
+        metadata.naming_convention = MetaData().naming_convention
+        users(metadata)
+        user: list[Any] = [ForeignKey("users.id")] if key else []
+        columns = [Column("user_id", Integer, *user), Column("up_id", ForeignKey(f"{name}.id"))]
+        table(name, metadata, *columns, Column(title, String(9), unique=True), *more)
+        table("boxes", metadata, Column("shelf_id", ForeignKey(f"{name}.id"), unique=True))
+
+    rows: Rows = {"users": [{"id": 1}], "shelves": [{"id": 1, "user_id": 1, "up_id": 1, "a": "b"}]}
+    try:
+        change.start(lambda metadata: shelves(metadata, "shelves", "a"), rows)
+        change.go(lambda metadata: shelves(metadata, "racks", "a"), "rename=shelves:racks")
+        change.go(lambda metadata: shelves(metadata, "racks", "c"), "rename=racks.a:c")
+        pair = ("user_id", "c")
+        change.go(lambda metadata: shelves(metadata, "racks", "c", sa.UniqueConstraint(*pair)))
+        change.go(lambda metadata: shelves(metadata, "racks", "c", key=False))
+        assert change.rows("SELECT user_id, up_id, c FROM racks") == [(1, 1, "b")]
+    finally:
+        change.project.metadata.naming_convention = convention
+
+
+@case
+def index_of_a_foreign_key_changes(change: Change) -> None:
+    """MySQL lets none be dropped that a key needs, makes its own, and forgets comments."""
+
+    def follows(metadata: MetaData, name: str = "user_id", **options: Any) -> None:
+        users(metadata)
+        note = Column(name.replace("user", "note"), Integer, comment="it's 100%")
+        table("posts", metadata, Column(name, ForeignKey("users.id"), **options), note)
+
+    change.start(follows, {"users": [{"id": 1}], "posts": [{"id": 1, "user_id": 1}]})
+    change.go(lambda metadata: follows(metadata, index=True))
+    change.go(lambda metadata: follows(metadata, unique=True))
+    change.go(follows)
+    answers = ("rename=posts.user_id:user_no", "rename=posts.note_id:note_no")
+    change.go(lambda metadata: follows(metadata, "user_no"), *answers)
+
+
 # Enums.
 
 
@@ -405,6 +449,38 @@ def enum_changes(change: Change) -> None:
     change.go(users)
     if change.dialect == "postgresql":
         assert change.rows("SELECT typname FROM pg_type WHERE typtype = 'e'") == []
+
+
+@case
+def enum_without_a_type_changes(change: Change) -> None:
+    """Its check is made once, and spelled by the database in the same way after a downgrade."""
+
+    def kinds(metadata: MetaData, *values: str, length: int) -> None:
+        options: Any = {"native_enum": False, "create_constraint": True, "name": "kind"}
+        table("users", metadata, Column("kind", sa.Enum(*values, length=length, **options)))
+
+    change.start(lambda metadata: kinds(metadata, "a", "b", length=2), {"users": [{"kind": "a"}]})
+    change.go(lambda metadata: kinds(metadata, "a", "b", "long", length=9))
+    command.downgrade(change.config(), "-1")
+    change.project.newest.unlink()
+    change.define(lambda metadata: kinds(metadata, "a", "b", length=2))
+    command.check(change.config())
+
+
+@case
+def enum_value_is_renamed(change: Change) -> None:
+    if change.dialect != "postgresql":
+        return
+    change.start(lambda metadata: with_kind(metadata, "a", "b", server_default="b"))
+    with change.project.engine.begin() as connection:
+        connection.exec_driver_sql("INSERT INTO users VALUES (1, 'b')")
+    to_c = partial(with_kind, server_default="a c")
+    change.define(lambda metadata: to_c(metadata, "a", "a c"))
+    assert "# kind.b is no value any more: it fails where rows have it" in change.autogenerate()
+    change.project.newest.unlink()
+    change.go(lambda metadata: to_c(metadata, "a", "a c"), "rename=kind.b:a c")
+    change.go(lambda metadata: to_c(metadata, "d", "a c", "e"), "rename=kind.a:d")
+    assert change.rows("SELECT kind FROM users") == [("a c",)]
 
 
 @case

@@ -7,13 +7,14 @@ compared after each step.
 
 Not made, since Alembic does not see it, or no database can do it without knowing the data:
 
-- changed primary keys, and comments;
+- changed primary keys;
 - a table or a column dropped and added again under its name in one step: that is a changed one;
 - a type changed to one of another kind (integer to text), which PostgreSQL wants told how;
 - a default changed where rows have got it by ``now()``, or in the step that adds it: what the rows
   have would not be known;
-- MySQL: an index or a unique constraint of a foreign key dropped or added alone: it needs one;
-- TEXT with an index (MySQL wants its length), or with a default (MySQL has none).
+- MySQL: TEXT with an index (it wants its length), or with a default (it has none).
+
+Half of the histories have a naming convention, in the others constraints have no names.
 """
 
 import argparse
@@ -51,7 +52,7 @@ KINDS: dict[str, tuple[list[Any], list[Any], Callable[[int], Any]]] = {
         lambda row: row * 3,
     ),
     "string": ([sa.String(20), sa.String(50)], ["", "it's 100%: a"], lambda row: f"'%s:x' {row}"),
-    "text": ([sa.Text(), sa.String(500)], [], lambda row: f"text {row}"),
+    "text": ([sa.Text(), sa.String(500)], ["", "a"], lambda row: f"text {row}"),
     "number": (
         [sa.Numeric(10, 2), sa.Numeric(12, 4)],
         ["1.5"],
@@ -59,6 +60,11 @@ KINDS: dict[str, tuple[list[Any], list[Any], Callable[[int], Any]]] = {
     ),
     "boolean": ([sa.Boolean()], [sa.true(), sa.false()], lambda row: row % 2 == 0),
     "time": ([sa.DateTime()], [sa.func.now()], lambda row: datetime(2026, 1, row, 12, 30)),
+    "enum": (
+        [("a", "b", "c"), ("a", "b", "c", "d"), ("z", "c", "x", "b", "a")],
+        ["a", "c"],
+        lambda row: "abc"[row % 3],
+    ),
 }
 CHECKED = ("integer", "string", "text", "number")
 # What rows get in a column that becomes NOT NULL: as it is answered, and as it is read.
@@ -69,6 +75,7 @@ FILLS = {
     "number": "2.5",
     "boolean": "true",
     "time": "2026-01-05 12:30:00",
+    "enum": "b",
 }
 FILLED = {
     "integer": 3,
@@ -77,6 +84,7 @@ FILLED = {
     "number": Decimal("2.5"),
     "boolean": True,
     "time": datetime(2026, 1, 5, 12, 30),
+    "enum": "b",
 }
 DEFAULTS = {"0": 0, "7": 7, "1.5": Decimal("1.5")}
 
@@ -92,6 +100,8 @@ class Column:
     check: int = 0  # none, or one of two conditions
     parent: str | None = None  # the table that it refers to
     cascades: bool = False  # ON DELETE CASCADE
+    comment: str | None = None
+    number: int = field(default_factory=itertools.count().__next__)  # in the name of its Enum
 
 
 @dataclass
@@ -100,10 +110,12 @@ class Schema:
 
     tables: dict[str, dict[str, Column]] = field(default_factory=dict)
     rows: dict[str, dict[int, dict[str, Any]]] = field(default_factory=dict)
+    convention: Any = None  # for the names of constraints
 
     def define(self, metadata: sa.MetaData) -> None:
         """Put the tables into a metadata."""
         metadata.clear()
+        metadata.naming_convention = self.convention
         for name, columns in self.tables.items():
             sa.Table(
                 name,
@@ -120,9 +132,10 @@ class Schema:
 
 def column_of(name: str, column: Column) -> sa.Column[Any]:
     types, defaults, _ = KINDS[column.kind]
+    type_: Any = types[column.type]
     return sa.Column(
         name,
-        types[column.type],
+        sa.Enum(*type_, name=f"kind_{column.number}") if column.kind == "enum" else type_,
         *(
             [sa.ForeignKey(f"{column.parent}.id", ondelete="CASCADE" if column.cascades else None)]
             if column.parent
@@ -132,6 +145,7 @@ def column_of(name: str, column: Column) -> sa.Column[Any]:
         server_default=None if column.default is None else defaults[column.default],
         index=column.index,
         unique=column.unique,
+        comment=column.comment,
     )
 
 
@@ -162,7 +176,11 @@ class History:
 
     def __init__(self, data: st.DataObject, project: "Project") -> None:
         self.data, self.project = data, project
-        self.schema = Schema()
+        self.is_mysql = project.engine.dialect.name == "mysql"
+        is_named = data.draw(st.booleans(), "naming convention")
+        self.schema = Schema(
+            convention=project.convention if is_named else sa.MetaData().naming_convention
+        )
         self.number = 0
         # Tables, and columns with their tables: not to be used now.
         self.dropped: set[Any] = set()  # names that this step has dropped
@@ -313,12 +331,15 @@ class History:
             kind,
             self.data.draw(st.integers(0, len(types) - 1), "type"),
             default=self.one_of("default", [None, *range(len(defaults))]),
+            comment=self.one_of("comment", [None, None, "it's 100%: a"]),
         )
+        if kind == "text" and self.is_mysql:
+            column.default = None
         column.nullable = self.data.draw(st.booleans(), "nullable")
         is_filled = not column.nullable and column.default is None
         if is_filled and table in self.schema.rows:
             self.filled[table, name] = kind
-        if kind not in ("text", "boolean"):
+        if kind != "boolean" and not self.is_long(column):
             column.index = self.data.draw(st.booleans(), "index")
         if kind in CHECKED:
             column.check = self.data.draw(st.integers(0, 2), "check")
@@ -368,7 +389,9 @@ class History:
     def change_type(self) -> None:
         if chosen := self.pick():
             column = self.schema.tables[chosen[0]][chosen[1]]
-            if not column.parent and not (column.kind == "text" and column.index):
+            if not column.parent and not (
+                column.kind == "text" and (column.index or column.unique)
+            ):
                 column.type = self.one_of("type", range(len(KINDS[column.kind][0])))
 
     def change_nullable(self) -> None:
@@ -393,7 +416,7 @@ class History:
             column = self.schema.tables[chosen[0]][chosen[1]]
             if chosen[0] in self.schema.rows and not self.project.has_column(*chosen):
                 return  # the rows have got the default already
-            if not column.parent and ... not in self.values(*chosen):
+            if not column.parent and ... not in self.values(*chosen) and not self.is_long(column):
                 defaults = KINDS[column.kind][1]
                 column.default = self.one_of("default", [None, *range(len(defaults))])
 
@@ -403,18 +426,16 @@ class History:
     def toggle_index(self) -> None:
         if chosen := self.pick():
             column = self.schema.tables[chosen[0]][chosen[1]]
-            if column.kind != "text" and not self.needs_index(column):
+            if not self.is_long(column):
                 column.index = not column.index
 
     def toggle_unique(self) -> None:
         if chosen := self.pick():
             column = self.schema.tables[chosen[0]][chosen[1]]
             values = [value for value in self.values(*chosen) if value is not None]
-            if self.needs_index(column):
-                return
             if column.unique:
                 column.unique = False
-            elif column.kind not in ("text", "boolean") and ... not in values:
+            elif column.kind != "boolean" and not self.is_long(column) and ... not in values:
                 column.unique = len({*values}) == len(values)
 
     def change_check(self) -> None:
@@ -466,9 +487,14 @@ class History:
                 row[new] = row.pop(old)
             self.autogenerate(f"rename={table}.{old}:{new}")
 
-    def needs_index(self, column: Column) -> bool:
-        """Say whether there is a foreign key that wants its index."""
-        return self.project.engine.dialect.name == "mysql" and column.parent is not None
+    def is_long(self, column: Column) -> bool:
+        """Say whether a column can have neither an index nor a default."""
+        return self.is_mysql and column.kind == "text"
+
+    def change_comment(self) -> None:
+        if chosen := self.pick():
+            column = self.schema.tables[chosen[0]][chosen[1]]
+            column.comment = self.one_of("comment", [None, "other", "it's 100%: a"])
 
 
 CHANGES = [
@@ -483,6 +509,7 @@ CHANGES = [
     History.toggle_index,
     History.toggle_unique,
     History.change_check,
+    History.change_comment,
     History.drop_table,
 ]
 
@@ -499,6 +526,7 @@ class Project:
         self.app.app_context().push()
         self.engine: sa.Engine = self.db.engine
         self.metadata: sa.MetaData = self.db.metadata
+        self.convention = self.metadata.naming_convention
         if self.engine.dialect.name == "sqlite":
             sa.event.listen(
                 self.engine,

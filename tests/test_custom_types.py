@@ -124,5 +124,5 @@ def test_revision_with_types_of_others_runs_up_and_down(
     (revision,) = project.versions.glob("*_types.py")
     text = revision.read_text(encoding="utf-8")
     assert f"sa.Column('price', {project.package}.types.Money(precision=10, scale=2)" in text
-    assert "String(length=13)" in text and "Code" not in text
+    assert "sa.String(length=13)" in text and "Code" not in text and "sqltypes" not in text
     assert "sqlalchemy_utils.types.email.EmailType(length=200)" in text

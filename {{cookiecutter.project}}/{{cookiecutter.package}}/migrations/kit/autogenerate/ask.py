@@ -1,6 +1,7 @@
 """The answers that autogenerate needs: asked for on a terminal, else given by ``-x``."""
 
 import sys
+from traceback import walk_stack
 
 from alembic import context
 from alembic.command import check
@@ -43,8 +44,8 @@ def refuse_unused() -> None:
 
 
 def is_check() -> bool:
-    """Say whether ``alembic check`` is run, which asks nothing, and writes nothing."""
-    return running_command() is check
+    """Say whether ``check`` is run, also from Python, which asks nothing, and writes nothing."""
+    return any(frame.f_code is check.__code__ for frame, _ in walk_stack(None))
 
 
 def can_ask() -> bool:

@@ -6,6 +6,7 @@ from typing import Any
 from alembic.operations import ops
 from sqlalchemy.engine import Dialect
 
+from ..backends.compare import bare
 from .order import name_of
 
 
@@ -28,8 +29,17 @@ def described(change: Any, dialect: Dialect) -> Iterator[str]:
         constraint: Any = change.to_constraint()
         kind = type(constraint).__name__.removesuffix("Constraint").lower()
         yield f"{sign} {kind} {constraint.name or 'without a name'} of {constraint.table}"
+    elif isinstance(change, ops.ExecuteSQLOp):
+        yield f"+ {change.sqltext}"
+    elif isinstance(change, ops.CreateTableCommentOp | ops.DropTableCommentOp):
+        comment = getattr(change, "comment", None)
+        yield f"{name_of(change)}: comment {change.existing_comment!r} -> {comment!r}"
+    elif hasattr(change, "new_values"):
+        yield f"enum {change.name}: {' -> '.join(map(', '.join, (change.old_values, change.new_values)))}"
+    elif hasattr(change, "enum_values"):
+        yield f"{sign} enum {change.name}: {', '.join(change.enum_values)}"
     else:
-        yield str(change.to_diff_tuple())
+        yield " ".join(map(str, change.to_diff_tuple()))
 
 
 def altered(step: ops.AlterColumnOp, dialect: Dialect) -> Iterator[str]:
@@ -50,4 +60,4 @@ def altered(step: ops.AlterColumnOp, dialect: Dialect) -> Iterator[str]:
 
 def default(found: Any) -> str:
     """Return a default as SQL or text; None for none, which Alembic may say by False."""
-    return str(None if found is False else getattr(found, "arg", found))
+    return str(None if found is False else bare(str(getattr(found, "arg", found))))

@@ -1,4 +1,4 @@
-"""Gives the rows that are there a value for a column that becomes NOT NULL; used by autogenerate.py."""
+"""Gives the rows that are there a value for a column that becomes NOT NULL."""
 
 import logging
 import re
@@ -6,19 +6,20 @@ from collections.abc import Iterator
 from typing import Any
 
 from alembic.operations import ops
-from sqlalchemy import Column, String, func, literal, select
+from sqlalchemy import Column, String, literal, select
 from sqlalchemy.engine import Connection
 
 from .ask import answer, ask, can_ask, given
-from .losses import look
+from .losses import first_rows, read
 from .order import name_of, place
-from .steps import Comment
+from .steps import Comment, as_text
+from .unnamed import table_of
 
 logger = logging.getLogger("alembic.env")
 
 Step = ops.MigrateOperation
-# What is no text that has to be quoted.
-IS_SQL = re.compile(r"'.*'|.*\)|true|false|current_\w+", re.IGNORECASE | re.DOTALL)
+# What is no text that has to be quoted: in quotes or parentheses, or a call.
+IS_SQL = re.compile(r"'.*'|[\w.]*\(.*\)|true|false|current_\w+", re.IGNORECASE | re.DOTALL)
 
 
 def fill(changes: ops.OpContainer, connection: Connection, invents: bool) -> None:
@@ -55,12 +56,13 @@ def filled(change: ops.ModifyTableOps, connection: Connection, invents: bool) ->
             before.append(ops.AddColumnOp(change.table_name, added, schema=change.schema))
             step = ops.AlterColumnOp(change.table_name, column.name, schema=change.schema)
             step.existing_type, step.existing_nullable = column.type, True
+            step.existing_comment = column.comment
             step.modify_nullable = False
         (after if value or invents else before).append(step)
     parts: list[list[Step]] = [before, after] if fills or invents else [[*before, *after]]
     for number, steps in enumerate(parts):
         if steps:
-            yield ops.ModifyTableOps(change.table_name, steps, schema=change.schema)
+            yield table_of(steps, change)
         yield from fills if number == 0 else []
 
 
@@ -70,10 +72,9 @@ def not_null(step: Any, connection: Connection) -> Column[Any] | None:
         has_value = step.column.nullable or step.column.server_default or step.column.primary_key
         return None if has_value else step.column
     if isinstance(step, ops.AlterColumnOp) and step.modify_nullable is False:
-        rows = look(connection, step, [step.column_name])
+        empty = select(literal(1)).where(first_rows(step, [step.column_name]).c[0].is_(None))
         is_told = f"{name_of(step)}.{step.column_name}" in given("fill")  # of another database
-        empty = None if rows is None else select(func.count()).where(rows.c[0].is_(None))
-        if is_told or (empty is not None and connection.scalar(empty)):
+        if is_told or read(connection, empty.limit(1)):
             return Column(step.column_name, step.existing_type)
     return None
 
@@ -99,8 +100,7 @@ def statement(change: Any, column: Column[Any], value: str, connection: Connecti
         options = {"literal_binds": True}
         text = str(literal(value, String()).compile(dialect=dialect, compile_kwargs=options))
         text = text.replace("%%", "%") if "format" in dialect.paramstyle else text
-    text = re.sub(r"(?<![:\w]):(?=\w)", r"\\:", text)  # no parameter of text()
     quote = dialect.identifier_preparer.quote
     table = ".".join(quote(part) for part in (change.schema, change.table_name) if part)
     name = quote(column.name)
-    return f"UPDATE {table} SET {name} = {text} WHERE {name} IS NULL"
+    return as_text(f"UPDATE {table} SET {name} = {text} WHERE {name} IS NULL")

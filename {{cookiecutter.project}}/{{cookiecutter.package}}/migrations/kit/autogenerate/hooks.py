@@ -3,14 +3,14 @@
 import logging
 from typing import Any
 
-from alembic import command, context
+from alembic import context
 from alembic.operations import ops
 from alembic.runtime.migration import MigrationContext
 from alembic.util import CommandError, to_list
 from flask import current_app
 
 from ..backends import backend_of
-from ..backends.checks import mend_checks
+from ..backends.checks import mend_checks, mend_types
 from ..errors import MODELS_DIFFER, fail, running_command
 from .ask import is_check, refuse_unused
 from .describe import described
@@ -18,7 +18,7 @@ from .fill import fill
 from .losses import warn_of_losses
 from .missing import refuse
 from .order import put_in_order
-from .rename import Hints, rename
+from .rename import rename
 
 logger = logging.getLogger("alembic.env")
 
@@ -41,39 +41,44 @@ def process_revision_directives(
         where = f"where the app {current_app.import_name!r} is made"
         raise CommandError(f"The database {name!r} has no model: import its models {where}.")
     config, arguments = context.config, migration.opts["revision_context"].command_args
-    # Where Python has called Alembic, it may have been for a check, which branches may pass.
-    is_new = running_command() is command.revision
-    if is_new and len(context.script.get_heads()) > 1 and arguments["head"] in (None, "head"):
+    is_checked = is_check()
+    if (
+        not is_checked
+        and len(context.script.get_heads()) > 1
+        and arguments["head"] in (None, "head")
+    ):
         raise CommandError('There are two heads: run alembic merge heads -m "join" first.')
     databases = migration.opts["template_args"].get("databases", ["default"])
     changes = directives[0].upgrade_ops_list
     backend, back = backend_of(migration.dialect), directives[0].downgrade_ops_list[-1]
-    hints: Hints = {}
-    if not is_check():
-        hints = rename(changes[-1], migration.impl, backend.rename_key)
-        changes[-1].reverse_into(back)
+    hints = rename(changes[-1], migration.impl, backend) if not is_checked else {}
     if migration.connection:
         backend.complete(migration.connection, changes[-1])
+    mend_types(changes[-1])
+    ways = [step for step in changes[-1].ops if type(step) is not ops.ExecuteSQLOp]
+    back.ops = [step.reverse() for step in reversed(ways)]
     mend_checks(changes[-1])
     for way in (changes[-1], back):
-        put_in_order(way, migration.dialect.supports_alter)
+        if migration.connection and not is_checked:
+            backend.free_indexes(migration.connection, way)
+        put_in_order(way, migration.dialect)
     refuse(changes[-1], sum(len(metadata.tables) for metadata in targets))
-    if migration.connection and not is_check():
+    if migration.connection and not is_checked:
         fill(changes[-1], migration.connection, backend.invents)
         warn_of_losses(changes[-1], migration.connection, hints)
-    if is_check() and not changes[-1].is_empty():
+    if is_checked and not changes[-1].is_empty():
         config.print_stdout("Database %s differs from its models:", name)
         for change in changes[-1].ops:
             for line in described(change, migration.dialect):
                 config.print_stdout("  %s", line)
     if len(changes) < len(databases):
         return  # there are more to come
-    if not is_check():
-        refuse_unused()
     is_empty = all(change.is_empty() for change in changes)
-    if is_check() and not is_empty:
-        fail("Models and databases differ: run alembic revision --autogenerate.", MODELS_DIFFER)
-    is_revision = getattr(config.cmd_opts, "autogenerate", arguments["message"] is not None)
-    if arguments["autogenerate"] and is_revision and is_empty:
+    if is_checked:
+        if running_command() and not is_empty:  # Python gets Alembic's error, with the data
+            fail("Models and databases differ: run alembic revision --autogenerate.", MODELS_DIFFER)
+        return
+    refuse_unused()
+    if arguments["autogenerate"] and is_empty:
         directives.clear()
         logger.info("No changes in schema detected.")

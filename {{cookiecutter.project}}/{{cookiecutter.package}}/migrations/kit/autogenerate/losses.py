@@ -1,6 +1,7 @@
-"""Says what a revision destroys, or cannot do with the rows that are there; used by autogenerate.py."""
+"""Says what a revision destroys, or cannot do with the rows that are there."""
 
 import logging
+from collections.abc import Iterator
 from typing import Any
 
 from alembic.operations import ops
@@ -8,11 +9,10 @@ from sqlalchemy import String, column, func, select, table
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
+from ..backends import backend_of
 from .order import name_of
 from .rename import Hints
 from .steps import Comment
-
-logger = logging.getLogger("alembic.env")
 
 LIMIT = 10_000  # rows that are looked at: a table may have any number
 
@@ -21,65 +21,68 @@ def warn_of_losses(changes: ops.OpContainer, connection: Connection, hints: Hint
     """Log what is lost or will fail, and write it into the revision."""
     comments: list[ops.MigrateOperation] = []
     for step in [step for each in changes.ops for step in getattr(each, "ops", [each])]:
-        if text := loss(step, connection):
+        for name, text in losses(step, connection):
             comments.append(Comment(f"{text}, when this was written."))
-            name = ".".join([name_of(step), *([step.column_name] if is_column(step) else [])])
             advice = [f" Renamed to {new}? {option}" for new, option in hints.get(name, {}).items()]
-            logger.warning("%s.%s", text, "".join(advice))
+            logging.getLogger("alembic.env").warning("%s.%s", text, "".join(advice))
     changes.ops[:0] = comments
 
 
-def is_column(step: Any) -> bool:
-    return isinstance(step, ops.DropColumnOp | ops.AlterColumnOp)
-
-
-def loss(step: Any, connection: Connection) -> str | None:
-    """Return what becomes of the rows, if that is worth a word."""
+def losses(step: Any, connection: Connection) -> Iterator[tuple[str, str]]:
+    """Yield what becomes of the rows, if that is worth a word, after the name of what it is about."""
     if isinstance(step, ops.DropTableOp):
-        return f"The table {name_of(step)} is dropped; rows in it: {count(connection, step)}"
-    if isinstance(step, ops.DropColumnOp):
+        number = count(connection, step)
+        yield name_of(step), f"The table {name_of(step)} is dropped; rows in it: {number}"
+    elif isinstance(step, ops.DropColumnOp):
+        name, found = f"{name_of(step)}.{step.column_name}", step.to_column()
         number = count(connection, step, step.column_name)
-        return f"{name_of(step)}.{step.column_name} is dropped; rows with a value: {number}"
-    if isinstance(step, ops.AlterColumnOp) and isinstance(step.modify_type, String):
-        length = step.modify_type.length
-        found = look(connection, step, [step.column_name])
-        if length and found is not None:
-            longest = connection.scalar(select(func.max(func.length(found.c[step.column_name]))))
-            if longest and longest > length:
-                name = f"{name_of(step)}.{step.column_name}"
-                return f"{name} becomes too short: a value has {longest} characters"
-    if isinstance(step, ops.CreateUniqueConstraintOp) or getattr(step, "unique", False):
+        needs_value = not found.nullable and not found.server_default
+        back = ", and there is no way back with rows (NOT NULL)" if needs_value else ""
+        yield name, f"{name} is dropped; rows with a value: {number}{back}"
+    elif isinstance(step, ops.AlterColumnOp) and isinstance(step.modify_type, String):
+        name, length = f"{name_of(step)}.{step.column_name}", step.modify_type.length
+        value = first_rows(step, [step.column_name]).c[0]
+        longest = read(connection, select(func.max(func.length(value)))) if length else None
+        if length and longest and (longest[0] or 0) > length:
+            yield name, f"{name} becomes too short: a value has {longest[0]} characters"
+    elif isinstance(step, ops.CreateUniqueConstraintOp) or getattr(step, "unique", False):
         names = [str(item) for item in step.columns]
-        found = look(connection, step, names)
-        if found is not None:
-            some = [each.is_not(None) for each in found.c]
-            repeated = select(*found.c).where(*some).group_by(*found.c).having(func.count() > 1)
-            if connection.execute(repeated.limit(1)).first():
-                return f"{name_of(step)} cannot be unique: {', '.join(names)} has a value twice"
-    return None
+        some = first_rows(step, names).c
+        repeated = select(*some).where(*(each.is_not(None) for each in some)).group_by(*some)
+        if read(connection, repeated.having(func.count() > 1).limit(1)):
+            name = name_of(step)
+            yield name, f"{name} cannot be unique: {', '.join(names)} has a value twice"
+    for value in set(getattr(step, "old_values", ())) - set(getattr(step, "new_values", ())):
+        name = f"{step.name}.{value}"
+        yield name, f"{name} is no value any more: it fails where rows have it"
 
 
 def count(connection: Connection, step: Any, name: str | None = None) -> str:
     """Return how many rows have a value."""
-    found = look(connection, step, [name] if name else [])
-    if found is None:
+    rows = first_rows(step, [name] if name else [])
+    value = func.count(rows.c[0]) if name else func.count()
+    found = read(connection, select(value, func.count()).select_from(rows))
+    if not found:
         return "unknown"
-    value = found.c[name] if name else None
-    seen, number = connection.execute(
-        select(func.count(), func.count() if value is None else func.count(value)).select_from(
-            found
-        )
-    ).one()
-    return f"more than {number:,}" if seen > LIMIT else str(number)
+    return f"more than {LIMIT:,}" if found[1] > LIMIT else str(found[0])
 
 
-def look(connection: Connection, step: Any, names: list[str]) -> Any:
-    """Return columns of the first rows of a table; None if they cannot be read."""
+def first_rows(step: Any, names: list[str]) -> Any:
+    """Return a query of columns of the first rows of a table."""
     found = table(step.table_name, *map(column, names), schema=step.schema)
     items = [*found.c] or [column("1", is_literal=True).label("one")]
-    try:
-        with connection.begin_nested():
-            connection.execute(select(*items).select_from(found).limit(1))
-    except SQLAlchemyError:
-        return None  # such as a column that this revision adds
     return select(*items).select_from(found).limit(LIMIT + 1).subquery()
+
+
+def read(connection: Connection, query: Any) -> Any:
+    """Return the first row; None if there is none soon, or no such column: this revision adds it."""
+    begin, end = backend_of(connection.dialect).time_limit
+    savepoint = connection.begin_nested()
+    try:
+        connection.exec_driver_sql(begin)
+        return connection.execute(query).first()
+    except SQLAlchemyError:
+        return None
+    finally:
+        savepoint.rollback()
+        connection.exec_driver_sql(end)

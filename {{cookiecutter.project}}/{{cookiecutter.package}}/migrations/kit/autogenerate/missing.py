@@ -1,6 +1,7 @@
 """Refuses to drop what only looks superfluous, since nobody imported its models."""
 
 import logging
+import os
 import re
 import sys
 from collections.abc import Iterator
@@ -13,6 +14,8 @@ from flask import current_app
 from .ask import given, is_check
 from .order import name_of
 
+# What the app may import; its tests may have models of their own.
+IS_MODULE = re.compile(r"(?!tests?$|test_|conftest$)[^\W\d]\w*")
 # A model, or a table without one.
 DEFINES = re.compile(r"(?m)^\s+__tablename__\b|^class \w+\([^)]*\bModel\b|\bTable\(\s*[\"']")
 
@@ -44,12 +47,14 @@ def modules_with_models() -> Iterator[str]:
     """Yield the names of modules of the app's package that look like models, but are not imported."""
     if not hasattr(sys.modules.get(current_app.import_name), "__path__"):
         return  # the app is a single module
-    folder, migrations = Path(current_app.root_path), Path(__file__).parents[2]
-    for file in folder.rglob("*.py"):
-        path = file.relative_to(folder).with_suffix("")
-        parts = path.parts[:-1] if path.name == "__init__" else path.parts
-        module = ".".join([current_app.import_name, *parts])
-        if module in sys.modules or migrations in file.parents:
-            continue
-        if DEFINES.search(file.read_text(encoding="utf-8", errors="replace")):
-            yield module
+    root, migrations = Path(current_app.root_path), Path(__file__).parents[2]
+    for found, folders, files in os.walk(root):
+        folder = Path(found)
+        folders[:] = [f for f in folders if IS_MODULE.fullmatch(f) and folder / f != migrations]
+        for name, _, ending in (file.rpartition(".") for file in files):
+            parts = [*folder.relative_to(root).parts, *([name] if name != "__init__" else [])]
+            module = ".".join([current_app.import_name, *parts])
+            if ending == "py" and IS_MODULE.fullmatch(name) and module not in sys.modules:
+                text = (folder / f"{name}.py").read_text(encoding="utf-8", errors="replace")
+                if DEFINES.search(text):
+                    yield module

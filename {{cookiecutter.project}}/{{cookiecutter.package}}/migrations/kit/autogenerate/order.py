@@ -1,4 +1,4 @@
-"""The order in which a revision changes the tables, so that it runs; used by autogenerate.py.
+"""The order in which a revision changes the tables, so that it runs.
 
 Foreign keys are dropped first and created last; tables dropped children first, created parents
 first. Both ways of a revision are put into this order.
@@ -10,22 +10,26 @@ from typing import Any, TypeGuard
 
 from alembic.operations import ops
 from sqlalchemy import ForeignKeyConstraint
+from sqlalchemy.engine import Dialect
+
+from .steps import SQL
+from .unnamed import named, table_of
 
 Phase = IntEnum("Phase", "BEFORE DROP_KEYS DROP RENAME CHANGE RENAME_BACK CREATE CREATE_KEYS AFTER")
 Placed = Iterator[tuple[Phase, ops.MigrateOperation]]
 
 
-def put_in_order(changes: ops.OpContainer, supports_alter: bool) -> None:
+def put_in_order(changes: ops.OpContainer, dialect: Dialect) -> None:
     """Put one way of a revision in order.
 
-    :param supports_alter: whether foreign keys can be dropped. If not (SQLite), the table is made
-        anew: what its keys refer to has to be there then, but only then.
+    :param dialect: if it can drop no foreign key (SQLite), the table is made anew: what its keys
+        refer to has to be there then, but only then
     """
-    placed = sorted(place_all(changes, supports_alter), key=lambda each: each[0])
+    placed = sorted(place_all(changes, dialect), key=lambda each: each[0])
     changes.ops = [step for _, step in placed]
 
 
-def place_all(changes: ops.OpContainer, supports_alter: bool) -> Placed:
+def place_all(changes: ops.OpContainer, dialect: Dialect) -> Placed:
     """Say of each step in which phase it belongs, and take apart what belongs into several."""
     created = {name_of(s): s for s in changes.ops if isinstance(s, ops.CreateTableOp)}
     dropped = {name_of(s): s for s in changes.ops if isinstance(s, ops.DropTableOp)}
@@ -39,30 +43,31 @@ def place_all(changes: ops.OpContainer, supports_alter: bool) -> Placed:
             if name_of(step) in created:
                 indexes.setdefault(name_of(step), []).append(step)
             elif name_of(step) not in dropped:  # its indexes are dropped with it
-                yield from place_parts(step, {*created, *dropped}, supports_alter)
+                yield from place_parts(step, {*created, *dropped}, dialect)
         elif not isinstance(step, ops.CreateTableOp | ops.DropTableOp):  # types and schemas
-            yield Phase.BEFORE if is_first else Phase.AFTER, step
+            yield Phase.BEFORE if is_first or isinstance(step, SQL) else Phase.AFTER, step
             continue
         is_first = False
     later = {*created}
     for name, keys in parents_first(created):
         later.remove(name)
         for key in keys:
-            if supports_alter and (key.use_alter or parent_of(key) in later):
+            if dialect.supports_alter and (key.use_alter or parent_of(key) in later):
                 created[name].columns = [c for c in created[name].columns if c is not key]
-                yield Phase.CREATE_KEYS, ops.AddConstraintOp.from_constraint(key)
+                made = ops.AddConstraintOp.from_constraint(key)
+                yield Phase.CREATE_KEYS, named(made, dialect)
         for step in (created[name], *indexes.get(name, [])):  # keys may refer to an index
             yield Phase.CREATE, step
     gone: set[str] = set()
     for name, keys in reversed(parents_first(dropped)):
         for key in keys:
-            if supports_alter and parent_of(key) in gone:
-                yield Phase.DROP_KEYS, ops.DropConstraintOp.from_constraint(key)
+            if dialect.supports_alter and parent_of(key) in gone:
+                yield Phase.DROP_KEYS, named(ops.DropConstraintOp.from_constraint(key), dialect)
         yield Phase.DROP, dropped[name]
         gone.add(name)
 
 
-def place_parts(change: ops.ModifyTableOps, others: set[str], supports_alter: bool) -> Placed:
+def place_parts(change: ops.ModifyTableOps, others: set[str], dialect: Dialect) -> Placed:
     """Take the foreign keys out of the changes of a table, and put the rest in order.
 
     MySQL lets no foreign key be without an index, nor between columns of two types; and there is
@@ -72,31 +77,16 @@ def place_parts(change: ops.ModifyTableOps, others: set[str], supports_alter: bo
     """
     is_renamed = any(isinstance(s, ops.AlterColumnOp) and s.modify_name for s in change.ops)
     parts: dict[Phase, list[ops.MigrateOperation]] = {}
-    gone = {s.column_name for s in change.ops if isinstance(s, ops.DropColumnOp)}
     for step in sorted(change.ops, key=place):
-        if not supports_alter and is_unnamed(step, gone):
-            continue
-        key = key_of(step)
+        key = key_of(named(step, dialect))
         phase = Phase.CHANGE
-        if key is not None and (supports_alter or parent_of(key) in others):
+        if key is not None and (dialect.supports_alter or parent_of(key) in others):
             phase = Phase.DROP_KEYS if place(step) == 0 else Phase.CREATE_KEYS
-        elif is_renamed and not supports_alter and place(step) > 2:
+        elif is_renamed and not dialect.supports_alter and place(step) > 2:
             phase = Phase.CREATE_KEYS  # batch mode knows the old name only
         parts.setdefault(phase, []).append(step)
     for phase, steps in parts.items():
-        yield phase, ops.ModifyTableOps(change.table_name, steps, schema=change.schema)
-
-
-def is_unnamed(step: Any, gone: set[str]) -> bool:
-    """Say whether a constraint without a name goes with its column; name one that is created."""
-    if not isinstance(step, ops.DropConstraintOp | ops.AddConstraintOp):
-        return False
-    made: Any = step
-    constraint = made.to_constraint()
-    if constraint.name is None and isinstance(step, ops.AddConstraintOp):
-        kind = type(constraint).__name__.removesuffix("Constraint").lower()
-        made.constraint_name = "_".join([kind, constraint.table.name, *constraint.columns.keys()])
-    return constraint.name is None and not gone.isdisjoint(constraint.columns.keys())
+        yield phase, table_of(steps, change)
 
 
 def place(step: ops.MigrateOperation) -> int:

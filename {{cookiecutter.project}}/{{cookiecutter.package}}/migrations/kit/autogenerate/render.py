@@ -3,6 +3,7 @@
 https://alembic.sqlalchemy.org/en/latest/autogenerate.html#affecting-the-rendering-of-types-themselves
 """
 
+import sys
 from contextlib import suppress
 from importlib import import_module
 from typing import Any, Literal
@@ -28,14 +29,20 @@ def render_item(kind: str, item: Any, autogenerate: AutogenContext) -> str | Lit
     if type(item).__module__.startswith("sqlalchemy."):
         types = [item.dialect_impl(dialect)] if is_cut_short(item, dialect) else []
     for type_ in types:
-        module = type(type_).__module__
+        path = type(type_).__module__
+        module, package, line = path, path.partition(".")[0], f"import {path}"
+        if path.startswith("sqlalchemy.dialects."):
+            path = ".".join(path.split(".")[:3])
+            module = package = path.rpartition(".")[2]
+            line = f"from sqlalchemy.dialects import {package}"
+        elif package == "sqlalchemy":
+            path, module, package, line = "sqlalchemy", "sa", "sa", ""  # is there in each revision
         written = f"{module}.{type_!r}"
         with suppress(Exception):  # whatever the code of a type raises
-            import_module(module)
-            package = module.partition(".")[0]
-            made = eval(written, {package: import_module(package)})
-            if made.compile(dialect) == item.compile(dialect):
-                autogenerate.imports.add(f"import {module}")
+            found = import_module(path)
+            names = {package: found if module == package else sys.modules[package]}
+            if eval(written, names).compile(dialect) == item.compile(dialect):
+                autogenerate.imports |= {line} - {""}
                 return written
     return False
 

@@ -1,5 +1,6 @@
 """Steps of a revision that Alembic does not write by itself; what makes them is beside this file."""
 
+import re
 from typing import Any
 
 from alembic.autogenerate import renderers
@@ -28,11 +29,16 @@ def render_rename(_: AutogenContext, step: RenameTable) -> str:
     return f"op.rename_table({str(step.table_name)!r}, {str(step.new_table_name)!r}{schema})"
 
 
+def as_text(sql: str) -> str:
+    """Return SQL as text() takes it, without parameters."""
+    return re.sub(r"(?<![:\w]):(?=\w)", r"\\:", sql)
+
+
 class SQL(ops.ExecuteSQLOp):
     """A statement, with that for the way back."""
 
     def __init__(self, sql: str, back: str) -> None:
-        super().__init__(sql)
+        super().__init__(as_text(sql))
         self.sql, self.back = sql, back
 
     def reverse(self) -> "SQL":
@@ -63,9 +69,13 @@ def alter(kind: Any, change: ops.ModifyTableOps, found: Any, wanted: Any, impl: 
         existing_type=found.type,
         existing_nullable=found.nullable,
         existing_server_default=default,
+        existing_comment=found.comment,
+        **({"autoincrement": True} if found.autoincrement is True else {}),  # MySQL forgets both
     )
     if found.nullable != wanted.nullable:
         step.modify_nullable = wanted.nullable
+    if found.comment != wanted.comment and impl.dialect.supports_comments:
+        step.modify_comment = wanted.comment
     texts = [default_of(column, impl.dialect) for column in (wanted, found)]
     if impl.compare_server_default(found, wanted, *texts):
         step.modify_server_default = wanted.server_default

@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from types import MappingProxyType
 from typing import Any
 
-from alembic.operations.ops import UpgradeOps
+from alembic.operations.ops import OpContainer, UpgradeOps
 from sqlalchemy import Table, inspect
 from sqlalchemy.engine import Connection, Dialect, Engine
 
@@ -26,8 +26,11 @@ class Backend:
     invents = False
     # The command that knows from SQL what it does to a database in use; without one, operations tell.
     linter: str | None = None
-    # Gives the primary key of a table another name, where it has one.
+    # Gives the primary key of a table, or a value of an Enum, another name, where it has one.
     rename_key: str | None = None
+    rename_value = ""
+    # What ends a query that takes long, and what takes that back.
+    time_limit = ("SELECT 1", "SELECT 1")
 
     def guarded(self, connection: Connection, name: str) -> AbstractContextManager[None]:
         """Hold a lock by the name of the database, limit other waits, and leave nothing of both."""
@@ -67,6 +70,9 @@ class Backend:
 
     def complete(self, connection: Connection, changes: UpgradeOps) -> None:
         """Add to what autogenerate found what the database needs besides."""
+
+    def free_indexes(self, connection: Connection, way: OpContainer) -> None:
+        """Let one way of a revision drop the indexes that foreign keys need."""
 
 
 def backend_of(dialect: Dialect) -> Backend:

@@ -61,6 +61,15 @@ def mend_checks(changes: ops.UpgradeOps) -> None:
             ]
 
 
+def mend_types(changes: ops.UpgradeOps) -> None:
+    """Let a column that gets another type leave the check of the type to the step that is there for it."""
+    for step in [step for each in changes.ops for step in getattr(each, "ops", [])]:
+        type_: Any = getattr(step, "modify_type", None)
+        if getattr(type_, "create_constraint", False):
+            step.modify_type = type_.copy()
+            step.modify_type.create_constraint = False
+
+
 def names_of_type(column: Column[Any]) -> set[Any]:
     """Return the names of the checks that a column gets from its type, as an Enum has."""
     metadata = MetaData(naming_convention=column.table.metadata.naming_convention)

@@ -66,14 +66,16 @@ class AsMade(DefaultImpl):
         """Compare the conditions of two check constraints of one name; Alembic asks since 1.18."""
         from alembic.ddl.impl import ComparisonResult
 
-        condition = replacement_traverse(wanted.sqltext, {}, without_table)
-        columns = [Column(column.name, column.type) for column in table_of(wanted).columns]
-        table = self.table(*columns, CheckConstraint(condition, name="compared"))
-        made = self.make(table, Inspector.get_check_constraints)
-        conditions = {check["sqltext"] for check in made if check["name"] == "compared"}
-        is_same = conditions <= {str(found.sqltext)}
-        difference = f"{found.sqltext} to {' '.join(conditions)}"
-        return ComparisonResult.Equal() if is_same else ComparisonResult.Different(difference)
+        condition: Any = replacement_traverse(wanted.sqltext, {}, without_table)
+        for _ in range(2):  # PostgreSQL spells once more what a downgrade has made of its spelling
+            columns = [Column(column.name, column.type) for column in table_of(wanted).columns]
+            table = self.table(*columns, CheckConstraint(condition, name="compared"))
+            made = self.make(table, Inspector.get_check_constraints)
+            conditions = [check["sqltext"] for check in made if check["name"] == "compared"]
+            if not conditions or conditions[0] == str(found.sqltext):
+                return ComparisonResult.Equal()
+            (condition,) = conditions
+        return ComparisonResult.Different(f"{found.sqltext} to {condition}")
 
     def spelled(self, column: Column[Any]) -> str:
         return column.type.compile(dialect=self.dialect)

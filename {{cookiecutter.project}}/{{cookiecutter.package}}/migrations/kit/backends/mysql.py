@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from hashlib import sha256
 from secrets import token_hex
+from typing import Any
 
 from alembic.ddl.mysql import MySQLImpl
 from alembic.operations import ops
@@ -19,6 +20,8 @@ from .indexes import ByName
 LONGEST = 31536000  # seconds, the longest limit there is: a year
 # How long is waited for tables and for rows, and how long a revision may do nothing.
 LIMITS = [f"@@SESSION.{each}_timeout" for each in ("lock_wait", "innodb_lock_wait", "wait")]
+# Of MariaDB in seconds, and of MySQL in ms.
+TIME_LIMIT = "SET SESSION /*M! max_statement_time = {} */ /*!50708 max_execution_time = {} */"
 HOLDER = """
     SELECT CONCAT('connection ', id, ' from ', host) FROM information_schema.processlist
     WHERE id = IS_USED_LOCK(:lock)
@@ -40,6 +43,7 @@ class MySQLBackend(Backend):
     lock_timeout = 1205
     faults = (1290, 1213, 1021, 1114)  # read-only, deadlock, disk full, table full
     invents = True
+    time_limit = (TIME_LIMIT.format("2", "2000"), TIME_LIMIT.format("DEFAULT", "DEFAULT"))
 
     @contextmanager
     def guarded(self, connection: Connection, name: str) -> Iterator[None]:
@@ -78,18 +82,51 @@ class MySQLBackend(Backend):
     def complete(self, connection: Connection, changes: ops.UpgradeOps) -> None:
         """Drop with a foreign key the index that MySQL has made for it, which would be left."""
         modified = [change for change in changes.ops if isinstance(change, ops.ModifyTableOps)]
-        steps = [step for change in modified for step in change.ops]
-        gone = {step.index_name for step in steps if isinstance(step, ops.DropIndexOp)}
+        gone = {s.index_name for c in modified for s in c.ops if isinstance(s, ops.DropIndexOp)}
         renames = [step for step in changes.ops if isinstance(step, ops.RenameTableOp)]
         names = {step.table_name: step.new_table_name for step in renames}
         for change in modified:
-            table, schema = change.table_name, change.schema
             drops = [step for step in change.ops if isinstance(step, ops.DropConstraintOp)]
-            keys = {str(s.constraint_name) for s in drops if s.constraint_type == "foreignkey"}
-            found = inspect(connection).get_indexes(table, schema) if keys - gone else []
-            keys &= {str(index["name"]) for index in found} - gone
-            table = names.get(table, table)
-            change.ops += [ops.DropIndexOp(name, table, schema=schema) for name in sorted(keys)]
+            keys: Any = [s.to_constraint() for s in drops if s.constraint_type == "foreignkey"]
+            # It has the name of the key, or of the column if the key was made without a name.
+            own = {name: each for each in keys for name in (each.name, each.column_keys[0])}
+            found = inspect(connection).get_indexes(change.table_name, change.schema) if own else []
+            made = {index["name"] for index in found if not index["unique"]} - gone
+            for name in sorted(own.keys() & made, key=str):
+                index = ops.CreateIndexOp(
+                    name,
+                    names.get(change.table_name, change.table_name),
+                    own[name].column_keys,
+                    schema=change.schema,
+                )
+                change.ops.append(index.reverse())
+
+    def free_indexes(self, connection: Connection, way: ops.OpContainer) -> None:
+        """Drop a foreign key while its index is dropped, and create it again: with another index."""
+        for change in [step for step in way.ops if isinstance(step, ops.ModifyTableOps)]:
+            keys = {getattr(s, "constraint_name", None) for s in change.ops}
+            dropped = [list(columns_of(step)) for step in change.ops]
+            inspector, table = inspect(connection), (change.table_name, change.schema)
+            is_there = any(dropped) and inspector.has_table(*table)
+            for key in inspector.get_foreign_keys(*table) if is_there else []:
+                columns = key["constrained_columns"]
+                if key["name"] not in keys and columns in [c[: len(columns)] for c in dropped]:
+                    made = ops.CreateForeignKeyOp(
+                        *(key["name"], change.table_name, key["referred_table"]),
+                        *(columns, key["referred_columns"]),
+                        source_schema=change.schema,
+                        referent_schema=key["referred_schema"],
+                        **key["options"],
+                    )
+                    change.ops += [made.reverse(), made]
+
+
+def columns_of(step: Any) -> Iterator[str]:
+    """Yield the columns of an index or a unique constraint that a step drops."""
+    if isinstance(step, ops.DropIndexOp):
+        yield from step.to_index().columns.keys()
+    elif isinstance(step, ops.DropConstraintOp) and step.constraint_type == "unique":
+        yield from step.to_constraint().columns.keys()  # type: ignore[attr-defined]
 
 
 def set_limits(connection: Connection, values: Sequence[int]) -> None:

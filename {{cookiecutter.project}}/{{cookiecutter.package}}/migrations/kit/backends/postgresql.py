@@ -62,6 +62,8 @@ class PostgreSQLBackend(Backend):
     faults = ("25006", "40P01", "53100")  # read-only, deadlock, disk full
     linter = "squawk"
     rename_key = "ALTER TABLE {} RENAME CONSTRAINT {} TO {}"
+    rename_value = "ALTER TYPE {} RENAME VALUE {} TO {}"
+    time_limit = ("SET LOCAL statement_timeout = 2000", "SELECT 1")  # taken back with a savepoint
 
     @contextmanager
     def guarded(self, connection: Connection, name: str) -> Iterator[None]:
