@@ -31,7 +31,7 @@ def command(
     """
     root = Path.cwd().resolve()
     versions.check()
-    arguments = {"app": app, "ini": str(root / "alembic.ini")}
+    arguments: dict[str, Any] = {"app": app, "ini": str(root / "alembic.ini")}
     found = ask("chained", rev=rev, **arguments)
     if found["left"]:
         if not yes:
