@@ -22,9 +22,6 @@ TESTED = {
 }
 # What it prints is tested in test_benchmarks.py.
 OF_THE_KIT = "uv run python -m benchmarks --publish"
-# Until the first of them is here.
-PENDING = [ROOT / "docs" / f"{page}.md" for page in ("squash", "plan", "lint")]
-PENDING = [] if any(page.exists() for page in PENDING) else PENDING
 PROSE = re.compile(
     r"<!-- measured: .*?<!-- end -->|```.*?```|`[^`]*`|\]\([^)]*\)|<[^>]*>"  # code, links, tags
     r"|[A-Z][\w-]+ \d+\.\d+[\d.]*(?: to \d[\d.]*)?|\d[\d.]* or newer",  # versions
@@ -81,7 +78,7 @@ def test_links_lead_somewhere(page: Path) -> None:
         if path.startswith("http"):
             continue
         target = ROOT / path if link.startswith(here) else page.parent / path if path else page
-        assert target.exists() or target in PENDING, f"{page}: {link}"
+        assert target.exists(), f"{page}: {link}"
         assert not anchor or anchor in anchors(target), f"{page}: {link}"
 
 

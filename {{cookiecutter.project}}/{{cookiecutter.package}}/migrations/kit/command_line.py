@@ -14,7 +14,9 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from . import typed
-from .api import alembic_config, set_script_location
+from .api import alembic_config
+from .edited import find_edited
+from .locations import set_script_location
 from .log import Log
 
 # The revision that a command takes if it is given none.
@@ -40,7 +42,7 @@ def applied(config: Config) -> None:
 
     def show(_: object, migration: MigrationContext) -> list[Any]:
         log = Log(migration)
-        edited = log.edited(script)
+        edited = find_edited(log, script)
         for row in log.rows():
             way = f"{'stamped ' if row.stamped else ''}{row.direction}"
             took = "" if row.seconds is None else f"{row.seconds:g} s"

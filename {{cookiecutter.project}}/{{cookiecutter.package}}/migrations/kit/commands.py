@@ -14,7 +14,8 @@ from alembic import command
 from alembic.config import Config
 from alembic.util import CommandError
 
-from .api import FOLDER, alembic_config, set_script_location
+from .api import FOLDER, alembic_config
+from .locations import set_script_location
 
 Folder = str | Path | None
 

@@ -9,13 +9,14 @@ from flask import Flask, has_app_context
 from sqlalchemy.engine import Dialect
 
 from . import logs
-from .api import enter, version_locations
+from .api import enter
 from .autogenerate.filters import PLUGINS, all_but, schemas_of
 from .autogenerate.render import render_item
 from .backends import backend_of
 from .backends.default import impl_of
 from .databases import all_databases, hosts
 from .guard import guarded, prepare, transaction_of
+from .locations import version_locations
 from .mistakes import mistakes
 from .progress import show_progress, told
 from .retry import retry

@@ -12,8 +12,6 @@ from typing import Any, cast
 
 import sqlalchemy as sa
 from alembic.runtime.migration import MigrationContext, MigrationInfo
-from alembic.script import ScriptDirectory
-from alembic.util import CommandError
 from sqlalchemy.engine import Row
 from sqlalchemy.schema import CreateTable
 
@@ -50,6 +48,8 @@ class Log:
             sa.Column("kit", sa.String(20), nullable=False),
             schema=migration.version_table_schema,
         )
+        self.insert = self.table.insert()
+        self.last: int | None = None
 
     def create(self) -> None:
         """Make the table, unless it is there."""
@@ -84,17 +84,24 @@ class Log:
         )
 
     def add(self, **values: Any) -> None:
-        """Add a row. Not every database can number them itself."""
+        """Add a row, whose number not every database can make."""
+        row = {"kit": __version__, **values}
+        if not self.migration.as_sql:
+            if self.last is None:
+                self.last = self.connection.scalar(sa.select(sa.func.max(self.table.c.id))) or 0
+            self.last += 1
+            now = datetime.now(timezone.utc).replace(tzinfo=None, microsecond=0)
+            self.connection.execute(self.insert, {"id": self.last, "applied_at": now, **row})
+            return
+        # Somebody runs it later: with the number and the time that there are then.
         columns: dict[str, Any] = {
             name: sa.null() if value is None else sa.literal(value, self.table.c[name].type)
-            for name, value in {**values, "kit": __version__}.items()
+            for name, value in row.items()
         }
         columns["id"] = sa.func.coalesce(sa.func.max(self.table.c.id), 0) + 1
-        now = datetime.now(timezone.utc).replace(tzinfo=None, microsecond=0)
-        is_later = self.migration.as_sql  # when somebody runs it, by the clock of the server
-        columns["applied_at"] = sa.func.current_timestamp() if is_later else sa.literal(now)
+        columns["applied_at"] = sa.func.current_timestamp()
         rows = sa.select(*(value.label(name) for name, value in columns.items()))
-        self.migration.execute(self.table.insert().from_select([*columns], rows))
+        self.migration.execute(self.insert.from_select([*columns], rows))
 
     def sums(self, revision: str) -> dict[str, str]:
         """Return the checksums of the file of a revision."""
@@ -120,24 +127,3 @@ class Log:
             found = set().union(*(below.get(each, set()) for each in found)) - past
             past |= found
         return bool(heads) and heads <= past
-
-    def edited(self, script: ScriptDirectory) -> list[str]:
-        """Return the applied revisions that do something else by now, as far as they are here."""
-        last = {row.revision: row for row in self.rows()}
-        return [
-            name for name, row in last.items() if row.direction == "up" and is_edited(row, script)
-        ]
-
-
-def is_edited(row: Row[Any], script: ScriptDirectory) -> bool:
-    """Say whether the file of a revision does something else than when it was applied."""
-    try:
-        revision = script.get_revision(row.revision)
-    except CommandError:
-        return False  # of newer code
-    if row.code is None or revision is None or revision.revision != row.revision:
-        return False
-    if hasattr(revision.module, "replaces") and row.down_revision:
-        return False  # of before it was squashed
-    source = Path(revision.path).read_bytes()
-    return bool(digest(source) != row.file and meaning(source) != row.code)

@@ -14,11 +14,11 @@ from alembic import context
 from alembic.script.revision import ResolutionError
 from alembic.util import CommandError, to_tuple
 
+from .edited import accept_edited, warn_of_edited
 from .errors import NEWER, fail
 from .log import Log
 from .outcome import is_changing
 from .progress import announce
-from .session import setting
 
 logger = logging.getLogger("alembic.env")
 
@@ -56,31 +56,6 @@ def run_migrations(**arguments: Any) -> None:
     except CommandError as error:
         if not isinstance(error.__cause__, ResolutionError) or not explain_unknown(log):
             raise
-
-
-def warn_of_edited(log: Log) -> None:
-    """Name the revisions that no longer do what they did; ``MIGRATION_EDITED=error`` fails then.
-
-    :raises CommandError: if it does
-    """
-    if not (edited := log.edited(context.script)):
-        return
-    which = f"Revision {edited[0]} was" if len(edited) == 1 else f"{', '.join(edited)} were"
-    message = f"Database {log.name!r}: {which} edited after it had been applied here"
-    advice = f"undo that, or accept it: alembic -x accept={edited[0]} upgrade head"
-    if setting("MIGRATION_EDITED") == "error":
-        raise CommandError(f"{message} (MIGRATION_EDITED): {advice}.")
-    logger.warning("%s: %s.", message, advice)
-
-
-def accept_edited(log: Log) -> bool:
-    """Log the revisions that ``-x accept=REVISION`` names as they are now; say whether there is one."""
-    named = {x.partition("=")[2] for x in context.get_x_argument() if x.startswith("accept=")}
-    accepted = [name for name in log.edited(context.script) if name in named] if named else []
-    for name in accepted:
-        log.accept(name)
-        logger.info("Database %r: revision %s is accepted as it is now.", log.name, name)
-    return bool(accepted)
 
 
 def explain_unknown(log: Log) -> bool:

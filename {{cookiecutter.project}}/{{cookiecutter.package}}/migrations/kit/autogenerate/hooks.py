@@ -66,7 +66,7 @@ def process_revision_directives(
     if migration.connection and not is_checked:
         fill(changes[-1], migration.connection, backend.invents)
         warn_of_losses(changes[-1], migration.connection, hints)
-    if is_checked and not changes[-1].is_empty():
+    if is_checked and running_command() and not changes[-1].is_empty():
         config.print_stdout("Database %s differs from its models:", name)
         for change in changes[-1].ops:
             for line in described(change, migration.dialect):

@@ -4,9 +4,7 @@ import math
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from hashlib import sha256
-from importlib import import_module
 from secrets import randbits
-from typing import Any
 
 from alembic.ddl.postgresql import PostgresqlImpl
 from alembic.operations import ops
@@ -18,10 +16,8 @@ from sqlalchemy.schema import CreateIndex
 from ..advisory_lock import in_session, in_transaction, take, take_local, undecided
 from ..session import run, seconds, wait
 from . import Backend
+from .enums import put_between
 from .indexes import ByName
-
-with suppress(ImportError):  # migrates the types of Enums; this way, nothing has to be known of it
-    import_module("alembic_postgresql_enum")
 
 # Views with what stands on them; and else what is of no extension, and nothing stands on.
 OTHERS = """
@@ -39,8 +35,6 @@ OTHERS = """
     AND NOT EXISTS (SELECT FROM pg_depend WHERE objid = id AND deptype IN ('a', 'e', 'i')
         OR refobjid = base AND deptype = 'n')
 """
-
-
 # The sessions that hold locks on tables that a statement names.
 BLOCKERS = """
     SELECT string_agg(DISTINCT format('pid %s from %s (%s) on %s', pid,
@@ -136,16 +130,6 @@ def check_decided(engine: Engine, name: str, xid: str) -> None:
         xid = run(connection, find, xid=xid)
     if xid:
         raise undecided(name, xid)
-
-
-def put_between(step: Any) -> Any:
-    """Return what makes an Enum anew if values are put between others.
-
-    alembic-postgresql-enum 1.11.0 puts them after the one that they are to be before.
-    """
-    old = getattr(step, "old_values", [])
-    is_added = getattr(step, "operation_name", "") == "add_enum_value"
-    return step.reverse().reverse() if is_added and step.new_values[: len(old)] != old else step
 
 
 class PostgreSQL(ByName, PostgresqlImpl):

@@ -1,0 +1,61 @@
+"""Names the applied revisions that do something else by now, and accepts them as they are."""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+from alembic import context
+from alembic.script import ScriptDirectory
+from alembic.util import CommandError
+from sqlalchemy.engine import Row
+
+from .checksum import digest, meaning
+from .log import Log
+from .session import setting
+
+logger = logging.getLogger("alembic.env")
+
+
+def warn_of_edited(log: Log) -> None:
+    """Name the revisions that no longer do what they did; ``MIGRATION_EDITED=error`` fails then.
+
+    :raises CommandError: if it does
+    """
+    if not (edited := find_edited(log, context.script)):
+        return
+    which = f"Revision {edited[0]} was" if len(edited) == 1 else f"{', '.join(edited)} were"
+    message = f"Database {log.name!r}: {which} edited after it had been applied here"
+    advice = f"undo that, or accept it: alembic -x accept={edited[0]} upgrade head"
+    if setting("MIGRATION_EDITED") == "error":
+        raise CommandError(f"{message} (MIGRATION_EDITED): {advice}.")
+    logger.warning("%s: %s.", message, advice)
+
+
+def accept_edited(log: Log) -> bool:
+    """Log the revisions that ``-x accept=REVISION`` names as they are now; say whether there is one."""
+    named = {x.partition("=")[2] for x in context.get_x_argument() if x.startswith("accept=")}
+    accepted = [name for name in find_edited(log, context.script) if name in named] if named else []
+    for name in accepted:
+        log.accept(name)
+        logger.info("Database %r: revision %s is accepted as it is now.", log.name, name)
+    return bool(accepted)
+
+
+def find_edited(log: Log, script: ScriptDirectory) -> list[str]:
+    """Return the applied revisions that do something else by now, as far as they are here."""
+    last = {row.revision: row for row in log.rows()}
+    return [name for name, row in last.items() if row.direction == "up" and is_edited(row, script)]
+
+
+def is_edited(row: Row[Any], script: ScriptDirectory) -> bool:
+    """Say whether the file of a revision does something else than when it was applied."""
+    try:
+        revision = script.get_revision(row.revision)
+    except CommandError:
+        return False  # of newer code
+    if row.code is None or revision is None or revision.revision != row.revision:
+        return False
+    if hasattr(revision.module, "replaces") and row.down_revision:
+        return False  # of before it was squashed
+    source = Path(revision.path).read_bytes()
+    return bool(digest(source) != row.file and meaning(source) != row.code)

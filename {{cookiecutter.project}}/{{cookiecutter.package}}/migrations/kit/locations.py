@@ -1,0 +1,42 @@
+"""Finds alembic.ini, and the folders with env.py and with revisions."""
+
+from pathlib import Path
+
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from alembic.util import coerce_resource_to_filename
+from flask import current_app
+
+
+def version_locations(script: ScriptDirectory) -> list[str]:
+    """Return the folders of the revisions: those of ``alembic.ini``, and those that the app adds.
+
+    Those are in ``ALEMBIC["version_locations"]``, as in Flask-Alembic, with or without a branch.
+    """
+    own = [*map(str, script.version_locations or [str(Path(script.dir, "versions"))])]
+    settings = current_app.config.get("ALEMBIC", {}) if current_app else {}
+    for each in settings.get("version_locations", ()):
+        place = str(each if isinstance(each, (str, Path)) else each[1])
+        folder = Path(current_app.root_path, coerce_resource_to_filename(place)).resolve()
+        if folder not in {Path(coerce_resource_to_filename(one)).resolve() for one in own}:
+            own.append(str(folder))
+    return own
+
+
+def says_where(ini: Path) -> bool:
+    """Say whether this is the project's: the one that Flask-Migrate has beside env.py only logs."""
+    return ini.exists() and "\nscript_location" in ini.read_text(encoding="utf-8")
+
+
+def set_script_location(config: Config, folder: str | Path) -> None:
+    """Let a configuration use the ``env.py`` and the revisions of a folder.
+
+    The folder of another tool, whose revisions are used here, means what there is here.
+    """
+    if config.get_main_option("script_location"):
+        script = ScriptDirectory.from_config(config)
+        mine = {Path(place).resolve() for place in (script.dir, *(script.version_locations or ()))}
+        named = Path(folder).resolve()
+        if named in mine or named / "versions" in mine:
+            return
+    config.set_main_option("script_location", str(folder).replace("%", "%%"))
