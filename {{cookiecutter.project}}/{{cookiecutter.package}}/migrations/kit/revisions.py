@@ -28,11 +28,10 @@ def run_migrations(**arguments: Any) -> None:
 
     :raises CommandError: if the database is at a revision that is not here, and a command needs it
     """
-    if not arguments:
-        name_the_only_one()
     migration = context.get_context()
     log = Log(migration)
     if context.is_offline_mode():
+        fit(*arguments.values())
         log.create()
         migration.on_version_apply_callbacks += (log.write,)
         context.run_migrations(**arguments)
@@ -47,6 +46,7 @@ def run_migrations(**arguments: Any) -> None:
         heads = migration.get_current_heads()
         announce(migration, heads)
         if goal != {*heads}:  # else nobody need be allowed to make a table
+            fit(*arguments.values())
             log.create()
         migration.on_version_apply_callbacks += (log.write,)
     try:
@@ -95,26 +95,29 @@ def run_revisions(database: str) -> None:
 
     :param database: its name; a revision has a function for it, ``upgrade_NAME()``, or does nothing
     """
+    run_migrations(engine_name=database)
+
+
+def fit(database: str | None = None) -> None:
+    """Let revisions run that were written for another number of databases.
+
+    :param database: the name of one of several; None if there is one
+    """
     for revision in context.script.walk_revisions():
         module = vars(revision.module)
         for direction in module.keys() & {"upgrade", "downgrade"}:
-            if not signature(module[direction]).parameters:  # from when there was one database
+            found = signature(module[direction]).parameters.values()
+            wants_name = any(each.default is each.empty for each in found)
+            if not database:
+                if wants_name:  # from when there were several
+                    name = "" if f"{direction}_" in module else "default"
+                    module[direction] = partial(module[direction], name)
+                continue
+            if not found:  # from when there was one
                 module[direction] = on_default(module[direction])
             # Flask-Migrate names no database in the functions for the default one.
             other = module.get(f"{direction}_", do_nothing) if database == "default" else do_nothing
             module.setdefault(f"{direction}_{database}", other)
-    run_migrations(engine_name=database)
-
-
-def name_the_only_one() -> None:
-    """Let revisions run that are of several databases, of which one is left."""
-    for revision in context.script.walk_revisions():
-        module = vars(revision.module)
-        for direction in module.keys() & {"upgrade", "downgrade"}:
-            parameters = signature(module[direction]).parameters.values()
-            if any(each.default is each.empty for each in parameters):
-                name = "" if f"{direction}_" in module else "default"
-                module[direction] = partial(module[direction], name)
 
 
 def on_default(function: Callable[[], None]) -> Callable[[str], None]:
