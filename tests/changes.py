@@ -324,7 +324,7 @@ def nothing_is_invented(change: Change) -> None:
 
     change.start(users, {"users": [{"id": 1}]})
     change.define(with_time)
-    assert "users.at: rows that are there need a value" in change.autogenerate()
+    assert "users.at: existing rows need a value" in change.autogenerate()
     try:
         change.upgrade()
     except sa.exc.DBAPIError:
@@ -362,7 +362,7 @@ def answer_that_fits_nothing_is_refused(change: Change) -> None:
         try:
             change.autogenerate(x)
         except CommandError as error:
-            assert "fits nothing that has changed" in str(error)
+            assert "matches no change" in str(error)
         else:
             raise AssertionError(change.revision)
 

@@ -79,7 +79,7 @@ def test_relative_folder_is_made_as_the_app_makes_it(generic: Project) -> None:
 
 def test_setting_that_is_no_number(generic: Project) -> None:
     line = one_line(generic, "upgrade", "head", env={"MIGRATION_WAIT": "nan"})
-    assert "MIGRATION_WAIT='nan' is no number from 0 to 2000000" in line
+    assert "MIGRATION_WAIT='nan' must be a number from 0 to 2000000" in line
 
 
 def test_traceback_of_a_mistake_can_be_had(generic: Project) -> None:

@@ -107,7 +107,7 @@ def test_one_connection_for_several_databases_is_refused(multidb: Project, tmp_p
         config.attributes["connection"] = {"default": engine, "auth": create_engine("sqlite://")}
         command.upgrade(config, "head")
     """
-    assert "has none for the database 'auth'" in run(multidb, url, code)
+    assert "has no connection for 'auth'" in run(multidb, url, code)
     assert tables(url) == {"posts", "alembic_version"}
 
 

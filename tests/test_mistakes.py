@@ -99,8 +99,8 @@ LINES = {
     "downgrade -9": "produce 9 migrations",
     "upgrade +9": "produce 9 migrations",
     "downgrade -1 --sql": "requires <fromrev>:<torev>",
-    "-x rename=nosuch revision --autogenerate -m x": "fits nothing",
-    "-x fill=nosuch revision --autogenerate -m x": "fits nothing",
+    "-x rename=nosuch revision --autogenerate -m x": "matches no change",
+    "-x fill=nosuch revision --autogenerate -m x": "matches no change",
     "-c nosuch.ini current": "script_location",
     "stamp --purge --sql head": "purge",
 }
@@ -130,7 +130,7 @@ MISTAKES: dict[str, list[Mistake]] = {
         Mistake("flask db upgrad", "invalid choice: 'upgrad'", USAGE),
         Mistake("flask --app nosuch db upgrade", "Could not import 'nosuch'", USAGE),
         *(
-            Mistake(UP, f"{name}={value!r} is no number from 0 to 2000000", env={name: value})
+            Mistake(UP, f"{name}={value!r} must be a number from 0 to 2000000", env={name: value})
             for name, value in SETTINGS
         ),
     ],

@@ -144,7 +144,7 @@ def test_revision_that_commits_in_between_is_refused(
     pooler, url = pooled("transaction")
     revision = generic.add_revision(IN_BETWEEN[how])
     line = generic.fails("upgrade", "head", env=at(pooler))
-    assert revision in line and "connect past it" in line
+    assert revision in line and "connect directly" in line
     assert tables(url) == set()
     assert query(url, ADVISORY_LOCKS) == [0]
     assert leftover(pooler) == {"0"}

@@ -71,7 +71,7 @@ def test_yes_renames(posts: Project) -> None:
 def test_no_drops_and_asks_what_rows_get(posts: Project) -> None:
     posts.edit("models.py", "title: Mapped", "headline: Mapped")
     shown = on_terminal(posts, "n", "it's new")
-    assert "What do the rows that are there get in posts.headline, which is NOT NULL?" in shown
+    assert "What do the existing rows get in posts.headline, which is NOT NULL?" in shown
     assert "posts.title is dropped; rows with a value: 1" in shown
     posts.alembic("upgrade", "head")
     assert title(posts, "SELECT headline FROM posts") == ["(\"it's", 'new",)']

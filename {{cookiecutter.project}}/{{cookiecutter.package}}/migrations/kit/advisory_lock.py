@@ -61,7 +61,7 @@ def in_session(connection: Connection, name: str, lock: int, limit: str) -> Iter
         with given_back(connection):
             if not run(connection, GIVE_BACK, lock=lock, before=json.dumps(before)):
                 holder = run(connection, HOLDER, lock=lock) or "nobody"
-                message = "The lock of database %r was lost, as by a pooler; now %s holds it"
+                message = "The lock of database %r was lost, maybe by a pooler; now %s holds it"
                 logging.getLogger("alembic.guard").warning(message, name, holder)
 
 
@@ -71,7 +71,7 @@ def in_transaction(connection: Connection, name: str, lock: int, limit: str) -> 
     driver = driver_of(connection)
     threshold = getattr(driver, "prepare_threshold", None)
     advice = (
-        "which a pooler such as PgBouncer allows no lock for: connect past it (MIGRATION_POOLER)"
+        "but a pooler such as PgBouncer gives no lock for that: connect directly (MIGRATION_POOLER)"
     )
 
     def attempt() -> None:
@@ -93,7 +93,7 @@ def in_transaction(connection: Connection, name: str, lock: int, limit: str) -> 
                 raise CommandError(f"Revision {revision} commits in between, {advice}.")
 
     def begin_twophase(*_: Any) -> None:
-        raise CommandError(f"Database {name!r} is to commit in two phases, {advice}.")
+        raise CommandError(f"Database {name!r} has TWO_PHASE, {advice}.")
 
     listeners = [(connection, each.__name__, each) for each in (begin, begin_twophase, commit)]
     for listener in listeners:

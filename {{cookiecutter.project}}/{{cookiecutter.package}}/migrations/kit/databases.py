@@ -27,13 +27,15 @@ def check_names(names: Collection[str], metadatas: Collection[str | None]) -> No
     """
     for name in names:
         if not name.isidentifier() or iskeyword(name):
-            advice = "take letters, digits and '_', a letter first, as for a function"
+            advice = "use letters, digits and '_', a letter first, as for a function"
             raise CommandError(f"A database cannot have the name {name!r}: {advice}.")
     models = {name or "default" for name in metadatas}
     if lost := sorted(models - {*names} - {"default"}):
-        raise CommandError(f"There are models for the database {lost[0]!r}, but no URL of it.")
+        raise CommandError(f"There are models for the database {lost[0]!r}, but it has no URL.")
     if lost := sorted({*names} - models - {"default"}):
-        raise CommandError(f"There is no model for the database {lost[0]!r}: add one, or its name.")
+        raise CommandError(
+            f"No model is for the database {lost[0]!r}: add one, or correct the name."
+        )
 
 
 def hosts(engines: dict[str, Engine], chosen: Collection[str]) -> dict[str, str]:

@@ -86,7 +86,7 @@ def explained(connection: Connection, outcome: Outcome) -> Iterator[None]:
                     fate += backend.remains(connection, statement)
                     holders = backend.holders(connection, statement) if is_timeout else ""
             if is_timeout:
-                what += " waited for a lock of others for longer than MIGRATION_LOCK_TIMEOUT"
+                what += " waited for a lock for longer than MIGRATION_LOCK_TIMEOUT"
                 held = f", which {holders} holds" if holders else ""
                 raise LockTimeout(f"{what}, in {statement[:80]!r}{held}.", fate) from error
             is_fault = error.connection_invalidated or {*backend.faults} & {*found}

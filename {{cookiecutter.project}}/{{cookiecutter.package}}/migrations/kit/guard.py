@@ -115,8 +115,8 @@ def given(name: str) -> Engine | Connection | None:
         is_missing = found is not None and name != "default"
     if is_missing:
         raise CommandError(
-            f"attributes['connection'] has none for the database {name!r}: give a dict by name, or "
-            "take only some of the databases with -x database=NAME."
+            f"attributes['connection'] has no connection for {name!r}: give a dict by name, or "
+            "migrate only some of the databases with -x database=NAME."
         )
     result: Engine | Connection | None = found
     return result

@@ -28,7 +28,7 @@ def lock_beside(file: str) -> sqlite3.Connection:
     try:
         if file and not os.access(path, os.W_OK):  # SQLite would say that all is well
             advice = "give it the owner and the mode of the database"
-            raise CommandError(f"{path} cannot be written, and would lock out nobody: {advice}.")
+            raise CommandError(f"{path} cannot be written, so it would lock nobody out: {advice}.")
         lock.execute("BEGIN EXCLUSIVE")
     except sqlite3.Error as error:
         lock.close()

@@ -37,7 +37,7 @@ def in_one_line(error: Exception) -> str | None:
     ):
         return f"The URL of a database has an option with a wrong value: {error}."
     if isinstance(error, NoSuchModuleError):
-        return f"The URL of a database is of no known kind: {error}."
+        return f"The URL of a database has an unknown kind: {error}."
     if isinstance(error, ImportError) and function == "import_dbapi":
         problem = f"The driver of a database is not installed: {error}"
         return f"{problem}: install it, or name another in its URL."
@@ -63,4 +63,4 @@ def two_ways() -> str:
     current = [*map(context.script.get_revision, context.get_context().get_current_heads())]
     below = {way for each in current if each for way in to_tuple(each.down_revision, ())}
     ways = " or ".join(f"alembic downgrade {way}" for way in sorted(below))
-    return f"Two ways lead down from where heads were joined: {ways}."
+    return f"Two heads were joined here, so there are two ways down: {ways}."

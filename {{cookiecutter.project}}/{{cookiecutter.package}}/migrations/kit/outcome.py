@@ -55,11 +55,11 @@ class Outcome:
         also = f" Committed: {done}; not: {undone or 'no other'}." if done else ""
         has_not_committed = self.is_committing and self.error is error
         if has_not_committed and isinstance(error, DBAPIError) and error.connection_invalidated:
-            return f"Whether it has committed is not known: see alembic current.{also}"
+            return f"It is not known whether it has committed: see alembic current.{also}"
         if self.is_callers:
-            kept = "What it did is in the transaction of the caller."
+            kept = "Its changes are in the caller's transaction."
         elif not context.is_transactional_ddl():
-            kept = "Revisions before it are kept; what it did to the schema may remain, half done."
+            kept = "Revisions before it are kept; parts of its own changes may remain."
         elif self.commits > has_not_committed:
             kept = "It is rolled back; what was committed before it is kept."
         else:

@@ -78,9 +78,9 @@ def explain_unknown(log: Log) -> bool:
             )
     if not log.is_newer(current, heads):
         raise CommandError(
-            f"Database {log.name!r} is at {at}, which is no revision of this code, and its log does "
-            f"not say that {own} came before: run the code that has it, or, if it is gone for good, "
-            "say where the database is with alembic stamp --purge."
+            f"Database {log.name!r} is at {at}, a revision that this code does not have, and "
+            f"{own} is not before it in the log of the database: run the code that has it, or, if "
+            "that is lost, set the revision with alembic stamp --purge."
         )
     state = f"Database {log.name!r} is newer than this code: it is at {at}, after {own}."
     goal = log.migration.opts.get("destination_rev")

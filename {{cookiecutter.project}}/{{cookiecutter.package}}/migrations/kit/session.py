@@ -29,7 +29,7 @@ def seconds(name: str, default: float) -> float:
     with suppress(ValueError, TypeError):
         if 0 <= float(value) <= LONGEST:  # nan is not
             return float(value)
-    raise CommandError(f"{name}={value!r} is no number from 0 to {LONGEST}.")
+    raise CommandError(f"{name}={value!r} must be a number from 0 to {LONGEST}.")
 
 
 class Busy(Exception):
@@ -56,7 +56,7 @@ def wait(attempt: Callable[[], T], name: str) -> T:
             if waited > longest:
                 raise CommandError(
                     f"Database {name!r}: {busy.what}{busy.holder} was waited for in vain for "
-                    f"{longest:g} s (MIGRATION_WAIT). See whether it hangs, then run this again."
+                    f"{longest:g} s (MIGRATION_WAIT). Check whether it hangs, then run this again."
                 ) from busy
         # Many may wait, and none should ask all the time, nor wait much longer than it has to.
         time.sleep(min(0.02 + waited / 10, 1) * random.uniform(0.5, 1))

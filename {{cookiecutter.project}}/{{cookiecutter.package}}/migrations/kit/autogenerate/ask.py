@@ -40,7 +40,7 @@ def refuse_unused() -> None:
     for name in ("rename", "fill"):
         for key, value in given(name).items():
             if (name, key) not in used():
-                raise CommandError(f"-x {name}={key}:{value} fits nothing that has changed.")
+                raise CommandError(f"-x {name}={key}:{value} matches no change: check the names.")
 
 
 def is_check() -> bool:

@@ -1,4 +1,4 @@
-"""Gives the rows that are there a value for a column that becomes NOT NULL."""
+"""Gives existing rows a value for a column that becomes NOT NULL."""
 
 import logging
 import re
@@ -48,7 +48,7 @@ def filled(change: ops.ModifyTableOps, connection: Connection, invents: bool) ->
         name = f"{name_of(change)}.{column.name}"
         value = value_of(name)
         if value is None:
-            yield Comment(f"{name}: rows that are there need a value, see -x fill={name}:VALUE")
+            yield Comment(f"{name}: existing rows need a value, see -x fill={name}:VALUE")
         if value:
             fills.append(ops.ExecuteSQLOp(statement(change, column, value, connection)))
         if isinstance(step, ops.AddColumnOp) and (value or invents):
@@ -85,7 +85,7 @@ def value_of(name: str) -> str | None:
         return told or "''"  # a shell takes the quotes away
     if can_ask():
         return ask(
-            f"What do the rows that are there get in {name}, which is NOT NULL?\n"
+            f"What do the existing rows get in {name}, which is NOT NULL?\n"
             "(A value or SQL; '' is an empty text; press Enter if there are no rows.)"
         )
     problem = "is NOT NULL without a default: it fails where there are rows"

@@ -1,4 +1,4 @@
-"""Says what a revision destroys, or cannot do with the rows that are there."""
+"""Says what a revision destroys, or cannot do with existing rows."""
 
 import logging
 from collections.abc import Iterator

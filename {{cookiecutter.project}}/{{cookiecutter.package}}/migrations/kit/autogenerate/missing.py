@@ -27,19 +27,19 @@ def refuse(changes: ops.UpgradeOps, models: int) -> None:
     :raises CommandError: unless ``-x without=MODULE`` or ``-x drop=most`` says that this is meant
     """
     for module in sorted({*modules_with_models()} - given("without").keys()):
-        problem = f"{module} defines models, but is not imported where the app is made"
+        problem = f"{module} defines models, but is not imported when the app is made"
         if is_check():
             logging.getLogger("alembic.env").warning("%s.", problem)
         else:
-            raise CommandError(f"{problem}: import it there, or say -x without={module}.")
+            raise CommandError(f"{problem}: import it, or say -x without={module}.")
     dropped = [name_of(step) for step in changes.ops if isinstance(step, ops.DropTableOp)]
     created = [step for step in changes.ops if isinstance(step, ops.CreateTableOp)]
     is_most = len(dropped) > max(models - len(created), 1)
     if is_most and "most" not in given("drop") and not is_check():
         names = ", ".join(sorted(dropped))
         raise CommandError(
-            f"Most tables would be dropped: {names}. Are all models imported where the app is made? "
-            "If they are to go: -x drop=most."
+            f"Most tables would be dropped: {names}. Are all models imported when the app is made? "
+            "To drop them: -x drop=most."
         )
 
 
