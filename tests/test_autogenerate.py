@@ -181,7 +181,8 @@ NEW_CHECK = """        CheckConstraint("new IN (1, 2)", name="new"),
 
 
 @pytest.mark.parametrize(
-    "dialect", ["sqlite", "postgresql", pytest.param("mysql", marks=pytest.mark.slow)]
+    "dialect",
+    ["sqlite", *(pytest.param(each, marks=pytest.mark.slow) for each in ("postgresql", "mysql"))],
 )
 def test_checks(dialect: str, generic: Project) -> None:
     use(generic, "checks")

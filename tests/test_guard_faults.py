@@ -56,7 +56,10 @@ def versions(url: URL) -> list[str]:
     return query(url, "SELECT version_num FROM alembic_version")
 
 
-@pytest.mark.parametrize("failing", ["default", "auth", "more"])
+@pytest.mark.parametrize(
+    "failing",
+    ["default", *(pytest.param(each, marks=pytest.mark.slow) for each in ("auth", "more"))],
+)
 @pytest.mark.parametrize("urls", list(itertools.permutations(KINDS)), indirect=True, ids="-".join)
 def test_kinds_in_any_order_say_what_is_kept_and_go_on(
     multidb: Project, urls: dict[str, URL], failing: str
