@@ -80,9 +80,7 @@ def explained(connection: Connection, outcome: Outcome) -> Iterator[None]:
             is_timeout = backend.lock_timeout in found
             if revision and not outcome.is_callers and not error.connection_invalidated:
                 with suppress(Exception):  # the drivers' own; what is said is true without it, too
-                    driver_of(
-                        connection
-                    ).rollback()  # asks nothing in a transaction that has failed
+                    driver_of(connection).rollback()  # a failed transaction answers nothing
                     fate += backend.remains(connection, statement)
                     holders = backend.holders(connection, statement) if is_timeout else ""
             if is_timeout:
@@ -94,13 +92,11 @@ def explained(connection: Connection, outcome: Outcome) -> Iterator[None]:
                 raise CommandError(f"{what}: {in_one_line(error)}. {fate}".rstrip()) from error
         if not revision:
             raise
-        options: Any = context.config.cmd_opts
-        is_command = running_command() and not options.raiseerr
-        if is_command:
-            traceback.print_exc()
-        logger.error("%s failed. %s", what, outcome.fate(error))
-        if is_command:  # what matters is the last line
-            raise SystemExit(1) from error
+        line = f"{what} failed. {outcome.fate(error)}"
+        if running_command() and hasattr(error, "add_note"):  # since Python 3.11
+            error.add_note(line)  # below the traceback: what matters is the last line
+        else:
+            logger.error("%s", line)
         raise
 
 
