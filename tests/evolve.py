@@ -177,7 +177,8 @@ class History:
     def __init__(self, data: st.DataObject, project: "Project") -> None:
         self.data, self.project = data, project
         self.is_mysql = project.engine.dialect.name == "mysql"
-        is_named = data.draw(st.booleans(), "naming convention")
+        # `squash` runs in a process of its own, with the convention of the project.
+        is_named = project.is_squashed or data.draw(st.booleans(), "naming convention")
         self.schema = Schema(
             convention=project.convention if is_named else sa.MetaData().naming_convention
         )
