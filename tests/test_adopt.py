@@ -67,8 +67,8 @@ CASES = [(name, "sqlite") for name in SHAPES] + [
     ("nothing", "postgresql"),
     ("factory", "mysql"),
 ]
-# Each tool and each kind of database once; the others are slow.
-USUAL = [("factory", "mysql"), ("flask-alembic", "sqlite"), ("alembic", "sqlite")]
+# The others are slow.
+USUAL = [("factory", "mysql")]
 
 
 @pytest.mark.parametrize(

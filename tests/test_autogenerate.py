@@ -180,10 +180,8 @@ NEW_CHECK = """        CheckConstraint("new IN (1, 2)", name="new"),
         CheckConstraint("""
 
 
-@pytest.mark.parametrize(
-    "dialect",
-    ["sqlite", *(pytest.param(each, marks=pytest.mark.slow) for each in ("postgresql", "mysql"))],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("dialect", ["sqlite", "postgresql", "mysql"])
 def test_checks(dialect: str, generic: Project) -> None:
     use(generic, "checks")
     with on_server(dialect, generic) if dialect != "sqlite" else nullcontext():

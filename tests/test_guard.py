@@ -494,7 +494,7 @@ def test_index_that_could_not_be_made_concurrently_is_named(
     generic.alembic("upgrade", "head", env=at(postgresql))
 
 
-@pytest.mark.parametrize("dialect", ["sqlite", "postgresql"])
+@pytest.mark.parametrize("dialect", [pytest.param("sqlite", marks=pytest.mark.slow), "postgresql"])
 def test_lock_that_is_not_to_be_had_is_tried_again(
     generic: Project, tmp_path: Path, dialect: str
 ) -> None:

@@ -9,14 +9,8 @@ from kit import Project
 from sqlalchemy import URL
 
 
-@pytest.mark.parametrize(
-    "dialect",
-    [
-        "sqlite",
-        pytest.param("postgresql", marks=pytest.mark.slow),
-        pytest.param("mysql", marks=pytest.mark.slow),
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("dialect", ["sqlite", "postgresql", "mysql"])
 def test_matrix(dialect: str, generic: Project, tmp_path: Path) -> None:
     file = URL.create("sqlite", database=(tmp_path / "matrix.db").as_posix())
     with nullcontext(file) if dialect == "sqlite" else servers.database(dialect) as url:

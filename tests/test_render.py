@@ -11,6 +11,7 @@ import pytest
 from kit import (
     CHOICES,
     COMBINATIONS,
+    DIAGONAL,
     ENVIRONMENT,
     QUESTIONS,
     ROOT,
@@ -146,6 +147,16 @@ def test_no_marker_is_left_and_every_file_ends_in_one_newline(combined: Project)
             compile(text, name, "exec", dont_inherit=True)
 
 
+@pytest.mark.parametrize(
+    "combination",
+    [
+        pytest.param(
+            each, id=combination_id(each), marks=[pytest.mark.slow] * (each != DIAGONAL[-1])
+        )
+        for each in COMBINATIONS
+    ],
+    indirect=True,
+)
 @pytest.mark.xdist_group("mypy")
 def test_type_checker_finds_nothing(combined: Project) -> None:
     combined.python("-m", "mypy")

@@ -22,9 +22,7 @@ def dockerfile(project: Project) -> str:
     return found[1]
 
 
-@pytest.mark.parametrize(
-    "variant", [pytest.param("generic", marks=pytest.mark.slow), "multidb"], indirect=True
-)
+@pytest.mark.slow
 def test_installed_wheel_migrates_and_logs_from_any_folder(
     project: Project, uv: str, tmp_path: Path
 ) -> None:
