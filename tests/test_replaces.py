@@ -11,6 +11,7 @@ from fnmatch import fnmatchcase
 import click
 import flask_alembic.cli
 import flask_migrate.cli
+import pytest
 from flask import Flask
 from kit import ROOT, Project
 
