@@ -86,11 +86,8 @@ def connected(found: Engine | Connection, name: str) -> Iterator[Connection]:
         yield found
         return
     if found.dialect.is_async:
-        driver, advice = (
-            found.dialect.driver,
-            "name one in its URL that is not, or give a connection",
-        )
-        raise CommandError(f"Database {name!r} has the asynchronous driver {driver}: {advice}.")
+        problem = f"Database {name!r} has the asynchronous driver {found.dialect.driver}"
+        raise CommandError(f"{problem}: name another in its URL, or give a connection.")
     try:
         connection = found.connect()
     except (SQLAlchemyError, TypeError, ValueError) as error:  # drivers refuse options in many ways
