@@ -371,12 +371,10 @@ def test_password_reaches_the_server_unchanged(project: Project) -> None:
 
 def test_long_run_shows_progress(project: Project) -> None:
     for number in range(2):
-        project.add_revision("pass", **({"upgrade_auth": "pass"} if number else {}))
+        body = "import time; time.sleep(0.6)"
+        project.add_revision(body, **({"upgrade_auth": body} if number else {}))
+    project.add_revision("pass")
     logged = project.alembic("upgrade", "head").stderr
-    steps = re.findall(r"\[alembic.progress\] Done (\d)/(\d) in \d+\.\d s: (.*)", logged)
-    assert steps == [
-        ("1", "3", "Users and posts."),
-        ("2", "3", "r001"),
-        ("3", "3", "r002"),
-    ] * len(project.databases)
-    assert "[alembic.progress] Done" not in project.alembic("downgrade", "-1").stderr
+    steps = re.findall(r"\[alembic.progress\] Done (.*)", logged)
+    assert steps[0] == "3/4 in 1 s"
+    assert len(steps) < 4 * len(project.databases)

@@ -14,18 +14,27 @@ def meaning(source: bytes) -> str:
 
     It is the same in every version of Python, as ``ast.dump()`` is not.
     """
-    return digest(repr(shape(ast.parse(source))).encode())
+    words: list[str] = []
+    spell(ast.parse(source), words)
+    return digest("\n".join(words).encode())
 
 
-def shape(node: Any) -> Any:
-    if isinstance(node, list):
-        return [shape(each) for each in node if not is_text(each)]
-    if not isinstance(node, ast.AST):
-        return repr(node)
-    fields = [
-        (name, shape(value)) for name, value in ast.iter_fields(node) if value not in (None, [])
-    ]
-    return type(node).__name__, fields
+def spell(node: Any, words: list[str]) -> None:
+    """Add what a part of a syntax tree says, without what is empty."""
+    if isinstance(node, ast.AST):
+        words.append(type(node).__name__)
+        for name in node._fields:
+            value = getattr(node, name)
+            if value is not None and value != []:
+                words.append(name)
+                spell(value, words)
+    elif isinstance(node, list):
+        statements = [each for each in node if not is_text(each)]
+        words.append(str(len(statements)))
+        for each in statements:
+            spell(each, words)
+    else:
+        words.append(repr(node))
 
 
 def is_text(node: Any) -> bool:

@@ -5,13 +5,15 @@ edited after they had been applied.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, cast
 
 import sqlalchemy as sa
 from alembic.runtime.migration import MigrationContext, MigrationInfo
+from sqlalchemy import event
 from sqlalchemy.engine import Row
 from sqlalchemy.schema import CreateTable
 
@@ -48,8 +50,7 @@ class Log:
             sa.Column("kit", sa.String(20), nullable=False),
             schema=migration.version_table_schema,
         )
-        self.insert = self.table.insert()
-        self.last: int | None = None
+        self.waiting: list[dict[str, Any]] = []
 
     def create(self) -> None:
         """Make the table, unless it is there."""
@@ -58,8 +59,28 @@ class Log:
         else:
             self.table.create(self.connection, checkfirst=True)
 
+    @contextmanager
+    def written(self) -> Iterator[None]:
+        """Write the steps of a run, each in its transaction: for all of one, at its end."""
+        self.migration.on_version_apply_callbacks += (self.write,)
+        if self.migration.as_sql:
+            yield
+            return
+        listeners: list[tuple[Any, str, Any]] = [
+            (self.connection, "commit", self.flush),
+            (self.connection, "before_cursor_execute", self.flush_before_commit),
+        ]
+        for listener in listeners:
+            event.listen(*listener, insert=True)  # before the message about a failing commit
+        try:
+            yield
+            self.flush()
+        finally:
+            for listener in listeners:
+                event.remove(*listener)
+
     def write(self, step: MigrationInfo, **_: Any) -> None:
-        """Add a step, in its transaction: for Alembic's ``on_version_apply``."""
+        """Add a step: for Alembic's ``on_version_apply``."""
         before, self.moment = self.moment, time.monotonic()
         is_timed = not step.is_stamp and not self.migration.as_sql
         values: dict[str, Any] = {
@@ -71,6 +92,8 @@ class Log:
         for revision in step.up_revision_ids:
             sums = {} if step.is_stamp else self.sums(revision)
             self.add(revision=revision, **values, **sums)
+        if not self.migration.impl.transactional_ddl:
+            self.flush()
 
     def accept(self, revision: str) -> None:
         """Take the file of an applied revision as it is now."""
@@ -82,16 +105,13 @@ class Log:
             stamped=True,
             **self.sums(revision),
         )
+        self.flush()
 
     def add(self, **values: Any) -> None:
-        """Add a row, whose number not every database can make."""
-        row = {"kit": __version__, **values}
+        row = {"kit": __version__, "file": None, "code": None, **values}
         if not self.migration.as_sql:
-            if self.last is None:
-                self.last = self.connection.scalar(sa.select(sa.func.max(self.table.c.id))) or 0
-            self.last += 1
             now = datetime.now(timezone.utc).replace(tzinfo=None, microsecond=0)
-            self.connection.execute(self.insert, {"id": self.last, "applied_at": now, **row})
+            self.waiting.append({"applied_at": now, **row})
             return
         # Somebody runs it later: with the number and the time that there are then.
         columns: dict[str, Any] = {
@@ -101,7 +121,19 @@ class Log:
         columns["id"] = sa.func.coalesce(sa.func.max(self.table.c.id), 0) + 1
         columns["applied_at"] = sa.func.current_timestamp()
         rows = sa.select(*(value.label(name) for name, value in columns.items()))
-        self.migration.execute(self.insert.from_select([*columns], rows))
+        self.migration.execute(self.table.insert().from_select([*columns], rows))
+
+    def flush(self, _: object = None) -> None:
+        """Write what waits, with numbers, which not every database can make."""
+        rows, self.waiting = self.waiting, []
+        if rows:
+            last = self.connection.scalar(sa.select(sa.func.max(self.table.c.id))) or 0
+            numbered = [{"id": last + 1 + n, **row} for n, row in enumerate(rows)]
+            self.connection.execute(self.table.insert(), numbered)
+
+    def flush_before_commit(self, _: object, __: object, statement: str, *___: object) -> None:
+        if statement[:6].upper() == "COMMIT":  # of a revision that knows better
+            self.flush()
 
     def sums(self, revision: str) -> dict[str, str]:
         """Return the checksums of the file of a revision."""

@@ -7,14 +7,14 @@ from contextlib import contextmanager
 from typing import Any
 
 from alembic import context
-from alembic.runtime.migration import MigrationContext, MigrationInfo
+from alembic.runtime.migration import MigrationContext
 from alembic.script.revision import RevisionError
 
 from .outcome import is_changing
 
 logger = logging.getLogger("alembic.progress")
-# Where the databases of a run are, in words: true when all of them have committed.
-arrived: dict[str, str] = {}
+# The heads that the databases of a run will be at when all of them have committed.
+last: dict[str, set[str]] = {}
 
 
 def show_progress(database: str | None = None) -> None:
@@ -31,20 +31,20 @@ def show_progress(database: str | None = None) -> None:
 @contextmanager
 def told() -> Iterator[None]:
     """Say at the end of a run where the databases are."""
-    arrived.clear()
+    last.clear()
     yield
-    for line in arrived.values():
-        logger.info("%s", line)
-    arrived.clear()
+    for name, heads in last.items():
+        logger.info("Database %s is %s", name, position(heads))
+    last.clear()
 
 
 def announce(migration: MigrationContext, heads: Collection[str]) -> None:
-    """Say where a run goes, and log each revision that is done."""
+    """Say where a run goes, and once a second at most how far it is."""
     way = getattr(migration.opts.get("fn"), "__name__", "")
     if way not in ("upgrade", "downgrade"):
         return
     try:
-        start, done, total = time.monotonic(), 0, count(tuple(heads), way == "upgrade")
+        total = count(tuple(heads), way == "upgrade")
     except RevisionError:
         return  # Alembic will say it
     name: str = migration.opts.get("database", "default")
@@ -53,17 +53,17 @@ def announce(migration: MigrationContext, heads: Collection[str]) -> None:
         logger.info("%s is %s, there is nothing to do", where, position(heads))
         return
     logger.info("%s: %d revision%s to %s", where, total, "s"[: total != 1], way)
+    start = said = time.monotonic()
+    done = 0
 
-    def log(step: MigrationInfo, heads: Collection[str], **_: Any) -> None:
-        nonlocal start, done
+    def log(heads: Collection[str], **_: Any) -> None:
+        nonlocal done, said
         done += 1
         now = time.monotonic()
-        if total > 1:
-            revision = context.script.get_revision(str(step.up_revision_id))
-            what = (revision and revision.doc) or step.up_revision_id
-            logger.info("Done %d/%d in %.1f s: %s", done, total, now - start, what)
-        start = now
-        arrived[name] = f"Database {name} is {position(heads)}"
+        if now - said >= 1 and done < total:
+            logger.info("Done %d/%d in %.0f s", done, total, now - start)
+            said = now
+        last[name] = {*heads}
 
     migration.on_version_apply_callbacks += (log,)
 

@@ -33,8 +33,8 @@ def run_migrations(**arguments: Any) -> None:
     if context.is_offline_mode():
         fit(*arguments.values())
         log.create()
-        migration.on_version_apply_callbacks += (log.write,)
-        context.run_migrations(**arguments)
+        with log.written():
+            context.run_migrations(**arguments)
         return
     is_ended = not log.connection.in_transaction()
     if is_changing() or "revision_context" in migration.opts:
@@ -48,9 +48,9 @@ def run_migrations(**arguments: Any) -> None:
         if goal != {*heads}:  # else nobody need be allowed to make a table
             fit(*arguments.values())
             log.create()
-        migration.on_version_apply_callbacks += (log.write,)
     try:
-        context.run_migrations(**arguments)
+        with log.written():
+            context.run_migrations(**arguments)
         if is_ended and (read := log.connection.get_transaction()):
             read.rollback()  # else another name of the same database would commit nothing
     except CommandError as error:
