@@ -16,6 +16,7 @@ from typing import Any
 
 import servers
 from kit import render
+from kit import run as shell
 from peers import CREATE_ALL, REPLICAS, TOOLS, Peer, build
 from sqlalchemy import URL
 
@@ -147,6 +148,25 @@ def upgrade(folder: Path, stack: ExitStack, *, revisions: int, dialect: str) -> 
         peer = in_one_transaction(apps["plain"].copy(folder / "in-one-transaction"))
         contenders["(plain, in one transaction)"] = partial(from_empty, peer, dialect)
     return contenders | {"(bare driver)": partial(bare_driver, apps["plain"], dialect)}
+
+
+def squashed(folder: Path, stack: ExitStack, *, revisions: int, dialect: str) -> Contenders:
+    """``upgrade head`` from empty: for the kit, with all revisions in one."""
+    apps = peers(folder)
+    for peer in apps.values():
+        peer.revise(*bodies(revisions))
+    kit = apps["kit"]
+    for command in (("init", "-q"), ("add", "."), ("commit", "-qm", "all")):
+        git(*command, folder=kit.folder)
+    with database(dialect, folder) as url:
+        kit.python("-m", "flask_alembic_kit", "squash", "--yes", url=url, timeout=600)
+    return titles({name: partial(from_empty, peer, dialect) for name, peer in apps.items()})
+
+
+def git(*command: str, folder: Path) -> None:
+    """Run git, as somebody."""
+    user = ("-c", "user.name=Ada", "-c", "user.email=ada@example.org")
+    shell("git", *user, *command, cwd=folder)
 
 
 def replicas(folder: Path, stack: ExitStack, *, revisions: int, dialect: str) -> Contenders:
@@ -327,6 +347,13 @@ CASES: dict[str, Case] = {
         )
         for dialect in ("sqlite", "postgresql")
         for revisions in (10, 100, 1000, 3000)
+    },
+    **{
+        f"squashed-1000-{dialect}": Case(
+            f"`upgrade head` from empty, 1000 revisions that the kit has squashed, {on}",
+            partial(squashed, revisions=1000, dialect=dialect),
+        )
+        for dialect, on in DIALECTS.items()
     },
     **{
         f"{name.split()[0]}-{revisions}": Case(

@@ -248,6 +248,30 @@ def test_what_cannot_be_squashed_is_refused_in_one_line(generic: Project) -> Non
 
 
 @pytest.mark.slow
+def test_dependencies_between_branches_are_not_cut(generic: Project) -> None:
+    apart = ("--head", "base", "--branch-label", "apart", "--rev-id", "a1", "-m", "apart")
+    generic.add_revision("pass")
+    generic.add_revision("pass")
+    generic.new_revision(*apart, "--depends-on", "r001")
+    commit(generic)
+    stands = "Revision a1 stands on r001, which would be gone: merge its branch into r002 first"
+    assert stands in refused(generic, "r002")
+    assert "Revision a1 depends on r001 of another branch, which would not" in refused(generic, "a1")
+    squash(generic, "r001")
+    generic.alembic("upgrade", "heads")
+
+
+@pytest.mark.slow
+def test_scratch_databases_that_cannot_be_made_are_said_in_one_line(generic: Project) -> None:
+    generic.add_revision("pass")
+    commit(generic)
+    nowhere = "postgresql+psycopg://postgres:secret@127.0.0.1:1/postgres"
+    with servers.database("postgresql") as url:
+        line = refused(generic, "--scratch", nowhere, env=servers.at(url))
+    assert "secret" not in line and "127.0.0.1" in line
+
+
+@pytest.mark.slow
 def test_several_databases_and_branches(multidb: Project) -> None:
     """Each gets what is its own; a branch that was merged is one with its labels."""
     multidb.add_revision("op.add_column('posts', sa.Column('body', sa.Text()))")
