@@ -256,7 +256,9 @@ def test_dependencies_between_branches_are_not_cut(generic: Project) -> None:
     commit(generic)
     stands = "Revision a1 stands on r001, which would be gone: merge its branch into r002 first"
     assert stands in refused(generic, "r002")
-    assert "Revision a1 depends on r001 of another branch, which would not" in refused(generic, "a1")
+    assert "Revision a1 depends on r001 of another branch, which would not" in refused(
+        generic, "a1"
+    )
     squash(generic, "r001")
     generic.alembic("upgrade", "heads")
 

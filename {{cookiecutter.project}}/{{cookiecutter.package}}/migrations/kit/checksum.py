@@ -23,8 +23,7 @@ def spell(node: Any, words: list[str]) -> None:
     """Add what a part of a syntax tree says, without what is empty."""
     if isinstance(node, ast.AST):
         words.append(type(node).__name__)
-        for name in node._fields:
-            value = getattr(node, name)
+        for name, value in ast.iter_fields(node):
             if value is not None and value != []:
                 words.append(name)
                 spell(value, words)

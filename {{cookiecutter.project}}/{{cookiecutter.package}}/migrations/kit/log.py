@@ -61,23 +61,17 @@ class Log:
 
     @contextmanager
     def written(self) -> Iterator[None]:
-        """Write the steps of a run, each in its transaction: for all of one, at its end."""
+        """Write the steps of a run, at its end, or before it commits on its way."""
         self.migration.on_version_apply_callbacks += (self.write,)
-        if self.migration.as_sql:
-            yield
-            return
-        listeners: list[tuple[Any, str, Any]] = [
-            (self.connection, "commit", self.flush),
-            (self.connection, "before_cursor_execute", self.flush_before_commit),
-        ]
-        for listener in listeners:
-            event.listen(*listener, insert=True)  # before the message about a failing commit
+        events = [] if self.migration.as_sql else ["commit", "before_cursor_execute"]
+        for name in events:
+            event.listen(self.connection, name, self.flush, insert=True)
         try:
             yield
             self.flush()
         finally:
-            for listener in listeners:
-                event.remove(*listener)
+            for name in events:
+                event.remove(self.connection, name, self.flush)
 
     def write(self, step: MigrationInfo, **_: Any) -> None:
         """Add a step: for Alembic's ``on_version_apply``."""
@@ -98,16 +92,12 @@ class Log:
     def accept(self, revision: str) -> None:
         """Take the file of an applied revision as it is now."""
         before = [row.down_revision for row in self.rows() if row.revision == revision]
-        self.add(
-            revision=revision,
-            down_revision=before[-1],
-            direction="up",
-            stamped=True,
-            **self.sums(revision),
-        )
+        row = {"down_revision": before[-1], "direction": "up", "stamped": True}
+        self.add(revision=revision, **row, **self.sums(revision))
         self.flush()
 
     def add(self, **values: Any) -> None:
+        """Add a row; not every database can number it."""
         row = {"kit": __version__, "file": None, "code": None, **values}
         if not self.migration.as_sql:
             now = datetime.now(timezone.utc).replace(tzinfo=None, microsecond=0)
@@ -123,17 +113,15 @@ class Log:
         rows = sa.select(*(value.label(name) for name, value in columns.items()))
         self.migration.execute(self.table.insert().from_select([*columns], rows))
 
-    def flush(self, _: object = None) -> None:
-        """Write what waits, with numbers, which not every database can make."""
+    def flush(self, *found: Any) -> None:
+        """Write what waits; as a listener to statements only before one that commits."""
+        if found[2:] and found[2][:6].upper() != "COMMIT":  # of a revision that knows better
+            return
         rows, self.waiting = self.waiting, []
         if rows:
             last = self.connection.scalar(sa.select(sa.func.max(self.table.c.id))) or 0
             numbered = [{"id": last + 1 + n, **row} for n, row in enumerate(rows)]
             self.connection.execute(self.table.insert(), numbered)
-
-    def flush_before_commit(self, _: object, __: object, statement: str, *___: object) -> None:
-        if statement[:6].upper() == "COMMIT":  # of a revision that knows better
-            self.flush()
 
     def sums(self, revision: str) -> dict[str, str]:
         """Return the checksums of the file of a revision."""
