@@ -7,6 +7,7 @@ which puts everything into one transaction: what is fast on SQLite without the k
 
 import json
 import secrets
+import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -14,8 +15,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import alembic
 import servers
-from kit import render
+from kit import ROOT, render
 from kit import run as shell
 from peers import CREATE_ALL, REPLICAS, TOOLS, Peer, build
 from sqlalchemy import URL
@@ -79,10 +81,10 @@ def bodies(number: int) -> list[str]:
     ]
 
 
-def from_empty(peer: Peer, dialect: str, number: int = 1) -> Sample:
+def from_empty(peer: Peer, dialect: str, number: int = 1, **options: Any) -> Sample:
     """Time ``upgrade head`` on an empty database, by one process or by several at once."""
     with database(dialect, peer.folder) as url:
-        return run(peer, "upgrade", "head", url=url, number=number)
+        return run(peer, "upgrade", "head", url=url, number=number, **options)
 
 
 FLOOR = """
@@ -138,6 +140,14 @@ def in_one_transaction(peer: Peer) -> Peer:
     return peer
 
 
+def with_patch(folder: Path) -> dict[str, str]:
+    """Return the environment of a command with the change of Alembic that docs/upstream proposes."""
+    copy = folder / "patched"
+    shutil.copytree(Path(alembic.__file__).parent, copy / "alembic")
+    git("apply", str(ROOT / "docs" / "upstream" / "alembic-version-number.patch"), folder=copy)
+    return {"PYTHONPATH": str(copy)}
+
+
 def upgrade(folder: Path, stack: ExitStack, *, revisions: int, dialect: str) -> Contenders:
     """``upgrade head`` from an empty database."""
     apps = peers(folder)
@@ -147,6 +157,9 @@ def upgrade(folder: Path, stack: ExitStack, *, revisions: int, dialect: str) -> 
     if dialect == "sqlite":
         peer = in_one_transaction(apps["plain"].copy(folder / "in-one-transaction"))
         contenders["(plain, in one transaction)"] = partial(from_empty, peer, dialect)
+    if revisions == 1000:
+        patched = partial(from_empty, apps["plain"], dialect, environment=with_patch(folder))
+        contenders["(plain, with docs/upstream)"] = patched
     return contenders | {"(bare driver)": partial(bare_driver, apps["plain"], dialect)}
 
 

@@ -40,6 +40,7 @@ SAFETY = {
 }
 SHORT = {
     "(plain, in one transaction)": "one transaction",
+    "(plain, with docs/upstream)": "plain, patched",
     "create_all() and drop_all()": "tables made anew",
 }
 
