@@ -33,7 +33,7 @@ def test_own_tests_pass_on_its_kind_of_database(combined: Project) -> None:
     combined.python("-m", "pytest", "-q", env=environment)
 
 
-@pytest.mark.parametrize("database", ["postgresql", "mysql"])
+@pytest.mark.parametrize("database", ["postgresql", pytest.param("mysql", marks=pytest.mark.slow)])
 def test_project_for_a_server_works_without_one(
     rendered: Callable[..., Project], variant: str, database: str, tmp_path: Path
 ) -> None:

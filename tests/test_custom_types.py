@@ -100,8 +100,8 @@ with create_app().app_context():
 @pytest.mark.parametrize(
     ("variant", "dialect"),
     [
-        *(("generic", "sqlite"), ("multidb", "sqlite")),
-        *(("generic", "postgresql"), ("generic", "mysql")),
+        *(("multidb", "sqlite"), ("generic", "postgresql")),
+        *(pytest.param("generic", each, marks=pytest.mark.slow) for each in ("sqlite", "mysql")),
     ],
 )
 def test_revision_with_types_of_others_runs_up_and_down(

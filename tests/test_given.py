@@ -111,6 +111,7 @@ def test_one_connection_for_several_databases_is_refused(multidb: Project, tmp_p
     assert tables(url) == {"posts", "alembic_version"}
 
 
+@pytest.mark.slow
 def test_default_tests_of_pytest_alembic(generic: Project, tmp_path: Path) -> None:
     pytest.importorskip("pytest_alembic")
     url = make_url(f"sqlite:///{tmp_path / 'app.db'}")

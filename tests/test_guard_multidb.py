@@ -101,7 +101,10 @@ def other_name(url: URL) -> URL:
     return url.set(host="localhost" if url.host == "127.0.0.1" else "127.0.0.1")
 
 
-@pytest.mark.parametrize("same", [True, False], ids=["one-url", "two-urls"])
+@pytest.mark.parametrize(
+    "same",
+    [pytest.param(True, id="one-url", marks=pytest.mark.slow), pytest.param(False, id="two-urls")],
+)
 @pytest.mark.parametrize("dialect", ["sqlite", "postgresql", "mysql"])
 def test_two_names_for_one_database_do_not_wait_for_each_other(
     multidb: Project, tmp_path: Path, dialect: str, same: bool

@@ -130,7 +130,7 @@ def test_sql_of_what_is_pending(project: Project) -> None:
 
 
 @pytest.mark.parametrize("variant", [pytest.param("generic", marks=pytest.mark.slow), "multidb"])
-@pytest.mark.parametrize("database", ["postgresql", "mysql"])
+@pytest.mark.parametrize("database", ["postgresql", pytest.param("mysql", marks=pytest.mark.slow)])
 def test_databases_on_a_server_without_docker(variant: str, database: str, tmp_path: Path) -> None:
     server = servers.server(database)
     if server != make_url(servers.SERVERS[database][1]):

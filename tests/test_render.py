@@ -163,7 +163,13 @@ def test_type_checker_finds_nothing(combined: Project) -> None:
     combined.python("-m", "mypy")
 
 
-@pytest.mark.parametrize("names", [{}, {"project": "p" * 50}], ids=["default", "longest"])
+@pytest.mark.parametrize(
+    "names",
+    [
+        pytest.param({}, id="default"),
+        pytest.param({"project": "p" * 50}, id="longest", marks=pytest.mark.slow),
+    ],
+)
 def test_linters_find_nothing(names: dict[str, str], tmp_path: Path) -> None:
     """In no combination of choices."""
     for combination in COMBINATIONS:
@@ -191,6 +197,7 @@ def test_same_files_with_hooks_off(
     assert without == with_hooks
 
 
+@pytest.mark.slow
 def test_only_db_py_and_the_dependencies_differ_by_layer(
     variant: str, rendered: Callable[..., Project]
 ) -> None:
@@ -204,6 +211,7 @@ def test_only_db_py_and_the_dependencies_differ_by_layer(
             assert differing == {".env", "flask_app/db.py", "pyproject.toml"}
 
 
+@pytest.mark.slow
 def test_no_python_but_the_default_urls_differs_by_database(
     variant: str, rendered: Callable[..., Project]
 ) -> None:

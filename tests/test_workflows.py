@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from kit import CHOICES, FIRST_REVISION, ROOT, Project, run
 
 WORKFLOW = ".github/workflows/ci.yml"
@@ -21,6 +22,7 @@ def test_workflows_are_valid_and_safe(rendered: Callable[..., Project]) -> None:
     run(zizmor, "--offline", "--no-config", *files, cwd=ROOT)
 
 
+@pytest.mark.slow
 def test_workflow_fails_at_a_second_head_and_at_a_changed_model(generic: Project) -> None:
     """All of it is in the tests, so that another CI system needs no more than these."""
     assert "\n      - run: pytest  #" in (generic.folder / WORKFLOW).read_text(encoding="utf-8")
