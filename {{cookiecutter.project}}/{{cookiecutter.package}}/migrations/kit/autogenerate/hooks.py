@@ -4,6 +4,7 @@ import logging
 from typing import Any
 
 from alembic import context
+from alembic.autogenerate.api import AutogenContext
 from alembic.operations import ops
 from alembic.runtime.migration import MigrationContext
 from alembic.util import CommandError, to_list
@@ -51,20 +52,21 @@ def process_revision_directives(
     databases = migration.opts["template_args"].get("databases", ["default"])
     changes = directives[0].upgrade_ops_list
     backend, back = backend_of(migration.dialect), directives[0].downgrade_ops_list[-1]
-    hints = rename(changes[-1], migration.impl, backend) if not is_checked else {}
+    hints = rename(changes[-1], AutogenContext(migration), backend) if not is_checked else {}
     if migration.connection:
         backend.complete(migration.connection, changes[-1])
     mend_types(changes[-1])
     ways = [step for step in changes[-1].ops if type(step) is not ops.ExecuteSQLOp]
     back.ops = [step.reverse() for step in reversed(ways)]
     mend_checks(changes[-1])
+    refuse(changes[-1], sum(len(metadata.tables) for metadata in targets))
+    if migration.connection and not is_checked:
+        fill(changes[-1], migration.connection)
     for way in (changes[-1], back):
         if migration.connection and not is_checked:
             backend.free_indexes(migration.connection, way)
         put_in_order(way, migration.dialect)
-    refuse(changes[-1], sum(len(metadata.tables) for metadata in targets))
     if migration.connection and not is_checked:
-        fill(changes[-1], migration.connection, backend.invents)
         warn_of_losses(changes[-1], migration.connection, hints)
     if is_checked and running_command() and not changes[-1].is_empty():
         config.print_stdout("Database %s differs from its models:", name)

@@ -8,6 +8,7 @@ from functools import partial
 from itertools import chain, product
 from typing import Any
 
+from alembic.autogenerate.api import AutogenContext
 from alembic.operations import ops
 from sqlalchemy import Column
 
@@ -15,23 +16,24 @@ from ..backends import Backend
 from .ask import answer, ask, can_ask, given
 from .order import name_of
 from .rename_table import rename_table
-from .steps import SQL, RenameColumn, alter
+from .steps import SQL, RenameColumn, compare
 
 Hints = dict[str, dict[str, str]]
 
 
-def rename(changes: ops.UpgradeOps, impl: Any, backend: Backend) -> Hints:
+def rename(changes: ops.UpgradeOps, autogenerate: AutogenContext, backend: Backend) -> Hints:
     """Let what somebody says was renamed keep its rows.
 
     :return: what nobody said of: by what is dropped, what it may have become, and the option
     """
     hints: Hints = {}
+    impl = autogenerate.migration_context.impl
     created = [step for step in changes.ops if isinstance(step, ops.CreateTableOp)]
     for drop in [step for step in changes.ops if isinstance(step, ops.DropTableOp)]:
         for create in created:
             if are_like(drop, create, impl) and is_renamed(name_of(drop), name_of(create), hints):
                 created.remove(create)
-                rename_table(changes, drop, create, impl, backend.rename_key)
+                rename_table(changes, drop, create, autogenerate, backend.rename_key)
                 break
     for change in [step for step in changes.ops if isinstance(step, ops.ModifyTableOps)]:
         added = [step for step in change.ops if isinstance(step, ops.AddColumnOp)]
@@ -40,7 +42,9 @@ def rename(changes: ops.UpgradeOps, impl: Any, backend: Backend) -> Hints:
             for add in [add for add in added if not impl.compare_type(found, add.column)]:
                 if is_renamed(f"{table}.{found.name}", f"{table}.{add.column.name}", hints):
                     added.remove(add)
-                    step = alter(RenameColumn, change, found, add.column, impl)
+                    step = RenameColumn(change.table_name, found.name, schema=change.schema)
+                    pair = found, add.column
+                    compare(autogenerate, "column", step, change.schema, table, found.name, *pair)
                     step.modify_name = add.column.name
                     change.ops = [s for s in change.ops if s is not gone and s is not add]
                     change.ops.append(step)

@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-from alembic.autogenerate import renderers
+from alembic.autogenerate import comparators, renderers
 from alembic.autogenerate.api import AutogenContext
 from alembic.operations import ops
 from sqlalchemy import Computed
@@ -60,31 +60,9 @@ def render_comment(_: AutogenContext, step: Any) -> str:
     return f"# {step.text}"
 
 
-def alter(kind: Any, change: ops.ModifyTableOps, found: Any, wanted: Any, impl: Any) -> Any:
-    """Return the step that makes a column of the database one of the models."""
-    default = None if isinstance(found.server_default, Computed) else found.server_default
-    step = kind(
-        *(change.table_name, found.name),
-        schema=change.schema,
-        existing_type=found.type,
-        existing_nullable=found.nullable,
-        existing_server_default=default,
-        existing_comment=found.comment,
-        **({"autoincrement": True} if found.autoincrement is True else {}),  # MySQL forgets both
-    )
-    if found.nullable != wanted.nullable:
-        step.modify_nullable = wanted.nullable
-    if found.comment != wanted.comment and impl.dialect.supports_comments:
-        step.modify_comment = wanted.comment
-    texts = [default_of(column, impl.dialect) for column in (wanted, found)]
-    if impl.compare_server_default(found, wanted, *texts):
-        step.modify_server_default = wanted.server_default
-    return step
-
-
-def default_of(column: Any, dialect: Any) -> str | None:
-    """Return a default as Alembic compares it."""
-    default = getattr(column.server_default, "arg", None)
-    if default is None or isinstance(default, str):
-        return default
-    return str(default.compile(dialect=dialect, compile_kwargs={"literal_binds": True}))
+def compare(autogenerate: AutogenContext, kind: str, step: Any, *arguments: Any) -> None:
+    """Let Alembic fill a step with what differs in a table or a column."""
+    registry: Any = getattr(autogenerate, "comparators", comparators)  # since Alembic 1.18
+    registry.dispatch(kind, qualifier=autogenerate.dialect.name)(autogenerate, step, *arguments)
+    if isinstance(getattr(step, "existing_server_default", None), Computed):
+        step.existing_server_default = False
