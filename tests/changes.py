@@ -305,6 +305,18 @@ def new_column_is_filled(change: Change) -> None:
 
 
 @case
+def new_column_is_filled_from_a_dropped_one(change: Change) -> None:
+    def names(metadata: MetaData, *columns: Column[Any]) -> None:
+        table("users", metadata, *columns)
+
+    change.start(lambda m: names(m, Column("a", String(9))), {"users": [{"a": "A"}]})
+    change.define(lambda m: names(m, Column("b", String(30), nullable=False)))
+    change.autogenerate("fill=users.b:lower(a)")
+    change.upgrade()
+    assert change.rows("SELECT b FROM users") == [("a",)]
+
+
+@case
 def nullable_column_is_filled(change: Change) -> None:
     def ages(metadata: MetaData, nullable: bool) -> None:
         table("users", metadata, Column("age", Integer, nullable=nullable))
@@ -446,6 +458,9 @@ def enum_changes(change: Change) -> None:
     change.go(lambda metadata: with_kind(metadata, "a", "b", "d", index=True))
     change.go(lambda metadata: with_kind(metadata, "a", "b", "d", server_default="a"))
     change.go(lambda metadata: with_kind(metadata, "a", "d", server_default="a"))
+    change.go(lambda metadata: with_kind(metadata, "a", "d", "e", server_default="d"))
+    change.go(lambda metadata: with_kind(metadata, "d", "e", server_default=sa.text("'d'")))
+    change.go(lambda metadata: with_kind(metadata, "z", "d", server_default=None))
     change.go(users)
     if change.dialect == "postgresql":
         assert change.rows("SELECT typname FROM pg_type WHERE typtype = 'e'") == []
