@@ -16,6 +16,7 @@ from ..errors import MODELS_DIFFER, fail, running_command
 from .ask import is_check, refuse_unused
 from .describe import described
 from .fill import fill
+from .filters import PLUGINS
 from .losses import warn_of_losses
 from .missing import refuse
 from .order import put_in_order
@@ -84,3 +85,5 @@ def process_revision_directives(
     if arguments["autogenerate"] and is_empty:
         directives.clear()
         logger.info("No changes in schema detected.")
+    elif arguments["autogenerate"] and len(PLUGINS) == 1:
+        logger.warning("Before Alembic 1.19.2, no check constraint is compared: change them by hand.")

@@ -5,7 +5,7 @@ from typing import Any
 
 from alembic.autogenerate.api import AutogenContext
 from alembic.operations import ops
-from sqlalchemy import ForeignKeyConstraint, MetaData, Table
+from sqlalchemy import ForeignKeyConstraint, Table
 
 from .order import key_of, name_of
 from .steps import SQL, RenameTable, compare
@@ -22,7 +22,7 @@ def rename_table(
     old, new, schema = drop.table_name, create.table_name, drop.schema
     dialect = autogenerate.dialect
     there, wanted = drop.to_table(), autogenerate.table_key_to_table[name_of(create)]
-    found = there.to_metadata(MetaData(), name=new)
+    found = there.to_metadata(there.metadata, name=new)
     change = ops.ModifyTableOps(new, [], schema=schema)
     keys = ops.ModifyTableOps(old, [], schema=schema)
     compare(autogenerate, "table", change, schema, old, found, wanted)

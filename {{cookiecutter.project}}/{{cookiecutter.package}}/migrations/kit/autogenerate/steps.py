@@ -18,13 +18,20 @@ class RenameColumn(ops.AlterColumnOp):
         return back
 
 
+@renderers.dispatch_for(RenameColumn)
+def render_rename_column(autogenerate: AutogenContext, step: RenameColumn) -> str:
+    text: str = renderers.dispatch(ops.AlterColumnOp)(autogenerate, step)
+    name = f"new_column_name={str(step.modify_name)!r}"
+    return text if name in text else f"{text[:-1]}, {name})"  # Alembic writes it since 1.14
+
+
 class RenameTable(ops.RenameTableOp):
     def reverse(self) -> "RenameTable":
         return RenameTable(self.new_table_name, self.table_name, schema=self.schema)
 
 
 @renderers.dispatch_for(RenameTable)
-def render_rename(_: AutogenContext, step: RenameTable) -> str:
+def render_rename_table(_: AutogenContext, step: RenameTable) -> str:
     schema = f", schema={str(step.schema)!r}" if step.schema else ""
     return f"op.rename_table({str(step.table_name)!r}, {str(step.new_table_name)!r}{schema})"
 
