@@ -6,7 +6,7 @@ from typing import Any
 from alembic import context
 from alembic.operations import ops
 from alembic.util import to_list
-from sqlalchemy import CheckConstraint, Column, MetaData, Table
+from sqlalchemy import CheckConstraint, Column, Identity, MetaData, Table
 from sqlalchemy.schema import CreateTable
 
 
@@ -62,12 +62,18 @@ def mend_checks(changes: ops.UpgradeOps) -> None:
 
 
 def mend_types(changes: ops.UpgradeOps) -> None:
-    """Let a column that gets another type leave the check of the type to the step that is there for it."""
-    for step in [step for each in changes.ops for step in getattr(each, "ops", [])]:
-        type_: Any = getattr(step, "modify_type", None)
-        if getattr(type_, "create_constraint", False):
-            step.modify_type = type_.copy()
-            step.modify_type.create_constraint = False
+    """Leave the check of a column's new type to the step for it; let a primary key be an IDENTITY."""
+    for change in [change for change in changes.ops if isinstance(change, ops.ModifyTableOps)]:
+        for step in [step for step in change.ops if isinstance(step, ops.AlterColumnOp)]:
+            type_: Any = step.modify_type
+            if getattr(type_, "create_constraint", False):
+                step.modify_type = type_.copy()
+                step.modify_type.create_constraint = False  # type: ignore[union-attr]
+            is_numbered = step.kw.get("autoincrement") and step.modify_server_default is None
+            if is_numbered and isinstance(step.existing_server_default, Identity):
+                step.modify_server_default = False
+                change.ops = [s for s in change.ops if s is not step or step.has_changes()]
+    changes.ops = [step for step in changes.ops if getattr(step, "ops", True)]
 
 
 def names_of_type(column: Column[Any]) -> set[Any]:
