@@ -11,7 +11,6 @@ from sqlalchemy import URL
 
 from flask_alembic_kit.versions import LOWEST
 
-
 DRIVER = str(Path(__file__).with_name("changes.py"))
 NEEDED = "cookiecutter", "flask-sqlalchemy", "hypothesis", "python-dotenv", "sqlalchemy<2.1"
 
