@@ -551,6 +551,18 @@ def identity(change: Change) -> None:
 
 
 @case
+def primary_key_that_may_be_null(change: Change) -> None:
+    """As the models say, and no database lets it."""
+
+    def pairs(metadata: MetaData, *more: Any) -> None:
+        names = (Column(name, String(9), primary_key=True, nullable=True) for name in "ab")
+        sa.Table("pairs", metadata, *names, *more)
+
+    change.start(pairs, {"pairs": [{"a": "A", "b": "B"}]})
+    change.go(lambda metadata: pairs(metadata, Column("c", Integer)))
+
+
+@case
 def versioned_table(change: Change) -> None:
     """MariaDB keeps the rows there were, and shows columns of its own."""
     if change.dialect != "mysql":

@@ -11,7 +11,7 @@ from alembic.util import CommandError, to_list
 from flask import current_app
 
 from ..backends import backend_of
-from ..backends.checks import mend_checks, mend_types
+from ..backends.checks import mend_checks, mend_columns
 from ..errors import MODELS_DIFFER, fail, running_command
 from .ask import is_check, refuse_unused
 from .describe import described
@@ -39,7 +39,8 @@ def process_revision_directives(
         return  # a hook of the caller has decided
     name = migration.opts.get("database", "default")
     targets = to_list(migration.opts["target_metadata"])
-    if not any(metadata.tables for metadata in targets):
+    models = [table for metadata in targets for table in metadata.tables.values()]
+    if not models:
         where = f"where the app {current_app.import_name!r} is made"
         raise CommandError(f"The database {name!r} has no model: import its models {where}.")
     config, arguments = context.config, migration.opts["revision_context"].command_args
@@ -56,11 +57,11 @@ def process_revision_directives(
     hints = rename(changes[-1], AutogenContext(migration), backend) if not is_checked else {}
     if migration.connection:
         backend.complete(migration.connection, changes[-1])
-    mend_types(changes[-1])
+    mend_columns(changes[-1], models)
     ways = [step for step in changes[-1].ops if type(step) is not ops.ExecuteSQLOp]
     back.ops = [step.reverse() for step in reversed(ways)]
     mend_checks(changes[-1])
-    refuse(changes[-1], sum(len(metadata.tables) for metadata in targets))
+    refuse(changes[-1], len(models))
     if migration.connection and not is_checked:
         fill(changes[-1], migration.connection)
     for way in (changes[-1], back):
@@ -86,4 +87,4 @@ def process_revision_directives(
         directives.clear()
         logger.info("No changes in schema detected.")
     elif arguments["autogenerate"] and len(PLUGINS) == 1:
-        logger.warning("Before Alembic 1.19.2, no check constraint is compared: change them by hand.")
+        logger.warning("Checks are not compared before Alembic 1.19.2: change them by hand.")

@@ -1,5 +1,6 @@
 """Check constraints: which of them the database has, by which name, and who creates them."""
 
+from collections.abc import Iterable
 from itertools import chain
 from typing import Any
 
@@ -8,6 +9,8 @@ from alembic.operations import ops
 from alembic.util import to_list
 from sqlalchemy import CheckConstraint, Column, Identity, MetaData, Table
 from sqlalchemy.schema import CreateTable
+
+from ..autogenerate.order import name_of
 
 
 def table_of(check: CheckConstraint) -> Table:
@@ -61,18 +64,23 @@ def mend_checks(changes: ops.UpgradeOps) -> None:
             ]
 
 
-def mend_types(changes: ops.UpgradeOps) -> None:
-    """Leave the check of a column's new type to the step for it; let a primary key be an IDENTITY."""
+def mend_columns(changes: ops.UpgradeOps, models: Iterable[Table]) -> None:
+    """Leave the check of a new type to the step for it, and a primary key as the database makes it.
+
+    That is NOT NULL even if the models say else, and may be an IDENTITY.
+    """
+    keys = {(table.fullname, column.name) for table in models for column in table.primary_key}
     for change in [change for change in changes.ops if isinstance(change, ops.ModifyTableOps)]:
         for step in [step for step in change.ops if isinstance(step, ops.AlterColumnOp)]:
             type_: Any = step.modify_type
             if getattr(type_, "create_constraint", False):
                 step.modify_type = type_.copy()
-                step.modify_type.create_constraint = False  # type: ignore[union-attr]
-            is_numbered = step.kw.get("autoincrement") and step.modify_server_default is None
-            if is_numbered and isinstance(step.existing_server_default, Identity):
-                step.modify_server_default = False
-                change.ops = [s for s in change.ops if s is not step or step.has_changes()]
+                step.modify_type.create_constraint = False
+            if (name_of(change), step.column_name) in keys:
+                step.modify_nullable = None
+                if isinstance(step.existing_server_default, Identity):
+                    step.modify_server_default = step.modify_server_default or False
+        change.ops = [s for s in change.ops if type(s) is not ops.AlterColumnOp or s.has_changes()]
     changes.ops = [step for step in changes.ops if getattr(step, "ops", True)]
 
 
