@@ -48,7 +48,6 @@ PACKAGE/migrations/kit/autogenerate/losses.py
 PACKAGE/migrations/kit/autogenerate/missing.py
 PACKAGE/migrations/kit/autogenerate/order.py
 PACKAGE/migrations/kit/autogenerate/rename.py
-PACKAGE/migrations/kit/autogenerate/rename_table.py
 PACKAGE/migrations/kit/autogenerate/render.py
 PACKAGE/migrations/kit/autogenerate/steps.py
 PACKAGE/migrations/kit/autogenerate/unnamed.py

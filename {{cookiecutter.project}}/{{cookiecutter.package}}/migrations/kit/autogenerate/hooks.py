@@ -51,25 +51,27 @@ def process_revision_directives(
         and arguments["head"] in (None, "head")
     ):
         raise CommandError('There are two heads: run alembic merge heads -m "join" first.')
+    if not arguments["autogenerate"]:
+        return
+    connection: Any = migration.connection  # to compare with
     databases = migration.opts["template_args"].get("databases", ["default"])
     changes = directives[0].upgrade_ops_list
     backend, back = backend_of(migration.dialect), directives[0].downgrade_ops_list[-1]
-    hints = rename(changes[-1], AutogenContext(migration), backend) if not is_checked else {}
-    if migration.connection:
-        backend.complete(migration.connection, changes[-1])
+    hints = {} if is_checked else rename(changes[-1], AutogenContext(migration), backend)
+    backend.complete(connection, changes[-1])
     mend_columns(changes[-1], models)
     ways = [step for step in changes[-1].ops if type(step) is not ops.ExecuteSQLOp]
     back.ops = [step.reverse() for step in reversed(ways)]
     mend_checks(changes[-1])
     refuse(changes[-1], len(models))
-    if migration.connection and not is_checked:
-        fill(changes[-1], migration.connection)
+    if not is_checked:
+        fill(changes[-1], connection)
     for way in (changes[-1], back):
-        if migration.connection and not is_checked:
-            backend.free_indexes(migration.connection, way)
+        if not is_checked:
+            backend.free_indexes(connection, way)
         put_in_order(way, migration.dialect)
-    if migration.connection and not is_checked:
-        warn_of_losses(changes[-1], migration.connection, hints)
+    if not is_checked:
+        warn_of_losses(changes[-1], connection, hints)
     if is_checked and running_command() and not changes[-1].is_empty():
         config.print_stdout("Database %s differs from its models:", name)
         for change in changes[-1].ops:
@@ -83,8 +85,8 @@ def process_revision_directives(
             fail("Models and databases differ: run alembic revision --autogenerate.", MODELS_DIFFER)
         return
     refuse_unused()
-    if arguments["autogenerate"] and is_empty:
+    if is_empty:
         directives.clear()
         logger.info("No changes in schema detected.")
-    elif arguments["autogenerate"] and len(PLUGINS) == 1:
+    elif len(PLUGINS) == 1:
         logger.warning("Checks are not compared before Alembic 1.19.2: change them by hand.")

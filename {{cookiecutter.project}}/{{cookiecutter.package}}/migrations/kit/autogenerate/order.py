@@ -6,14 +6,14 @@ first. Both ways of a revision are put into this order.
 
 from collections.abc import Iterator
 from enum import IntEnum
-from typing import Any, TypeGuard
+from typing import Any
 
 from alembic.operations import ops
 from sqlalchemy import ForeignKeyConstraint
 from sqlalchemy.engine import Dialect
 
 from .steps import SQL, Comment
-from .unnamed import named, table_of
+from .unnamed import TableChanges, named
 
 Phase = IntEnum(
     "Phase", "BEFORE DROP_KEYS DROP RENAME CHANGE FILL SETTLE RENAME_BACK CREATE CREATE_KEYS AFTER"
@@ -93,15 +93,13 @@ def place_parts(change: ops.ModifyTableOps, others: set[str], dialect: Dialect) 
             phase = Phase.SETTLE
         parts.setdefault(phase, []).append(step)
     for phase, steps in parts.items():
-        yield phase, table_of(steps, change)
+        yield phase, TableChanges(change.table_name, steps, schema=change.schema)
 
 
 def place(step: ops.MigrateOperation) -> int:
     """Say where a step belongs: the columns are changed while nothing that needs them is there."""
-    if is_dropped(step, "foreignkey") or is_dropped(step, "check"):
-        return 0
     if isinstance(step, ops.DropIndexOp | ops.DropConstraintOp):
-        return 1
+        return 0 if getattr(step, "constraint_type", "") in ("foreignkey", "check") else 1
     if isinstance(step, ops.CreateIndexOp | ops.CreateUniqueConstraintOp):
         return 3
     return 4 if isinstance(step, ops.CreateForeignKeyOp | ops.CreateCheckConstraintOp) else 2
@@ -109,10 +107,6 @@ def place(step: ops.MigrateOperation) -> int:
 
 def is_not_null(step: ops.MigrateOperation) -> bool:
     return isinstance(step, ops.AlterColumnOp) and step.modify_nullable is False
-
-
-def is_dropped(step: ops.MigrateOperation, kind: str) -> TypeGuard[ops.DropConstraintOp]:
-    return isinstance(step, ops.DropConstraintOp) and step.constraint_type == kind
 
 
 def key_of(step: Any) -> ForeignKeyConstraint | None:

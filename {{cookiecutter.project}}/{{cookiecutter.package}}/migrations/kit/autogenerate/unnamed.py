@@ -41,21 +41,15 @@ def name_for(constraint: Any) -> Given | None:
     return Given("_".join([kind, constraint.table.name, *(c.name for c in constraint.columns)]))
 
 
-class NameTable(ops.ModifyTableOps):
-    """Changes of a table in batch mode that drop a constraint without a name."""
+class TableChanges(ops.ModifyTableOps):
+    """Changes of a table; in batch mode, constraints without a name get theirs there, too."""
 
 
-def table_of(steps: list[Any], change: ops.ModifyTableOps) -> ops.ModifyTableOps:
-    """Return some of the changes of a table."""
-    is_given = any(isinstance(getattr(step, "constraint_name", None), Given) for step in steps)
-    kind = NameTable if is_given else ops.ModifyTableOps
-    return kind(change.table_name, steps, schema=change.schema)
-
-
-@renderers.dispatch_for(NameTable)
-def render_name_table(autogenerate: AutogenContext, step: NameTable) -> list[str]:
-    plain = ops.ModifyTableOps(step.table_name, step.ops, schema=step.schema)
+@renderers.dispatch_for(TableChanges)
+def render_changes(autogenerate: AutogenContext, changes: TableChanges) -> list[str]:
+    plain = ops.ModifyTableOps(changes.table_name, changes.ops, schema=changes.schema)
     first, *lines = render_op(autogenerate, plain)
-    if autogenerate.opts.get("render_as_batch"):
+    is_given = any(isinstance(getattr(s, "constraint_name", None), Given) for s in changes.ops)
+    if is_given and autogenerate.opts.get("render_as_batch"):
         first = first.replace(") as", f", naming_convention={NAMES!r}) as")
     return [first, *lines]

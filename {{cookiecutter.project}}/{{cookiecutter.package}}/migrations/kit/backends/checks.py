@@ -47,12 +47,13 @@ def mend_checks(changes: ops.UpgradeOps) -> None:
     """Create the checks of columns, which Alembic does not write, and those of types only once."""
     for change in changes.ops:
         if isinstance(change, ops.CreateTableOp):
-            for column in [item for item in change.columns if isinstance(item, Column)]:
-                checks = [c for c in column.constraints if isinstance(c, CheckConstraint)]
-                change.columns = [
-                    *change.columns,
-                    *(CheckConstraint(check.sqltext, name=check.name) for check in checks),
-                ]
+            columns = [item for item in change.columns if isinstance(item, Column)]
+            found = [c for column in columns for c in column.constraints]
+            checks = [c for c in found if isinstance(c, CheckConstraint)]
+            change.columns = [
+                *change.columns,
+                *(CheckConstraint(check.sqltext, name=check.name) for check in checks),
+            ]
         elif isinstance(change, ops.ModifyTableOps):
             columns = [step.column for step in change.ops if isinstance(step, ops.AddColumnOp)]
             made = set(chain(*map(names_of_type, columns)))
