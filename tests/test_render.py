@@ -50,7 +50,6 @@ PACKAGE/migrations/kit/autogenerate/order.py
 PACKAGE/migrations/kit/autogenerate/rename.py
 PACKAGE/migrations/kit/autogenerate/render.py
 PACKAGE/migrations/kit/autogenerate/steps.py
-PACKAGE/migrations/kit/autogenerate/unnamed.py
 PACKAGE/migrations/kit/backends/__init__.py
 PACKAGE/migrations/kit/backends/checks.py
 PACKAGE/migrations/kit/backends/compare.py

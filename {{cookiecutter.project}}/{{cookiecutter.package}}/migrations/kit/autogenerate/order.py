@@ -12,8 +12,7 @@ from alembic.operations import ops
 from sqlalchemy import ForeignKeyConstraint
 from sqlalchemy.engine import Dialect
 
-from .steps import SQL, Comment
-from .unnamed import TableChanges, named
+from .steps import SQL, Comment, TableChanges, named
 
 Phase = IntEnum(
     "Phase", "BEFORE DROP_KEYS DROP RENAME CHANGE FILL SETTLE RENAME_BACK CREATE CREATE_KEYS AFTER"
