@@ -1,12 +1,18 @@
 """The cases of changes.py: what autogenerate writes runs on tables with rows, and loses none."""
 
+import sys
 from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 import servers
-from kit import Project
+from kit import ENVIRONMENT, Project, run
 from sqlalchemy import URL
+
+from flask_alembic_kit.versions import LOWEST
+
+DRIVER = str(Path(__file__).with_name("changes.py"))
+NEEDED = "cookiecutter", "flask-sqlalchemy", "hypothesis", "python-dotenv", "sqlalchemy<2.1"
 
 
 @pytest.mark.parametrize(
@@ -20,6 +26,25 @@ from sqlalchemy import URL
 def test_changes(dialect: str, generic: Project, tmp_path: Path) -> None:
     file = URL.create("sqlite", database=(tmp_path / "changed.db").as_posix())
     with nullcontext(file) if dialect == "sqlite" else servers.database(dialect) as url:
-        driver = str(Path(__file__).with_name("changes.py"))
         env = {**servers.at(url), "PYTHONPATH": str(generic.folder)}
-        generic.python(driver, generic.package, env=env)
+        generic.python(DRIVER, generic.package, env=env)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("version", [LOWEST["alembic"], "1.18"])
+def test_changes_with_an_older_alembic(
+    version: str, generic: Project, uv: str, tmp_path: Path
+) -> None:
+    """Before 1.18 it knows no plugins, and before 1.19.2 none that compares checks."""
+    run(uv, "venv", "--quiet", "--python", sys.executable, "venv", cwd=tmp_path)
+    env = {**ENVIRONMENT, "VIRTUAL_ENV": str(tmp_path / "venv")}
+    wanted = f"alembic=={version}.*"
+    run(uv, "pip", "install", "--quiet", wanted, *NEEDED, cwd=tmp_path, env=env)
+    python = tmp_path / "venv" / ("Scripts" if sys.platform == "win32" else "bin") / "python"
+    env["PYTHONPATH"] = str(generic.folder)
+    run(python, "-m", "alembic", "upgrade", "head", cwd=generic.folder, env=env)
+    generic.add_column()
+    revision = ("revision", "--autogenerate", "-m", "body")
+    done = run(python, "-m", "alembic", *revision, cwd=generic.folder, env=env)
+    assert "Checks are not compared before Alembic 1.19.2" in done.stderr
+    run(python, DRIVER, generic.package, cwd=generic.folder, env=env)

@@ -9,7 +9,9 @@ import sys
 import time
 
 import pytest
+import servers
 from kit import ENVIRONMENT, Project
+from test_autogenerate import on_server
 
 POSTS = """
 from sqlalchemy import insert
@@ -31,11 +33,21 @@ def posts(generic: Project) -> Project:
     return generic
 
 
-def on_terminal(project: Project, *answers: str, arguments: tuple[str, ...] = REVISION) -> str:
+def on_terminal(
+    project: Project,
+    *answers: str,
+    arguments: tuple[str, ...] = REVISION,
+    env: dict[str, str] | None = None,
+) -> str:
     """Run Python on a terminal, type an answer after each question, and return all that is shown."""
     terminal, its_end = pty.openpty()
-    options = {"stdin": its_end, "stdout": its_end, "stderr": its_end, "env": ENVIRONMENT}
-    process = subprocess.Popen([sys.executable, *arguments], cwd=project.folder, **options)  # type: ignore[call-overload]
+    options = {"stdin": its_end, "stdout": its_end, "stderr": its_end}
+    process = subprocess.Popen(
+        [sys.executable, *arguments],
+        cwd=project.folder,
+        env={**ENVIRONMENT, **(env or {})},
+        **options,
+    )  # type: ignore[call-overload]
     os.close(its_end)
     shown, left, end = "", [*answers], time.monotonic() + 60
     while time.monotonic() < end and select.select([terminal], [], [], 30)[0]:
@@ -83,6 +95,40 @@ def test_check_asks_nothing_and_shows_sql(posts: Project) -> None:
     shown = on_terminal(posts, arguments=("-m", "alembic", "check"))
     assert "?" not in shown and "exit 4" in shown
     assert "posts.created_at: default CURRENT_TIMESTAMP -> 2026-01-01" in shown
+
+
+@pytest.mark.slow
+def test_every_question_keeps_what_it_is_about(generic: Project) -> None:
+    """A table, a column and a value of an Enum with new names, and two columns that are to be filled."""
+    kind = 'kind: Mapped[str] = mapped_column(sqlalchemy.Enum("a", "b", name="kind"))'
+    generic.edit("models.py", "from datetime", "import sqlalchemy\nfrom datetime")
+    generic.add_column("User", f"{kind}\n")
+    with on_server("postgresql", generic) as url:
+        env = servers.at(url)
+        generic.alembic("upgrade", "head", env=env)
+        generic.new_revision("--autogenerate", "-m", "kind", env=env)
+        generic.alembic("upgrade", "head", env=env)
+        servers.query(url, "INSERT INTO users (id, name, kind) VALUES (1, 'Ada', 'b')")
+        servers.query(url, "INSERT INTO posts (id, title, author_id) VALUES (1, 'Engines', 1)")
+        generic.edit("models.py", '"a", "b"', '"a", "it\'s"')
+        generic.edit("models.py", '__tablename__ = "users"', '__tablename__ = "people"')
+        generic.edit("models.py", '"users.id"', '"people.id"')
+        generic.edit("models.py", "title: Mapped", "headline: Mapped")
+        generic.add_column("Post", "body: Mapped[str]\n    number: Mapped[int]")
+        shown = on_terminal(generic, *"yyy", "lower(headline)", "(1 + 1)", env=env)
+        assert [line.strip() for line in shown.splitlines() if "? [y/N]" in line] == [
+            "Was users renamed to people? [y/N]",
+            "Was posts.title renamed to posts.headline? [y/N]",
+            "Was kind.b renamed to kind.it's? [y/N]",
+        ]
+        generic.alembic("upgrade", "head", env=env)
+        generic.alembic("check", env=env)
+        assert servers.query(url, "SELECT kind FROM people") == ["it's"]
+        assert servers.query(url, "SELECT headline || body || number FROM posts") == [
+            "Enginesengines2"
+        ]
+        generic.alembic("downgrade", "-1", env=env)
+        assert servers.query(url, "SELECT kind FROM users") == ["b"]
 
 
 def test_end_of_input_writes_nothing(posts: Project) -> None:

@@ -48,10 +48,8 @@ PACKAGE/migrations/kit/autogenerate/losses.py
 PACKAGE/migrations/kit/autogenerate/missing.py
 PACKAGE/migrations/kit/autogenerate/order.py
 PACKAGE/migrations/kit/autogenerate/rename.py
-PACKAGE/migrations/kit/autogenerate/rename_table.py
 PACKAGE/migrations/kit/autogenerate/render.py
 PACKAGE/migrations/kit/autogenerate/steps.py
-PACKAGE/migrations/kit/autogenerate/unnamed.py
 PACKAGE/migrations/kit/backends/__init__.py
 PACKAGE/migrations/kit/backends/checks.py
 PACKAGE/migrations/kit/backends/compare.py

@@ -11,9 +11,8 @@ from sqlalchemy.engine import Connection
 
 from .ask import answer, ask, can_ask, given
 from .losses import first_rows, read
-from .order import name_of, place
+from .order import is_not_null, name_of
 from .steps import Comment, as_text
-from .unnamed import table_of
 
 logger = logging.getLogger("alembic.env")
 
@@ -22,48 +21,34 @@ Step = ops.MigrateOperation
 IS_SQL = re.compile(r"'.*'|[\w.]*\(.*\)|true|false|current_\w+", re.IGNORECASE | re.DOTALL)
 
 
-def fill(changes: ops.OpContainer, connection: Connection, invents: bool) -> None:
-    """Take apart what makes a column NOT NULL: it is added, filled, and made NOT NULL after that.
+def fill(changes: ops.OpContainer, connection: Connection) -> None:
+    """Take apart what adds a column that is NOT NULL: before it is that, existing rows are filled.
 
-    :param invents: whether the database gives the rows a value of its own instead of failing
+    MariaDB would give them a value of its own instead of failing.
     """
-    found, changes.ops = changes.ops, []
-    for change in found:
+    for change in changes.ops:
         if isinstance(change, ops.ModifyTableOps):
-            changes.ops += filled(change, connection, invents)
-        else:
-            changes.ops.append(change)
+            change.ops = [each for step in change.ops for each in filled(step, change, connection)]
 
 
-def filled(change: ops.ModifyTableOps, connection: Connection, invents: bool) -> Iterator[Step]:
-    """Yield the changes of a table, with what fills its columns between them."""
-    before: list[Step] = []
-    fills: list[Step] = []
-    after: list[Step] = []
-    for step in change.ops:
-        column = not_null(step, connection)
-        if column is None:
-            (after if place(step) > 2 else before).append(step)
-            continue
-        name = f"{name_of(change)}.{column.name}"
-        value = value_of(name)
-        if value is None:
-            yield Comment(f"{name}: existing rows need a value, see -x fill={name}:VALUE")
-        if value:
-            fills.append(ops.ExecuteSQLOp(statement(change, column, value, connection)))
-        if isinstance(step, ops.AddColumnOp) and (value or invents):
-            added: Column[Any] = Column(column.name, column.type, comment=column.comment)
-            before.append(ops.AddColumnOp(change.table_name, added, schema=change.schema))
-            step = ops.AlterColumnOp(change.table_name, column.name, schema=change.schema)
-            step.existing_type, step.existing_nullable = column.type, True
-            step.existing_comment = column.comment
-            step.modify_nullable = False
-        (after if value or invents else before).append(step)
-    parts: list[list[Step]] = [before, after] if fills or invents else [[*before, *after]]
-    for number, steps in enumerate(parts):
-        if steps:
-            yield table_of(steps, change)
-        yield from fills if number == 0 else []
+def filled(step: Step, change: ops.ModifyTableOps, connection: Connection) -> Iterator[Step]:
+    """Yield what a step becomes."""
+    if (column := not_null(step, connection)) is None:
+        yield step
+        return
+    if isinstance(step, ops.AddColumnOp):
+        added: Column[Any] = Column(column.name, column.type, comment=column.comment)
+        yield ops.AddColumnOp(change.table_name, added, schema=change.schema)
+        step = ops.AlterColumnOp(change.table_name, column.name, schema=change.schema)
+        step.existing_type, step.existing_nullable = column.type, True
+        step.existing_comment = column.comment
+        step.modify_nullable = False
+    name = f"{name_of(change)}.{column.name}"
+    if value := value_of(name):
+        yield ops.ExecuteSQLOp(statement(change, column, value, connection))
+    else:
+        yield Comment(f"{name}: existing rows need a value here, see -x fill={name}:VALUE")
+    yield step
 
 
 def not_null(step: Any, connection: Connection) -> Column[Any] | None:
@@ -71,7 +56,7 @@ def not_null(step: Any, connection: Connection) -> Column[Any] | None:
     if isinstance(step, ops.AddColumnOp):
         has_value = step.column.nullable or step.column.server_default or step.column.primary_key
         return None if has_value else step.column
-    if isinstance(step, ops.AlterColumnOp) and step.modify_nullable is False:
+    if is_not_null(step):
         empty = select(literal(1)).where(first_rows(step, [step.column_name]).c[0].is_(None))
         is_told = f"{name_of(step)}.{step.column_name}" in given("fill")  # of another database
         if is_told or read(connection, empty.limit(1)):
@@ -79,8 +64,8 @@ def not_null(step: Any, connection: Connection) -> Column[Any] | None:
     return None
 
 
-def value_of(name: str) -> str | None:
-    """Return what somebody says; nothing if there are no rows; None if nobody says anything."""
+def value_of(name: str) -> str:
+    """Return what somebody says; nothing if there are no rows, or nobody says anything."""
     if (told := answer("fill", name)) is not None:
         return told or "''"  # a shell takes the quotes away
     if can_ask():
@@ -90,7 +75,7 @@ def value_of(name: str) -> str | None:
         )
     problem = "is NOT NULL without a default: it fails where there are rows"
     logger.warning("%s %s. What do they get? -x fill=%s:VALUE", name, problem, name)
-    return None
+    return ""
 
 
 def statement(change: Any, column: Column[Any], value: str, connection: Connection) -> str:

@@ -1,6 +1,8 @@
 """What is compared with the models, and what is left alone; used by env.py."""
 
 from collections.abc import Callable, Collection
+from contextlib import suppress
+from importlib import import_module
 from typing import Any
 
 from alembic import context
@@ -12,7 +14,9 @@ from ..backends.checks import has_unknown_check, is_known, is_made, table_of
 from ..log import log_name
 
 # Alembic's own, and check constraints: these are found by their names, which the models have.
-PLUGINS = ["alembic.autogenerate.*", "alembic.ext.checkconstraint_byname"]
+PLUGINS = ["alembic.autogenerate.*"]
+with suppress(ImportError):  # before Alembic 1.19.2, checks are not compared
+    PLUGINS.append(import_module("alembic.ext.checkconstraint_byname").__name__)
 
 
 def all_but(

@@ -4,17 +4,19 @@ import logging
 from typing import Any
 
 from alembic import context
+from alembic.autogenerate.api import AutogenContext
 from alembic.operations import ops
 from alembic.runtime.migration import MigrationContext
 from alembic.util import CommandError, to_list
 from flask import current_app
 
 from ..backends import backend_of
-from ..backends.checks import mend_checks, mend_types
+from ..backends.checks import mend_checks, mend_columns
 from ..errors import MODELS_DIFFER, fail, running_command
 from .ask import is_check, refuse_unused
 from .describe import described
 from .fill import fill
+from .filters import PLUGINS
 from .losses import warn_of_losses
 from .missing import refuse
 from .order import put_in_order
@@ -37,7 +39,8 @@ def process_revision_directives(
         return  # a hook of the caller has decided
     name = migration.opts.get("database", "default")
     targets = to_list(migration.opts["target_metadata"])
-    if not any(metadata.tables for metadata in targets):
+    models = [table for metadata in targets for table in metadata.tables.values()]
+    if not models:
         where = f"where the app {current_app.import_name!r} is made"
         raise CommandError(f"The database {name!r} has no model: import its models {where}.")
     config, arguments = context.config, migration.opts["revision_context"].command_args
@@ -48,24 +51,27 @@ def process_revision_directives(
         and arguments["head"] in (None, "head")
     ):
         raise CommandError('There are two heads: run alembic merge heads -m "join" first.')
+    if not arguments["autogenerate"]:
+        return
+    connection: Any = migration.connection  # to compare with
     databases = migration.opts["template_args"].get("databases", ["default"])
     changes = directives[0].upgrade_ops_list
     backend, back = backend_of(migration.dialect), directives[0].downgrade_ops_list[-1]
-    hints = rename(changes[-1], migration.impl, backend) if not is_checked else {}
-    if migration.connection:
-        backend.complete(migration.connection, changes[-1])
-    mend_types(changes[-1])
+    hints = {} if is_checked else rename(changes[-1], AutogenContext(migration), backend)
+    backend.complete(connection, changes[-1])
+    mend_columns(changes[-1], models)
     ways = [step for step in changes[-1].ops if type(step) is not ops.ExecuteSQLOp]
     back.ops = [step.reverse() for step in reversed(ways)]
     mend_checks(changes[-1])
+    refuse(changes[-1], len(models))
+    if not is_checked:
+        fill(changes[-1], connection)
     for way in (changes[-1], back):
-        if migration.connection and not is_checked:
-            backend.free_indexes(migration.connection, way)
+        if not is_checked:
+            backend.free_indexes(connection, way)
         put_in_order(way, migration.dialect)
-    refuse(changes[-1], sum(len(metadata.tables) for metadata in targets))
-    if migration.connection and not is_checked:
-        fill(changes[-1], migration.connection, backend.invents)
-        warn_of_losses(changes[-1], migration.connection, hints)
+    if not is_checked:
+        warn_of_losses(changes[-1], connection, hints)
     if is_checked and running_command() and not changes[-1].is_empty():
         config.print_stdout("Database %s differs from its models:", name)
         for change in changes[-1].ops:
@@ -79,6 +85,8 @@ def process_revision_directives(
             fail("Models and databases differ: run alembic revision --autogenerate.", MODELS_DIFFER)
         return
     refuse_unused()
-    if arguments["autogenerate"] and is_empty:
+    if is_empty:
         directives.clear()
         logger.info("No changes in schema detected.")
+    elif len(PLUGINS) == 1:
+        logger.warning("Checks are not compared before Alembic 1.19.2: change them by hand.")

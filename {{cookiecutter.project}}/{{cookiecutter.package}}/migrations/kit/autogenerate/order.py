@@ -6,16 +6,17 @@ first. Both ways of a revision are put into this order.
 
 from collections.abc import Iterator
 from enum import IntEnum
-from typing import Any, TypeGuard
+from typing import Any
 
 from alembic.operations import ops
 from sqlalchemy import ForeignKeyConstraint
 from sqlalchemy.engine import Dialect
 
-from .steps import SQL
-from .unnamed import named, table_of
+from .steps import SQL, Comment, TableChanges, named
 
-Phase = IntEnum("Phase", "BEFORE DROP_KEYS DROP RENAME CHANGE RENAME_BACK CREATE CREATE_KEYS AFTER")
+Phase = IntEnum(
+    "Phase", "BEFORE DROP_KEYS DROP RENAME CHANGE FILL SETTLE RENAME_BACK CREATE CREATE_KEYS AFTER"
+)
 Placed = Iterator[tuple[Phase, ops.MigrateOperation]]
 
 
@@ -71,37 +72,40 @@ def place_parts(change: ops.ModifyTableOps, others: set[str], dialect: Dialect) 
     """Take the foreign keys out of the changes of a table, and put the rest in order.
 
     MySQL lets no foreign key be without an index, nor between columns of two types; and there is
-    no check of a column that is gone.
+    no check of a column that is gone. Rows are filled before a column is NOT NULL, and while those
+    that are dropped are there.
 
     :param others: the tables that are created or dropped
     """
     is_renamed = any(isinstance(s, ops.AlterColumnOp) and s.modify_name for s in change.ops)
+    fills = [step for step in change.ops if isinstance(step, ops.ExecuteSQLOp | Comment)]
+    yield from ((Phase.FILL, step) for step in fills)
     parts: dict[Phase, list[ops.MigrateOperation]] = {}
-    for step in sorted(change.ops, key=place):
+    for step in sorted((step for step in change.ops if step not in fills), key=place):
         key = key_of(named(step, dialect))
         phase = Phase.CHANGE
         if key is not None and (dialect.supports_alter or parent_of(key) in others):
             phase = Phase.DROP_KEYS if place(step) == 0 else Phase.CREATE_KEYS
         elif is_renamed and not dialect.supports_alter and place(step) > 2:
             phase = Phase.CREATE_KEYS  # batch mode knows the old name only
+        elif fills and (place(step) > 2 or isinstance(step, ops.DropColumnOp) or is_not_null(step)):
+            phase = Phase.SETTLE
         parts.setdefault(phase, []).append(step)
     for phase, steps in parts.items():
-        yield phase, table_of(steps, change)
+        yield phase, TableChanges(change.table_name, steps, schema=change.schema)
 
 
 def place(step: ops.MigrateOperation) -> int:
     """Say where a step belongs: the columns are changed while nothing that needs them is there."""
-    if is_dropped(step, "foreignkey") or is_dropped(step, "check"):
-        return 0
     if isinstance(step, ops.DropIndexOp | ops.DropConstraintOp):
-        return 1
+        return 0 if getattr(step, "constraint_type", "") in ("foreignkey", "check") else 1
     if isinstance(step, ops.CreateIndexOp | ops.CreateUniqueConstraintOp):
         return 3
     return 4 if isinstance(step, ops.CreateForeignKeyOp | ops.CreateCheckConstraintOp) else 2
 
 
-def is_dropped(step: ops.MigrateOperation, kind: str) -> TypeGuard[ops.DropConstraintOp]:
-    return isinstance(step, ops.DropConstraintOp) and step.constraint_type == kind
+def is_not_null(step: ops.MigrateOperation) -> bool:
+    return isinstance(step, ops.AlterColumnOp) and step.modify_nullable is False
 
 
 def key_of(step: Any) -> ForeignKeyConstraint | None:

@@ -1,6 +1,7 @@
 """Tells what was renamed from what was dropped and added.
 
-Autogenerate sees the latter only, and all values would be lost.
+Autogenerate sees the latter only, and all values would be lost. What is named after a table is dropped by
+its old name and created by the new one.
 """
 
 from collections.abc import Iterator
@@ -8,30 +9,31 @@ from functools import partial
 from itertools import chain, product
 from typing import Any
 
+from alembic.autogenerate.api import AutogenContext
 from alembic.operations import ops
-from sqlalchemy import Column
+from sqlalchemy import Column, ForeignKeyConstraint, Table
 
 from ..backends import Backend
 from .ask import answer, ask, can_ask, given
-from .order import name_of
-from .rename_table import rename_table
-from .steps import SQL, RenameColumn, alter
+from .order import key_of, name_of
+from .steps import SQL, RenameColumn, RenameTable, compare
 
 Hints = dict[str, dict[str, str]]
 
 
-def rename(changes: ops.UpgradeOps, impl: Any, backend: Backend) -> Hints:
+def rename(changes: ops.UpgradeOps, autogenerate: AutogenContext, backend: Backend) -> Hints:
     """Let what somebody says was renamed keep its rows.
 
     :return: what nobody said of: by what is dropped, what it may have become, and the option
     """
     hints: Hints = {}
+    impl = autogenerate.migration_context.impl
     created = [step for step in changes.ops if isinstance(step, ops.CreateTableOp)]
     for drop in [step for step in changes.ops if isinstance(step, ops.DropTableOp)]:
         for create in created:
             if are_like(drop, create, impl) and is_renamed(name_of(drop), name_of(create), hints):
                 created.remove(create)
-                rename_table(changes, drop, create, impl, backend.rename_key)
+                rename_table(changes, drop, create, autogenerate, backend.rename_key)
                 break
     for change in [step for step in changes.ops if isinstance(step, ops.ModifyTableOps)]:
         added = [step for step in change.ops if isinstance(step, ops.AddColumnOp)]
@@ -40,7 +42,9 @@ def rename(changes: ops.UpgradeOps, impl: Any, backend: Backend) -> Hints:
             for add in [add for add in added if not impl.compare_type(found, add.column)]:
                 if is_renamed(f"{table}.{found.name}", f"{table}.{add.column.name}", hints):
                     added.remove(add)
-                    step = alter(RenameColumn, change, found, add.column, impl)
+                    step = RenameColumn(change.table_name, found.name, schema=change.schema)
+                    pair = found, add.column
+                    compare(autogenerate, "column", step, change.schema, table, found.name, *pair)
                     step.modify_name = add.column.name
                     change.ops = [s for s in change.ops if s is not gone and s is not add]
                     change.ops.append(step)
@@ -86,3 +90,52 @@ def are_like(drop: ops.DropTableOp, create: ops.CreateTableOp, impl: Any) -> boo
     return (drop.schema, found.keys()) == (create.schema, wanted.keys()) and not any(
         impl.compare_type(found[name], wanted[name]) for name in found
     )
+
+
+def rename_table(
+    changes: ops.UpgradeOps,
+    drop: ops.DropTableOp,
+    create: ops.CreateTableOp,
+    autogenerate: AutogenContext,
+    rename_key: str | None,
+) -> None:
+    """Put one step in the place of two, and what Alembic finds different if the name is the same."""
+    old, new, schema = drop.table_name, create.table_name, drop.schema
+    dialect = autogenerate.dialect
+    there, wanted = drop.to_table(), autogenerate.table_key_to_table[name_of(create)]
+    found = there.to_metadata(there.metadata, name=new)
+    change = ops.ModifyTableOps(new, [], schema=schema)
+    keys = ops.ModifyTableOps(old, [], schema=schema)
+    compare(autogenerate, "table", change, schema, old, found, wanted)
+    for column in wanted.columns:
+        altered = ops.AlterColumnOp(new, column.name, schema=schema)
+        pair = found.columns[column.name], column
+        compare(autogenerate, "column", altered, schema, old, column.name, *pair)
+        change.ops += [altered] if altered.has_changes() else []
+    # Alembic does not compare the names of foreign keys. Where one can be dropped without its table,
+    # all are, and before all else: MySQL cannot change its index meanwhile.
+    change.ops = [step for step in change.ops if key_of(step) is None]
+    theirs, ours = keys_of(there), keys_of(wanted)
+    first, same = (keys, set()) if dialect.supports_alter else (change, theirs.keys() & ours.keys())
+    for name in sorted(theirs.keys() - same, key=str):
+        step = ops.DropConstraintOp.from_constraint(theirs[name])
+        step.table_name = first.table_name
+        first.ops.append(step)
+    for name in sorted(ours.keys() - same, key=str):
+        change.ops.append(ops.AddConstraintOp.from_constraint(ours[name]))
+    one, other = there.primary_key.name, wanted.primary_key.name
+    if rename_key and isinstance(one, str) and isinstance(other, str) and one != other:
+        preparer = dialect.identifier_preparer
+        before, after = preparer.quote(one), preparer.quote(other)
+        statement = partial(rename_key.format, preparer.format_table(wanted))
+        change.ops.append(SQL(statement(before, after), statement(after, before)))
+    both = (name_of(drop), name_of(create))
+    gone = [s for s in changes.ops if getattr(s, "table_name", None) and name_of(s) in both]
+    changes.ops = [step for step in changes.ops if step not in gone]
+    changes.ops += [keys, RenameTable(old, new, schema=schema), change]
+
+
+def keys_of(table: Table) -> dict[Any, ForeignKeyConstraint]:
+    """Return the foreign keys by name; those without one by their columns."""
+    keys = table.foreign_key_constraints
+    return {k.name if isinstance(k.name, str) else (*k.column_keys,): k for k in keys}

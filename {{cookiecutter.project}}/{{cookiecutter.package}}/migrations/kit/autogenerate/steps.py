@@ -1,12 +1,24 @@
-"""Steps of a revision that Alembic does not write by itself; what makes them is beside this file."""
+"""Steps of a revision that Alembic does not write by itself; what makes them is beside this file.
+
+Constraints without a name get one, the same in both ways of a revision, so that each can be dropped.
+SQLite has such constraints; batch mode names them when it makes the table anew.
+https://alembic.sqlalchemy.org/en/latest/batch.html#dropping-unnamed-or-named-foreign-keys
+"""
 
 import re
+from hashlib import sha256
 from typing import Any
 
-from alembic.autogenerate import renderers
+from alembic.autogenerate import comparators, renderers
 from alembic.autogenerate.api import AutogenContext
+from alembic.autogenerate.render import render_op
 from alembic.operations import ops
-from sqlalchemy import Computed
+from sqlalchemy import Computed, ForeignKeyConstraint, UniqueConstraint
+from sqlalchemy.engine import Dialect
+from sqlalchemy.schema import conv
+
+KINDS: dict[Any, str] = {ForeignKeyConstraint: "fk", UniqueConstraint: "uq"}
+NAMES = {kind: f"{kind}_%(table_name)s_%(column_0_N_name)s" for kind in KINDS.values()}
 
 
 class RenameColumn(ops.AlterColumnOp):
@@ -18,13 +30,20 @@ class RenameColumn(ops.AlterColumnOp):
         return back
 
 
+@renderers.dispatch_for(RenameColumn)
+def render_rename_column(autogenerate: AutogenContext, step: RenameColumn) -> str:
+    text: str = renderers.dispatch(ops.AlterColumnOp)(autogenerate, step)
+    name = f"new_column_name={str(step.modify_name)!r}"
+    return text if name in text else f"{text[:-1]}, {name})"  # Alembic writes it since 1.14
+
+
 class RenameTable(ops.RenameTableOp):
     def reverse(self) -> "RenameTable":
         return RenameTable(self.new_table_name, self.table_name, schema=self.schema)
 
 
 @renderers.dispatch_for(RenameTable)
-def render_rename(_: AutogenContext, step: RenameTable) -> str:
+def render_rename_table(_: AutogenContext, step: RenameTable) -> str:
     schema = f", schema={str(step.schema)!r}" if step.schema else ""
     return f"op.rename_table({str(step.table_name)!r}, {str(step.new_table_name)!r}{schema})"
 
@@ -60,31 +79,45 @@ def render_comment(_: AutogenContext, step: Any) -> str:
     return f"# {step.text}"
 
 
-def alter(kind: Any, change: ops.ModifyTableOps, found: Any, wanted: Any, impl: Any) -> Any:
-    """Return the step that makes a column of the database one of the models."""
-    default = None if isinstance(found.server_default, Computed) else found.server_default
-    step = kind(
-        *(change.table_name, found.name),
-        schema=change.schema,
-        existing_type=found.type,
-        existing_nullable=found.nullable,
-        existing_server_default=default,
-        existing_comment=found.comment,
-        **({"autoincrement": True} if found.autoincrement is True else {}),  # MySQL forgets both
-    )
-    if found.nullable != wanted.nullable:
-        step.modify_nullable = wanted.nullable
-    if found.comment != wanted.comment and impl.dialect.supports_comments:
-        step.modify_comment = wanted.comment
-    texts = [default_of(column, impl.dialect) for column in (wanted, found)]
-    if impl.compare_server_default(found, wanted, *texts):
-        step.modify_server_default = wanted.server_default
+def compare(autogenerate: AutogenContext, kind: str, step: Any, *arguments: Any) -> None:
+    """Let Alembic fill a step with what differs in a table or a column."""
+    registry: Any = getattr(autogenerate, "comparators", comparators)  # since Alembic 1.18
+    registry.dispatch(kind, qualifier=autogenerate.dialect.name)(autogenerate, step, *arguments)
+    if isinstance(getattr(step, "existing_server_default", None), Computed):
+        step.existing_server_default = False
+
+
+class Given(conv):
+    """The name that batch mode gives to a constraint of the database."""
+
+
+def named(step: Any, dialect: Dialect) -> Any:
+    """Return a step that creates or drops a constraint, with a name in it if there was none."""
+    if getattr(step, "constraint_name", "") is None:
+        name = name_for(step.to_constraint())
+        if name and len(name) > dialect.max_identifier_length:
+            name = Given(f"{name[:50]}_{sha256(name.encode()).hexdigest()[:8]}")
+        is_drop = isinstance(step, ops.DropConstraintOp)
+        step.constraint_name = name if is_drop or name is None else conv(name)
     return step
 
 
-def default_of(column: Any, dialect: Any) -> str | None:
-    """Return a default as Alembic compares it."""
-    default = getattr(column.server_default, "arg", None)
-    if default is None or isinstance(default, str):
-        return default
-    return str(default.compile(dialect=dialect, compile_kwargs={"literal_binds": True}))
+def name_for(constraint: Any) -> Given | None:
+    """Return the name that a foreign key or a unique constraint gets by ``NAMES``."""
+    if (kind := KINDS.get(type(constraint))) is None:
+        return None
+    return Given("_".join([kind, constraint.table.name, *(c.name for c in constraint.columns)]))
+
+
+class TableChanges(ops.ModifyTableOps):
+    """Changes of a table; in batch mode, constraints without a name get theirs there, too."""
+
+
+@renderers.dispatch_for(TableChanges)
+def render_changes(autogenerate: AutogenContext, changes: TableChanges) -> list[str]:
+    plain = ops.ModifyTableOps(changes.table_name, changes.ops, schema=changes.schema)
+    first, *lines = render_op(autogenerate, plain)
+    is_given = any(isinstance(getattr(s, "constraint_name", None), Given) for s in changes.ops)
+    if is_given and autogenerate.opts.get("render_as_batch"):
+        first = first.replace(") as", f", naming_convention={NAMES!r}) as")
+    return [first, *lines]

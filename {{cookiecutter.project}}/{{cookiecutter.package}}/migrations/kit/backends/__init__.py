@@ -22,8 +22,6 @@ class Backend:
     # The driver's codes of errors: no lock in time; what else is no fault of a revision.
     lock_timeout: object = "unknown"
     faults: Collection[object] = ()
-    # Whether rows get a value that nobody said, such as 0, for a column that becomes NOT NULL.
-    invents = False
     # The command that knows from SQL what it does to a database in use; without one, operations tell.
     linter: str | None = None
     # Gives the primary key of a table, or a value of an Enum, another name, where it has one.

@@ -1,13 +1,16 @@
 """Check constraints: which of them the database has, by which name, and who creates them."""
 
+from collections.abc import Iterable
 from itertools import chain
 from typing import Any
 
 from alembic import context
 from alembic.operations import ops
 from alembic.util import to_list
-from sqlalchemy import CheckConstraint, Column, MetaData, Table
+from sqlalchemy import CheckConstraint, Column, Identity, MetaData, Table
 from sqlalchemy.schema import CreateTable
+
+from ..autogenerate.order import name_of
 
 
 def table_of(check: CheckConstraint) -> Table:
@@ -44,12 +47,13 @@ def mend_checks(changes: ops.UpgradeOps) -> None:
     """Create the checks of columns, which Alembic does not write, and those of types only once."""
     for change in changes.ops:
         if isinstance(change, ops.CreateTableOp):
-            for column in [item for item in change.columns if isinstance(item, Column)]:
-                checks = [c for c in column.constraints if isinstance(c, CheckConstraint)]
-                change.columns = [
-                    *change.columns,
-                    *(CheckConstraint(check.sqltext, name=check.name) for check in checks),
-                ]
+            columns = [item for item in change.columns if isinstance(item, Column)]
+            found = [c for column in columns for c in column.constraints]
+            checks = [c for c in found if isinstance(c, CheckConstraint)]
+            change.columns = [
+                *change.columns,
+                *(CheckConstraint(check.sqltext, name=check.name) for check in checks),
+            ]
         elif isinstance(change, ops.ModifyTableOps):
             columns = [step.column for step in change.ops if isinstance(step, ops.AddColumnOp)]
             made = set(chain(*map(names_of_type, columns)))
@@ -61,13 +65,24 @@ def mend_checks(changes: ops.UpgradeOps) -> None:
             ]
 
 
-def mend_types(changes: ops.UpgradeOps) -> None:
-    """Let a column that gets another type leave the check of the type to the step that is there for it."""
-    for step in [step for each in changes.ops for step in getattr(each, "ops", [])]:
-        type_: Any = getattr(step, "modify_type", None)
-        if getattr(type_, "create_constraint", False):
-            step.modify_type = type_.copy()
-            step.modify_type.create_constraint = False
+def mend_columns(changes: ops.UpgradeOps, models: Iterable[Table]) -> None:
+    """Leave the check of a new type to the step for it, and a primary key as the database makes it.
+
+    That is NOT NULL even if the models say else, and may be an IDENTITY.
+    """
+    keys = {(table.fullname, column.name) for table in models for column in table.primary_key}
+    for change in [change for change in changes.ops if isinstance(change, ops.ModifyTableOps)]:
+        for step in [step for step in change.ops if isinstance(step, ops.AlterColumnOp)]:
+            type_: Any = step.modify_type
+            if getattr(type_, "create_constraint", False):
+                step.modify_type = type_.copy()
+                step.modify_type.create_constraint = False
+            if (name_of(change), step.column_name) in keys:
+                step.modify_nullable = None
+                if isinstance(step.existing_server_default, Identity):
+                    step.modify_server_default = step.modify_server_default or False
+        change.ops = [s for s in change.ops if type(s) is not ops.AlterColumnOp or s.has_changes()]
+    changes.ops = [step for step in changes.ops if getattr(step, "ops", True)]
 
 
 def names_of_type(column: Column[Any]) -> set[Any]:

@@ -1,6 +1,7 @@
 """Migrates the types of PostgreSQL's Enums, where alembic-postgresql-enum is installed."""
 
 from contextlib import suppress
+from dataclasses import replace
 from importlib import import_module
 from typing import Any
 
@@ -8,11 +9,25 @@ with suppress(ImportError):  # this way, nothing has to be known of it
     import_module("alembic_postgresql_enum")
 
 
-def put_between(step: Any) -> Any:
-    """Return what makes an Enum anew if values are put between others.
+def mended(step: Any) -> Any:
+    """Return what changes the values of an Enum in a way that runs.
 
-    alembic-postgresql-enum 1.11.0 puts them after the one that they are to be before.
+    alembic-postgresql-enum 1.11.0 puts values after the one that they are to be before, and writes
+    a default that the same revision changes as an object.
     """
-    old = getattr(step, "old_values", [])
-    is_added = getattr(step, "operation_name", "") == "add_enum_value"
-    return step.reverse().reverse() if is_added and step.new_values[: len(old)] != old else step
+    if not hasattr(step, "new_values"):
+        return step
+    step.affected_columns = [with_sql(each, step.name) for each in step.affected_columns]
+    is_added = step.operation_name == "add_enum_value"
+    is_between = is_added and step.new_values[: len(step.old_values)] != step.old_values
+    return step.reverse().reverse() if is_between else step
+
+
+def with_sql(column: Any, type_: str) -> Any:
+    """Return a column whose default is as the database would tell it."""
+    default = getattr(column.existing_server_default, "arg", None)
+    if default is None:
+        return column
+    text = "'{}'".format(default.replace("'", "''")) if isinstance(default, str) else default
+    array = "[]" if column.column_type.name == "ARRAY" else ""
+    return replace(column, existing_server_default=f"{text}::{type_}{array}")

@@ -4,7 +4,7 @@ from typing import Any
 
 from sqlalchemy import Column, Index
 
-from ..autogenerate.unnamed import name_for
+from ..autogenerate.steps import name_for
 from .compare import AsMade
 
 

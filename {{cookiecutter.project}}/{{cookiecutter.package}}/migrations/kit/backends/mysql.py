@@ -42,7 +42,6 @@ ROUTINES = """
 class MySQLBackend(Backend):
     lock_timeout = 1205
     faults = (1290, 1213, 1021, 1114)  # read-only, deadlock, disk full, table full
-    invents = True
     time_limit = (TIME_LIMIT.format("2", "2000"), TIME_LIMIT.format("DEFAULT", "DEFAULT"))
 
     @contextmanager

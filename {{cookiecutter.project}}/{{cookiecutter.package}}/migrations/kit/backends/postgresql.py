@@ -16,7 +16,7 @@ from sqlalchemy.schema import CreateIndex
 from ..advisory_lock import in_session, in_transaction, take, take_local, undecided
 from ..session import run, seconds, wait
 from . import Backend
-from .enums import put_between
+from .enums import mended
 from .indexes import ByName
 
 # Views with what stands on them; and else what is of no extension, and nothing stands on.
@@ -108,7 +108,7 @@ class PostgreSQLBackend(Backend):
 
     def complete(self, connection: Connection, changes: ops.UpgradeOps) -> None:
         """Create the schemas of new tables; no downgrade drops them: others may use them by then."""
-        changes.ops = [put_between(step) for step in changes.ops]
+        changes.ops = [mended(step) for step in changes.ops]
         schemas = {change.schema for change in changes.ops if isinstance(change, ops.CreateTableOp)}
         for schema in sorted(schemas - {None, *inspect(connection).get_schema_names()}, key=str):
             quoted = connection.dialect.identifier_preparer.quote(str(schema))

@@ -1,0 +1,75 @@
+"""``alembic check`` where it may only read: it answers, and says once that it looks less closely."""
+
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+import servers
+from kit import Project
+from sqlalchemy import URL
+
+LOOSELY = "No temporary table can be made: types and defaults are compared loosely."
+# What a role may do, by dialect; {0} is its name, {1} the database.
+ROLES = {
+    "postgresql": [
+        "CREATE ROLE {0} LOGIN",
+        "REVOKE TEMPORARY ON DATABASE {1} FROM PUBLIC",
+        "GRANT pg_read_all_data TO {0}",
+    ],
+    "mysql": ["CREATE USER {0}@'%%'", "GRANT SELECT ON {1}.* TO {0}@'%%'"],  # %% is %
+}
+
+
+@contextmanager
+def reader(dialect: str, url: URL) -> Iterator[URL]:
+    """Make a role that may read, and yield its URL of a database."""
+    name = f"kit_{secrets.token_hex(4)}"
+    with servers.connect(url) as connection:
+        for statement in ROLES[dialect]:
+            connection.exec_driver_sql(statement.format(name, url.database))
+    try:
+        yield url.set(username=name, password=None)
+    finally:
+        with servers.connect(url) as connection:
+            connection.exec_driver_sql(
+                f"DROP {'ROLE' if dialect == 'postgresql' else 'USER'} {name}"
+            )
+
+
+def assert_sees_a_change(project: Project, url: URL) -> str:
+    """Return what is logged."""
+    project.edit("models.py", "String(200)", "String(300)")
+    done = project.alembic("check", env=servers.at(url), status=4)
+    assert "posts.title: VARCHAR(200) -> VARCHAR(300)" in done.stdout
+    assert "Traceback" not in done.stderr
+    return done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("dialect", ["postgresql", "mysql"])
+def test_role_without_the_right_to_make_tables(dialect: str, generic: Project) -> None:
+    with servers.database(dialect) as url, reader(dialect, url) as role:
+        generic.alembic("upgrade", "head", env=servers.at(url))
+        if dialect == "postgresql":  # MariaDB calls now() by another name
+            generic.alembic("check", env=servers.at(role))
+        assert assert_sees_a_change(generic, role).count(LOOSELY) == 1
+
+
+@pytest.mark.slow
+def test_read_only_server(generic: Project) -> None:
+    """As a replica is."""
+    with servers.database("postgresql") as url:
+        generic.alembic("upgrade", "head", env=servers.at(url))
+        servers.query(url, f"ALTER DATABASE {url.database} SET default_transaction_read_only = on")
+        generic.alembic("check", env=servers.at(url))
+        assert_sees_a_change(generic, url)
+
+
+@pytest.mark.slow
+def test_read_only_file(generic: Project) -> None:
+    generic.alembic("upgrade", "head")
+    file = generic.databases["default"]
+    url = URL.create("sqlite", database=f"file:{file}", query={"mode": "ro", "uri": "true"})
+    generic.alembic("check", env=servers.at(url))
+    assert_sees_a_change(generic, url)
