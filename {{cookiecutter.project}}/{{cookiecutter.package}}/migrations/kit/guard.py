@@ -18,7 +18,8 @@ from sqlalchemy.engine import Connection, Engine, TwoPhaseTransaction
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from .backends import backend_of
-from .errors import explained, fail, in_one_line, running_command, unreachable
+from .errors import explained, fail, running_command, unreachable
+from .mistakes import first_line
 from .outcome import followed, is_changing
 from .session import Busy, in_transactions, wait
 from .shared import shared
@@ -64,18 +65,16 @@ def opened(found: Engine | Connection, name: str) -> Iterator[Connection]:
 
     :raises Busy: if it is not to be had now; who waits keeps no connection, which the app may need
     """
-    with ExitStack() as stack:
-        connection = stack.enter_context(connected(found, name))
-        backend = backend_of(connection.dialect)
-        if connection.in_transaction():  # the caller's
-            if is_changing():
-                backend.guard_transaction(connection, name)
-        else:
+    with connected(found, name) as connection, ExitStack() as stack:
+        backend, is_callers = backend_of(connection.dialect), connection.in_transaction()
+        if not is_callers:
             stack.enter_context(in_transactions(connection))
-            if is_changing():
-                stack.enter_context(backend.guarded(connection, name))
-                if backend.is_one_transaction:
-                    stack.enter_context(shared(connection))
+        if is_changing() and is_callers:
+            backend.guard_transaction(connection, name)
+        elif is_changing():
+            stack.enter_context(backend.guarded(connection, name))
+            if backend.is_one_transaction:
+                stack.enter_context(shared(connection))
         yield connection
 
 
@@ -92,7 +91,7 @@ def connected(found: Engine | Connection, name: str) -> Iterator[Connection]:
         connection = found.connect()
     except (SQLAlchemyError, TypeError, ValueError) as error:  # drivers refuse options in many ways
         if is_changing() and re.search(NO_CONNECTION, str(error)):
-            raise Busy(in_one_line(error), "a connection") from error
+            raise Busy(first_line(error), "a connection") from error
         raise unreachable(found, name, error) from error
     with connection:
         try:
@@ -105,17 +104,18 @@ def connected(found: Engine | Connection, name: str) -> Iterator[Connection]:
 def given(name: str) -> Engine | Connection | None:
     """Return what the caller of Alembic wants to be migrated in place of the app's database."""
     found: Any = context.config.attributes.get("connection")
+    if found is None:
+        return None
     if isinstance(found, Mapping):
-        found = {**dict.fromkeys([name]), **found}[name]
-        is_missing = found is None
-    else:
-        is_missing = found is not None and name != "default"
-    if is_missing:
+        found = found.get(name)
+    elif name != "default":
+        found = None
+    if found is None:
         raise CommandError(
             f"attributes['connection'] has no connection for {name!r}: give a dict by name, or "
             "migrate only some of the databases with -x database=NAME."
         )
-    result: Engine | Connection | None = found
+    result: Engine | Connection = found
     return result
 
 
@@ -135,6 +135,6 @@ def prepare(connection: Connection, name: str) -> None:
             transaction.prepare()
         except DBAPIError as error:
             connection.invalidate()  # else psycopg rolls back what it believes to be prepared
-            raise CommandError(f"Database {name!r}: {in_one_line(error)}.") from error
+            raise CommandError(f"Database {name!r}: {first_line(error)}.") from error
     elif is_changing():
         backend_of(connection.dialect).prepare(connection)

@@ -13,7 +13,7 @@ from alembic.util import CommandError
 from sqlalchemy import inspect, text
 from sqlalchemy.engine import Connection
 
-from ..session import Busy, given_back, run, seconds
+from ..session import Busy, give_back, run, seconds
 from . import Backend
 from .indexes import ByName
 
@@ -41,7 +41,8 @@ ROUTINES = """
 
 class MySQLBackend(Backend):
     lock_timeout = 1205
-    faults = (1290, 1213, 1021, 1114)  # read-only, deadlock, disk full, table full
+    # Read-only, deadlock, disk full, table full; denied: a table, a database, what needs SUPER.
+    faults = (1290, 1213, 1021, 1114, 1142, 1044, 1227)
     invents = True
     time_limit = (TIME_LIMIT.format("2", "2000"), TIME_LIMIT.format("DEFAULT", "DEFAULT"))
 
@@ -55,13 +56,16 @@ class MySQLBackend(Backend):
         limit = math.ceil(seconds("MIGRATION_LOCK_TIMEOUT", 10)) or LONGEST
         with connection.begin():
             before = connection.exec_driver_sql(f"SELECT {', '.join(LIMITS)}").one()
+
+        def leave() -> None:
+            set_limits(connection, before)
+            run(connection, "SELECT RELEASE_LOCK(:lock)", lock=lock)
+
         try:
             set_limits(connection, (limit, limit, LONGEST))
             yield
         finally:
-            with given_back(connection):
-                set_limits(connection, before)
-                run(connection, "SELECT RELEASE_LOCK(:lock)", lock=lock)
+            give_back(connection, leave)
 
     def holders(self, connection: Connection, statement: str) -> str:
         return connection.exec_driver_sql(BLOCKERS).scalar() or ""

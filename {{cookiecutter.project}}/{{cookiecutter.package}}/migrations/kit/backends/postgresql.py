@@ -8,13 +8,13 @@ from secrets import randbits
 
 from alembic.ddl.postgresql import PostgresqlImpl
 from alembic.operations import ops
-from sqlalchemy import Index, Table, event, inspect, text
+from sqlalchemy import Index, Table, inspect, text
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.schema import CreateIndex
 
 from ..advisory_lock import in_session, in_transaction, take, take_local, undecided
-from ..session import run, seconds, wait
+from ..session import listening, run, seconds, wait
 from . import Backend
 from .enums import put_between
 from .indexes import ByName
@@ -53,7 +53,7 @@ INVALID = """
 class PostgreSQLBackend(Backend):
     is_one_transaction = True
     lock_timeout = "55P03"
-    faults = ("25006", "40P01", "53100")  # read-only, deadlock, disk full
+    faults = ("25006", "40P01", "53100", "42501")  # read-only, deadlock, disk full, no right
     linter = "squawk"
     rename_key = "ALTER TABLE {} RENAME CONSTRAINT {} TO {}"
     rename_value = "ALTER TYPE {} RENAME VALUE {} TO {}"
@@ -64,9 +64,12 @@ class PostgreSQLBackend(Backend):
         lock, limit = lock_of(name), limit_of_locks()
         guard = in_session if take(connection, name, lock) else in_transaction
         prepared: list[str] = []
-        event.listen(connection, "prepare_twophase", lambda _, xid: prepared.append(xid))
+
+        def prepare_twophase(_: Connection, xid: str) -> None:
+            prepared.append(xid)
+
         try:
-            with guard(connection, name, lock, limit):
+            with listening(connection, prepare_twophase), guard(connection, name, lock, limit):
                 yield
         finally:
             for xid in prepared:
