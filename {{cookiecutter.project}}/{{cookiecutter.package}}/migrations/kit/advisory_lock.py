@@ -9,7 +9,6 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from traceback import walk_stack
-from typing import Any
 
 from alembic.util import CommandError
 from sqlalchemy import text
@@ -91,16 +90,14 @@ def in_transaction(connection: Connection, name: str, lock: int, limit: str) -> 
             refuse(f"Database {name!r} has transaction_per_migration")
         wait(attempt, name)
 
-    def begin_twophase(*_: Any) -> None:
-        refuse(f"Database {name!r} has TWO_PHASE")
-
     def commit(_: Connection) -> None:
         if revision := revision_in(walk_stack(None)):
             refuse(f"Revision {revision} commits in between")
 
+    twophase = listening(connection, begin_twophase=lambda *_: refuse(f"{name!r} has TWO_PHASE"))
     driver.prepare_threshold = None  # else psycopg prepares statements that others have, too
     try:
-        with listening(connection, begin, begin_twophase, commit):
+        with twophase, listening(connection, begin=begin, commit=commit):
             yield
     finally:
         driver.prepare_threshold = threshold

@@ -1,7 +1,6 @@
 """Turns errors into what their reader needs: one line, or the name of the revision that failed."""
 
 import atexit
-import logging
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -71,16 +70,12 @@ def explained(connection: Connection, outcome: Outcome) -> Iterator[None]:
         fate = outcome.fate(error, revision)
         if isinstance(error, DBAPIError):
             explain(error, connection, outcome, revision, fate)
-        line = f"Revision {revision} of database {outcome.name!r} failed. {fate}"
         if isinstance(error, KeyboardInterrupt) and running_command():
             fail(f"Interrupted. {fate}", 130)
-        elif not revision or isinstance(error, KeyboardInterrupt):
-            raise
-        elif not running_command():
-            logging.getLogger("alembic.errors").error("%s", line)
-        elif hasattr(error, "add_note"):  # below the traceback: what matters is the last line
+        line = f"Revision {revision} of database {outcome.name!r} failed. {fate}"
+        if revision and hasattr(error, "add_note"):  # what matters is below the traceback
             error.add_note(line)
-        else:  # Python 3.10
+        elif revision and running_command():  # Python 3.10
             atexit.register(print, line, file=sys.stderr)
         raise
 

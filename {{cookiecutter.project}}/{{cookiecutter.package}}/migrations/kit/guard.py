@@ -10,7 +10,6 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from secrets import token_hex
-from typing import Any
 
 from alembic import context
 from alembic.util import CommandError
@@ -24,6 +23,7 @@ from .outcome import followed, is_changing
 from .session import Busy, in_transactions, wait
 from .shared import shared
 
+Given = Engine | Connection
 # What servers say that have no more connections, and DuckDB if another process has the file.
 NO_CONNECTION = "(?i)too many (clients|connections)|connection slots|max_user_conn|set lock on file"
 
@@ -60,7 +60,7 @@ def guarded(
 
 
 @contextmanager
-def opened(found: Engine | Connection, name: str) -> Iterator[Connection]:
+def opened(found: Given, name: str) -> Iterator[Connection]:
     """Yield a connection with the lock and all else that migrating over it needs.
 
     :raises Busy: if it is not to be had now; who waits keeps no connection, which the app may need
@@ -79,7 +79,7 @@ def opened(found: Engine | Connection, name: str) -> Iterator[Connection]:
 
 
 @contextmanager
-def connected(found: Engine | Connection, name: str) -> Iterator[Connection]:
+def connected(found: Given, name: str) -> Iterator[Connection]:
     """Yield a connection, which is closed if it has to be waited for."""
     if isinstance(found, Connection):
         yield found
@@ -101,9 +101,9 @@ def connected(found: Engine | Connection, name: str) -> Iterator[Connection]:
             raise
 
 
-def given(name: str) -> Engine | Connection | None:
+def given(name: str) -> Given | None:
     """Return what the caller of Alembic wants to be migrated in place of the app's database."""
-    found: Any = context.config.attributes.get("connection")
+    found: Given | Mapping[str, Given] | None = context.config.attributes.get("connection")
     if found is None:
         return None
     if isinstance(found, Mapping):
@@ -115,8 +115,7 @@ def given(name: str) -> Engine | Connection | None:
             f"attributes['connection'] has no connection for {name!r}: give a dict by name, or "
             "migrate only some of the databases with -x database=NAME."
         )
-    result: Engine | Connection = found
-    return result
+    return found
 
 
 def transaction_of(name: str) -> str:
@@ -125,16 +124,13 @@ def transaction_of(name: str) -> str:
 
 
 def prepare(connection: Connection, name: str) -> None:
-    """Do what can still fail, before the first of several databases commits.
-
-    :raises CommandError: if the database cannot commit
-    """
+    """Do what can still fail, before the first of several databases commits."""
     transaction = connection.get_transaction()
     if isinstance(transaction, TwoPhaseTransaction) and is_changing():
         try:
             transaction.prepare()
-        except DBAPIError as error:
+        except DBAPIError:
             connection.invalidate()  # else psycopg rolls back what it believes to be prepared
-            raise CommandError(f"Database {name!r}: {first_line(error)}.") from error
+            raise
     elif is_changing():
         backend_of(connection.dialect).prepare(connection)

@@ -31,10 +31,7 @@ class Outcome:
         for outcome in outcomes:  # the others have committed before, if they have
             outcome.is_committing = outcome is self
 
-    def commit_twophase(self, *_: Any) -> None:
-        self.commit()
-
-    def before_cursor_execute(self, _: Connection, __: Any, statement: str, *___: Any) -> None:
+    def execute(self, _: Connection, __: Any, statement: str, *___: Any) -> None:
         self.is_committing = False
         if statement[:6].upper() == "COMMIT":  # of a revision that knows better
             self.commits += 1
@@ -98,9 +95,8 @@ outcomes: list[Outcome] = []
 
 def failed(error: BaseException) -> str | None:
     """Return the name of the database that an error is of: env.py may have gone on to another."""
-    is_of = [o.name for o in outcomes if o.error is error]
-    if not isinstance(error, Exception):  # interrupted
-        is_of = [o.name for o in outcomes if o.is_committing]
+    is_interrupt = isinstance(error, KeyboardInterrupt)
+    is_of = [o.name for o in outcomes if (o.is_committing if is_interrupt else o.error is error)]
     return is_of[0] if is_of else option("database", "default")
 
 
@@ -109,12 +105,11 @@ def followed(connection: Connection, name: str) -> Iterator[Outcome]:
     """Follow a database until the first of the run is done."""
     outcome = Outcome(connection, name)
     outcomes.append(outcome)
-    of_connection = (outcome.begin, outcome.commit, outcome.commit_twophase)
+    functions: Any = {"begin": outcome.begin, "before_cursor_execute": outcome.execute}
+    functions |= dict.fromkeys(("commit", "commit_twophase"), outcome.commit)
+    error = listening(connection.engine, handle_error=outcome.handle_error)
     try:
-        with (
-            listening(connection, *of_connection, outcome.before_cursor_execute),
-            listening(connection.engine, outcome.handle_error),
-        ):
+        with listening(connection, **functions), error:
             yield outcome
     finally:
         if outcomes[0] is outcome:

@@ -77,15 +77,15 @@ def driver_of(connection: Connection) -> Any:
 
 
 @contextmanager
-def listening(target: Any, *functions: Callable[..., Any], **options: Any) -> Iterator[None]:
-    """Call functions at the events that they have the names of."""
-    for function in functions:
-        event.listen(target, function.__name__, function, **options)
+def listening(target: Any, retval: bool = False, **functions: Callable[..., Any]) -> Iterator[None]:
+    """Call functions at events, by the names of these."""
+    for name, function in functions.items():
+        event.listen(target, name, function, retval=retval)
     try:
         yield
     finally:
-        for function in functions:
-            event.remove(target, function.__name__, function)
+        for name, function in functions.items():
+            event.remove(target, name, function)
 
 
 def give_back(connection: Connection, undo: Callable[[], object]) -> None:

@@ -87,13 +87,13 @@ def shared(connection: Connection) -> Iterator[None]:
     driver: Any = connection.connection.dbapi_connection
     done: list[Any] = []
 
-    def before_cursor_execute(*_: Any) -> None:
+    def count_one(*_: Any) -> None:
         done.append(None)
 
     # Not a connection of the engine's own pool: that may have no other to give, and would wait.
     engine.pool = SharedPool(pool, lambda: Shared(driver, done))
     try:
-        with listening(connection, before_cursor_execute):
+        with listening(connection, before_cursor_execute=count_one):
             yield
     finally:
         engine.pool = pool

@@ -34,11 +34,7 @@ class SQLiteBackend(Backend):
     options = MappingProxyType({"render_as_batch": True, "transactional_ddl": True})
     is_one_transaction = True
     lock_timeout = "database is locked"
-    faults = (
-        "attempt to write a readonly database",
-        "database or disk is full",
-        "disk I/O error",
-    )
+    faults = ("attempt to write a readonly database", "database or disk is full", "disk I/O error")
 
     @contextmanager
     def guarded(self, connection: Connection, name: str) -> Iterator[None]:
@@ -58,13 +54,13 @@ class SQLiteBackend(Backend):
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
                 checked = driver.total_changes
 
-        def before_cursor_execute(*arguments: Any) -> tuple[str, Any]:
+        def begin_once(*arguments: Any) -> tuple[str, Any]:
             # An app that follows SQLAlchemy's advice for SQLite has a listener that begins too.
             statement, parameters = arguments[2:4]
             is_second = statement.startswith("BEGIN") and (driver.in_transaction or is_autocommit())
             return "SELECT 1" if is_second else statement, parameters
 
-        def commit(_: Connection) -> None:
+        def check(_: Connection) -> None:
             nonlocal checked
             if found["foreign_keys"] and checked != driver.total_changes:
                 checked = driver.total_changes
@@ -83,10 +79,10 @@ class SQLiteBackend(Backend):
         # give it up between two revisions.
         with (
             closing(lock_beside(file)),
-            listening(connection, begin, commit),
-            listening(connection, before_cursor_execute, retval=True),
+            listening(connection, begin=begin, commit=check),
+            listening(connection, retval=True, before_cursor_execute=begin_once),
         ):
-            connection.info["check"] = commit
+            connection.info["check"] = check
             try:
                 if autocommit is not None:
                     driver.autocommit = -1  # sqlite3.LEGACY_TRANSACTION_CONTROL: begin() begins
