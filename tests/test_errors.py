@@ -107,6 +107,13 @@ def test_mistake_in_the_app_keeps_its_traceback(generic: Project) -> None:
     assert "Traceback" in done.stderr
 
 
+@pytest.mark.parametrize("message", ['say """hello"""', r"\N{x}", "C:\\", 'a "word"'])
+def test_any_message_makes_a_revision_that_python_reads(project: Project, message: str) -> None:
+    project.alembic("revision", "-m", message)
+    shown = project.alembic("history").stdout.splitlines()[0]
+    assert message.replace('"""', "'''") in shown
+
+
 def test_full_disk_leaves_nothing(generic: Project, tmp_path: Path) -> None:
     if sys.platform == "win32":
         pytest.skip("no limit on the size of a file there")

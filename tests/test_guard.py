@@ -164,6 +164,12 @@ def test_limit_for_idle_sessions_does_not_end_a_long_revision(generic: Project, 
     generic.alembic("upgrade", "head", env=at(url))
 
 
+def test_session_ends_soon_whose_client_is_gone(generic: Project, postgresql: URL) -> None:
+    """As when the network fails: else it would hold the lock for two hours, by the system's default."""
+    generic.add_revision('assert op.get_bind().scalar(sa.text("SHOW tcp_keepalives_idle")) == "60"')
+    generic.alembic("upgrade", "head", env=at(postgresql))
+
+
 UNTIL_TOLD = """
     import pathlib
     while not pathlib.Path("go").exists():
@@ -599,7 +605,7 @@ def test_reading_neither_takes_nor_waits_for_the_lock(generic: Project, url: URL
 
 STATE = {
     "sqlite": ["PRAGMA foreign_keys", "PRAGMA busy_timeout", "PRAGMA cache_spill"],
-    "postgresql": ["SHOW lock_timeout", ADVISORY_LOCKS],
+    "postgresql": ["SHOW lock_timeout", "SHOW tcp_keepalives_idle", ADVISORY_LOCKS],
     "mysql": ["SELECT @@SESSION.lock_wait_timeout", "SELECT IS_USED_LOCK(SHA2(:lock, 256))"],
 }
 

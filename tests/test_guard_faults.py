@@ -115,7 +115,7 @@ def test_failing_commit_names_who_has_committed(multidb: Project, urls: dict[str
     line = multidb.fails("upgrade", "head", env=environment(multidb, urls))
     assert line.startswith("FAILED: Database 'default': ")
     assert (
-        "It is not known whether it has committed: see alembic current. Committed: 'auth'; not: no other."
+        "It is not known whether 'default' has committed: see alembic current. Committed: 'auth'; not: no other."
         in line
     )
     assert "t" not in tables(urls["default"])

@@ -1,8 +1,5 @@
 """The log of what was applied: old code knows a newer database, and an edited revision is named."""
 
-import signal
-import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +7,7 @@ import pytest
 from kit import ANY, FIRST_REVISION, Project
 from servers import at, connect, query, tables
 from sqlalchemy import URL, make_url, text
-from test_guard import add_slow_revisions, database, start, wait_for_line
+from test_guard import database
 
 KINDS = ["sqlite", "postgresql", "mysql"]
 COLUMNS = "revision, down_revision, direction, stamped"
@@ -245,26 +242,3 @@ def test_commit_within_a_run_keeps_the_rows_of_the_log(
     reached = query(url, "SELECT version_num FROM alembic_version")
     assert reached, "nothing was committed"
     assert logged(url)[-1][0] == reached[0]
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="signals are not known there")
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("how", ["SIGKILL", "SIGTERM", "SIGINT"])
-@pytest.mark.parametrize(
-    "number", [0, *(pytest.param(more, marks=pytest.mark.slow) for more in range(1, 8))]
-)
-def test_log_is_true_after_a_kill(
-    generic: Project, tmp_path: Path, kind: str, how: str, number: int
-) -> None:
-    add_slow_revisions(generic)
-    with database(kind, tmp_path) as url:
-        generic.alembic("upgrade", "r001", env=at(url))
-        process = start(generic, "upgrade", "head", env=at(url))
-        wait_for_line(process, "Running upgrade")
-        time.sleep(0.037 * (number + 1))
-        process.send_signal(getattr(signal, how))
-        process.communicate()
-        (reached,) = query(url, "SELECT version_num FROM alembic_version")
-        rows = logged(url)
-        assert [row[0] for row in rows][-1] == reached
-        assert [row[1] for row in rows][1:] == [row[0] for row in rows][:-1]

@@ -46,7 +46,7 @@ URLS = {
     "missing driver": (f"oracle+oracledb://ada:{SECRET}@127.0.0.1/shop", "not installed"),
     "async": ("sqlite+aiosqlite:///shop.db", "not installed"),
     "value": (f"mysql://ada:{SECRET}@127.0.0.1/shop?connect_timeout=x", "wrong value"),
-    "two slashes": ("sqlite://shop.db", "slash of its own"),
+    "two slashes": ("sqlite://shop.db", "needs one more slash"),
 }
 REACHED = {
     "at": (f"postgresql://ada:x@{SECRET}@127.0.0.1/shop", "an '@' too many"),
@@ -75,7 +75,7 @@ FILES: dict[str, tuple[dict[str, str | bytes], str]] = {
     "no id": ({FILE: "x = 1\n"}, "Could not determine revision id"),
     "syntax": ({FILE: "revision = 'x1'\ndown_revision =\n"}, "x.py, line 2: invalid syntax"),
     "indent": ({FILE: revision("\n1")}, "x.py, line 7"),
-    "follows none": ({FILE: revision(before="'nosuch'")}, "'nosuch' is named as one"),
+    "follows none": ({FILE: revision(before="'nosuch'")}, "follows 'nosuch', which is not there"),
     "no upgrade": ({FILE: "revision = 'x1'\ndown_revision = '5b1f0c3a9d27'\n"}, "lacks a function"),
     "itself": ({FILE: revision(before="'x1'")}, "Self-loop"),
     "circle": (

@@ -1,4 +1,4 @@
-"""${message}
+"""${message.replace("\\", "\\\\").replace('"""', "'''")}
 
 Revision ID: ${up_revision}
 Revises:${" " if down_revision else ""}${down_revision | comma,n}

@@ -11,7 +11,7 @@ def all_databases():
     check_names(names, names)
     return names
 %>\
-"""${message}
+"""${message.replace("\\", "\\\\").replace('"""', "'''")}
 
 Revision ID: ${up_revision}
 Revises:${" " if down_revision else ""}${down_revision | comma,n}

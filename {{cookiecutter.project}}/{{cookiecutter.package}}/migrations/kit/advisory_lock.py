@@ -6,17 +6,16 @@ that is waited for would wait for that snapshot: so both guards try again and ag
 
 import json
 import logging
-import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from typing import Any
+from contextlib import contextmanager
+from traceback import walk_stack
 
-from alembic import context
 from alembic.util import CommandError
-from sqlalchemy import event, text
+from sqlalchemy import text
 from sqlalchemy.engine import Connection
 
-from .session import Busy, driver_of, given_back, run, setting, wait
+from .outcome import option, revision_in
+from .session import Busy, driver_of, give_back, listening, run, setting, wait
 
 # Who holds the lock.
 HOLDER = """
@@ -33,12 +32,13 @@ TRY = """
     THEN pg_try_advisory_lock(:lock) END, (SELECT max(gid) FROM pg_prepared_xacts
     WHERE database = current_database() AND left(gid, length(:prefix)) = :prefix)
 """
-# Before and after: a limit for locks, and none for a revision that takes its time between statements.
+# Before and after: a limit for locks; none for a revision that takes its time between statements; and
+# two minutes until a session ends whose client is gone without a word, as when the network fails.
 LIMITS = """
-    SELECT name, current_setting(name),
-    set_config(name, CASE name WHEN 'lock_timeout' THEN :limit ELSE '0' END, :is_local)
-    FROM unnest(ARRAY['lock_timeout', 'idle_in_transaction_session_timeout',
-                      'idle_session_timeout', 'transaction_timeout']) AS name
+    SELECT name, current_setting(name), set_config(name, value, :is_local)
+    FROM (VALUES ('lock_timeout', :limit), ('idle_in_transaction_session_timeout', '0'),
+        ('idle_session_timeout', '0'), ('transaction_timeout', '0'), ('tcp_keepalives_idle', '60'),
+        ('tcp_keepalives_interval', '10'), ('tcp_keepalives_count', '6')) AS limits (name, value)
     WHERE current_setting(name, true) IS NOT NULL
 """
 # Lock and limits until the end of the transaction; no row, and no limit, without the lock.
@@ -54,15 +54,18 @@ def in_session(connection: Connection, name: str, lock: int, limit: str) -> Iter
     """Hold the lock, which has been taken, and limits in the session, also between transactions."""
     with connection.begin():
         found = connection.execute(text(LIMITS), {"limit": limit, "is_local": False})
-        before = {row[0]: row[1] for row in found}
+        before = json.dumps({row[0]: row[1] for row in found})
+
+    def leave() -> None:
+        if not run(connection, GIVE_BACK, lock=lock, before=before):
+            holder = run(connection, HOLDER, lock=lock) or "nobody"
+            message = "The lock of database %r was lost, maybe by a pooler; now %s holds it"
+            logging.getLogger("alembic.guard").warning(message, name, holder)
+
     try:
         yield
     finally:
-        with given_back(connection):
-            if not run(connection, GIVE_BACK, lock=lock, before=json.dumps(before)):
-                holder = run(connection, HOLDER, lock=lock) or "nobody"
-                message = "The lock of database %r was lost, maybe by a pooler; now %s holds it"
-                logging.getLogger("alembic.guard").warning(message, name, holder)
+        give_back(connection, leave)
 
 
 @contextmanager
@@ -70,9 +73,6 @@ def in_transaction(connection: Connection, name: str, lock: int, limit: str) -> 
     """Hold lock and limits in the one transaction of a run: a pooler may change the session then."""
     driver = driver_of(connection)
     threshold = getattr(driver, "prepare_threshold", None)
-    advice = (
-        "but a pooler such as PgBouncer gives no lock for that: connect directly (MIGRATION_POOLER)"
-    )
 
     def attempt() -> None:
         try:
@@ -81,29 +81,25 @@ def in_transaction(connection: Connection, name: str, lock: int, limit: str) -> 
             driver.rollback()  # SQLAlchemy begins nothing anew; the pooler gets its session back
             raise
 
-    def begin(*_: Any) -> None:
-        if is_per_migration():
-            raise CommandError(f"Database {name!r} has transaction_per_migration, {advice}.")
+    def refuse(what: str) -> None:
+        problem = "a pooler such as PgBouncer gives no lock for that"
+        raise CommandError(f"{what}, but {problem}: connect directly (MIGRATION_POOLER).")
+
+    def begin(_: Connection) -> None:
+        if option("transaction_per_migration"):
+            refuse(f"Database {name!r} has transaction_per_migration")
         wait(attempt, name)
 
     def commit(_: Connection) -> None:
-        for frame, _line in traceback.walk_stack(None):
-            if "down_revision" in frame.f_globals:
-                revision = frame.f_globals["revision"]
-                raise CommandError(f"Revision {revision} commits in between, {advice}.")
+        if revision := revision_in(walk_stack(None)):
+            refuse(f"Revision {revision} commits in between")
 
-    def begin_twophase(*_: Any) -> None:
-        raise CommandError(f"Database {name!r} has TWO_PHASE, {advice}.")
-
-    listeners = [(connection, each.__name__, each) for each in (begin, begin_twophase, commit)]
-    for listener in listeners:
-        event.listen(*listener)
+    twophase = listening(connection, begin_twophase=lambda *_: refuse(f"{name!r} has TWO_PHASE"))
+    driver.prepare_threshold = None  # else psycopg prepares statements that others have, too
     try:
-        driver.prepare_threshold = None  # else psycopg prepares statements that others have, too
-        yield
+        with twophase, listening(connection, begin=begin, commit=commit):
+            yield
     finally:
-        for listener in listeners:
-            event.remove(*listener)
         driver.prepare_threshold = threshold
 
 
@@ -139,9 +135,3 @@ def undecided(name: str, xid: str) -> CommandError:
         f"Database {name!r} may hold the prepared transaction {xid!r}: COMMIT PREPARED it if "
         "another database of its run has committed, else ROLLBACK PREPARED it."
     )
-
-
-def is_per_migration() -> bool:
-    with suppress(Exception):  # Alembic's own, of a context that is not configured yet
-        return bool(context.get_context().opts["transaction_per_migration"])
-    return False

@@ -1,9 +1,11 @@
 """Turns errors into what their reader needs: one line, or the name of the revision that failed."""
 
-import logging
-import traceback
+import atexit
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from traceback import walk_tb
+from types import FrameType
 from typing import Any, NoReturn
 
 from alembic import context
@@ -12,11 +14,9 @@ from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
 from .backends import backend_of
-from .mistakes import two_ways
-from .outcome import NOTHING_KEPT, Outcome, outcomes
+from .mistakes import first_line, two_ways
+from .outcome import NOTHING_KEPT, Outcome, failed, option, revision_in
 from .session import driver_of
-
-logger = logging.getLogger("alembic.errors")
 
 # The exit statuses of `check`; all other failures are Alembic's 255.
 NOT_AT_HEAD = 3
@@ -58,46 +58,58 @@ def explained(connection: Connection, outcome: Outcome) -> Iterator[None]:
 
     :raises CommandError: for what is no fault of a revision, instead of its traceback
     """
-    name = outcome.name
     try:
         yield
-    except KeyboardInterrupt as error:
-        if running_command() is None:
-            raise
-        fail(f"Interrupted. {outcome.fate(error)}", 130)
-    except Exception as error:
-        failed = next((o.name for o in outcomes if o.error is error), running_database())
-        if failed != name:
+    except (Exception, KeyboardInterrupt) as error:
+        if failed(error) != outcome.name:
             raise  # another of several databases: it has been explained, or will be
         if isinstance(error, CommandError):
-            name_database(error, name)
+            name_database(error, outcome.name)
             raise
-        revision = failed_revision(error)
-        what = f"Revision {revision} of database {name!r}" if revision else f"Database {name!r}"
+        revision = revision_in(frames_of(error))
+        fate = outcome.fate(error, revision)
         if isinstance(error, DBAPIError):
-            backend, found, fate = backend_of(connection.dialect), codes(error), outcome.fate(error)
-            statement, holders = " ".join((error.statement or "").split()), ""
-            is_timeout = backend.lock_timeout in found
-            if revision and not outcome.is_callers and not error.connection_invalidated:
-                with suppress(Exception):  # the drivers' own; what is said is true without it, too
-                    driver_of(connection).rollback()  # a failed transaction answers nothing
-                    fate += backend.remains(connection, statement)
-                    holders = backend.holders(connection, statement) if is_timeout else ""
-            if is_timeout:
-                what += " waited for a lock for longer than MIGRATION_LOCK_TIMEOUT"
-                held = f", which {holders} holds" if holders else ""
-                raise LockTimeout(f"{what}, in {statement[:80]!r}{held}.", fate) from error
-            is_fault = error.connection_invalidated or {*backend.faults} & {*found}
-            if not revision or is_fault:
-                raise CommandError(f"{what}: {in_one_line(error)}. {fate}".rstrip()) from error
-        if not revision:
-            raise
-        line = f"{what} failed. {outcome.fate(error)}"
-        if running_command() and hasattr(error, "add_note"):  # since Python 3.11
-            error.add_note(line)  # below the traceback: what matters is the last line
-        else:
-            logger.error("%s", line)
+            explain(error, connection, outcome, revision, fate)
+        if isinstance(error, KeyboardInterrupt) and running_command():
+            fail(f"Interrupted. {fate}", 130)
+        line = f"Revision {revision} of database {outcome.name!r} failed. {fate}"
+        if revision and hasattr(error, "add_note"):  # what matters is below the traceback
+            error.add_note(line)
+        elif revision and running_command():  # Python 3.10
+            atexit.register(print, line, file=sys.stderr)
         raise
+
+
+def frames_of(error: BaseException | None) -> Iterator[tuple[FrameType, int]]:
+    """Yield the frames of an error, and of those before it: a rollback may fail, too."""
+    while error:
+        yield from walk_tb(error.__traceback__)
+        error = error.__context__
+
+
+def explain(
+    error: DBAPIError, connection: Connection, outcome: Outcome, revision: str | None, fate: str
+) -> None:
+    """Say in one line what a database says, unless it is the fault of a revision.
+
+    :raises CommandError: that line
+    """
+    backend, found = backend_of(connection.dialect), codes(error)
+    is_timeout, is_lost = backend.lock_timeout in found, error.connection_invalidated
+    statement, holders = " ".join((error.statement or "").split()), ""
+    if revision and not outcome.is_callers and not is_lost:
+        with suppress(Exception):  # the drivers' own; what is said is true without it, too
+            driver_of(connection).rollback()  # a failed transaction answers nothing
+            fate += backend.remains(connection, statement)
+            holders = backend.holders(connection, statement) if is_timeout else ""
+    what = f"Revision {revision} of database" if revision else "Database"
+    what += f" {outcome.name!r}"
+    if is_timeout:
+        held = f", which {holders} holds" if holders else ""
+        what += " waited for a lock for longer than MIGRATION_LOCK_TIMEOUT"
+        raise LockTimeout(f"{what}, in {statement[:80]!r}{held}.", fate) from error
+    if not revision or is_lost or {*backend.faults} & {*found}:
+        raise CommandError(f"{what}: {first_line(error)}. {fate}".rstrip()) from error
 
 
 def name_database(error: CommandError, name: str) -> None:
@@ -106,7 +118,7 @@ def name_database(error: CommandError, name: str) -> None:
         fail(f"Database {name!r} is not at head: run alembic upgrade head.", NOT_AT_HEAD)
     if "mbiguous walk" in str(error):
         error.args = (two_ways(),)
-    if "database" in context.get_context().opts and "atabase '" not in str(error):
+    if option("database") and "atabase '" not in str(error):
         error.args = (f"Database {name!r}: {error}",)
 
 
@@ -115,13 +127,8 @@ def unreachable(engine: Engine, name: str, error: Exception) -> CommandError:
     url = engine.url.set(query={})  # may have a password too
     if "@" in f"{url.host}{url.database}":  # a part of the password, which the driver says, too
         return CommandError(f"The URL of database {name!r} has an '@' too many: write %40.")
-    problem = f"Database {name!r} cannot be reached at {url!r}: {in_one_line(error)}"
+    problem = f"Database {name!r} cannot be reached at {url!r}: {first_line(error)}"
     return CommandError(f"{problem}. Check its URL, and that it is there.")
-
-
-def in_one_line(error: Exception) -> str:
-    """Return what the driver says."""
-    return " ".join(str(getattr(error, "orig", error)).split()).rstrip(".?")
 
 
 def codes(error: DBAPIError) -> list[Any]:
@@ -129,18 +136,3 @@ def codes(error: DBAPIError) -> list[Any]:
     first = next(iter(getattr(error.orig, "args", ())), None)
     found = [first.get("C") if isinstance(first, dict) else first]  # a dict is of pg8000
     return found + [getattr(error.orig, name, None) for name in ("sqlstate", "pgcode", "errno")]
-
-
-def failed_revision(error: BaseException) -> str | None:
-    """Return the id of the revision whose code raised an error, if that is where it came from."""
-    for frame, _ in traceback.walk_tb(error.__traceback__):
-        if "down_revision" in frame.f_globals:
-            return str(frame.f_globals["revision"])
-    return None
-
-
-def running_database() -> str | None:
-    """Return the name of the database that env.py configured last, if there is one yet."""
-    with suppress(Exception):  # Alembic's own
-        return str(context.get_context().opts.get("database", "default"))
-    return None

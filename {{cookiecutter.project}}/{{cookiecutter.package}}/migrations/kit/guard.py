@@ -10,7 +10,6 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from secrets import token_hex
-from typing import Any
 
 from alembic import context
 from alembic.util import CommandError
@@ -18,11 +17,13 @@ from sqlalchemy.engine import Connection, Engine, TwoPhaseTransaction
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from .backends import backend_of
-from .errors import explained, fail, in_one_line, running_command, unreachable
+from .errors import explained, fail, running_command, unreachable
+from .mistakes import first_line
 from .outcome import followed, is_changing
 from .session import Busy, in_transactions, wait
 from .shared import shared
 
+Given = Engine | Connection
 # What servers say that have no more connections, and DuckDB if another process has the file.
 NO_CONNECTION = "(?i)too many (clients|connections)|connection slots|max_user_conn|set lock on file"
 
@@ -59,28 +60,26 @@ def guarded(
 
 
 @contextmanager
-def opened(found: Engine | Connection, name: str) -> Iterator[Connection]:
+def opened(found: Given, name: str) -> Iterator[Connection]:
     """Yield a connection with the lock and all else that migrating over it needs.
 
     :raises Busy: if it is not to be had now; who waits keeps no connection, which the app may need
     """
-    with ExitStack() as stack:
-        connection = stack.enter_context(connected(found, name))
-        backend = backend_of(connection.dialect)
-        if connection.in_transaction():  # the caller's
-            if is_changing():
-                backend.guard_transaction(connection, name)
-        else:
+    with connected(found, name) as connection, ExitStack() as stack:
+        backend, is_callers = backend_of(connection.dialect), connection.in_transaction()
+        if not is_callers:
             stack.enter_context(in_transactions(connection))
-            if is_changing():
-                stack.enter_context(backend.guarded(connection, name))
-                if backend.is_one_transaction:
-                    stack.enter_context(shared(connection))
+        if is_changing() and is_callers:
+            backend.guard_transaction(connection, name)
+        elif is_changing():
+            stack.enter_context(backend.guarded(connection, name))
+            if backend.is_one_transaction:
+                stack.enter_context(shared(connection))
         yield connection
 
 
 @contextmanager
-def connected(found: Engine | Connection, name: str) -> Iterator[Connection]:
+def connected(found: Given, name: str) -> Iterator[Connection]:
     """Yield a connection, which is closed if it has to be waited for."""
     if isinstance(found, Connection):
         yield found
@@ -92,7 +91,7 @@ def connected(found: Engine | Connection, name: str) -> Iterator[Connection]:
         connection = found.connect()
     except (SQLAlchemyError, TypeError, ValueError) as error:  # drivers refuse options in many ways
         if is_changing() and re.search(NO_CONNECTION, str(error)):
-            raise Busy(in_one_line(error), "a connection") from error
+            raise Busy(first_line(error), "a connection") from error
         raise unreachable(found, name, error) from error
     with connection:
         try:
@@ -102,21 +101,21 @@ def connected(found: Engine | Connection, name: str) -> Iterator[Connection]:
             raise
 
 
-def given(name: str) -> Engine | Connection | None:
+def given(name: str) -> Given | None:
     """Return what the caller of Alembic wants to be migrated in place of the app's database."""
-    found: Any = context.config.attributes.get("connection")
+    found: Given | Mapping[str, Given] | None = context.config.attributes.get("connection")
+    if found is None:
+        return None
     if isinstance(found, Mapping):
-        found = {**dict.fromkeys([name]), **found}[name]
-        is_missing = found is None
-    else:
-        is_missing = found is not None and name != "default"
-    if is_missing:
+        found = found.get(name)
+    elif name != "default":
+        found = None
+    if found is None:
         raise CommandError(
             f"attributes['connection'] has no connection for {name!r}: give a dict by name, or "
             "migrate only some of the databases with -x database=NAME."
         )
-    result: Engine | Connection | None = found
-    return result
+    return found
 
 
 def transaction_of(name: str) -> str:
@@ -125,16 +124,13 @@ def transaction_of(name: str) -> str:
 
 
 def prepare(connection: Connection, name: str) -> None:
-    """Do what can still fail, before the first of several databases commits.
-
-    :raises CommandError: if the database cannot commit
-    """
+    """Do what can still fail, before the first of several databases commits."""
     transaction = connection.get_transaction()
     if isinstance(transaction, TwoPhaseTransaction) and is_changing():
         try:
             transaction.prepare()
-        except DBAPIError as error:
+        except DBAPIError:
             connection.invalidate()  # else psycopg rolls back what it believes to be prepared
-            raise CommandError(f"Database {name!r}: {in_one_line(error)}.") from error
+            raise
     elif is_changing():
         backend_of(connection.dialect).prepare(connection)

@@ -15,7 +15,7 @@ def lock_beside(file: str) -> sqlite3.Connection:
 
     :raises Busy: if somebody else has it
     """
-    path = Path(f"{file}-migrating")
+    path, lock = Path(f"{file}-migrating"), None
     try:
         lock = sqlite3.connect(path if file else ":memory:", timeout=0)
         if file:
@@ -23,16 +23,14 @@ def lock_beside(file: str) -> sqlite3.Connection:
             with suppress(OSError, AttributeError):  # not ours to change; Windows
                 path.chmod(stat.st_mode & 0o777)
                 os.chown(path, stat.st_uid, stat.st_gid)
-    except (OSError, sqlite3.Error) as error:
-        raise CommandError(f"{path} cannot be written: {error}.") from error
-    try:
         if file and not os.access(path, os.W_OK):  # SQLite would say that all is well
-            advice = "give it the owner and the mode of the database"
-            raise CommandError(f"{path} cannot be written, so it would lock nobody out: {advice}.")
+            raise PermissionError("give it the owner and the mode of the database")
         lock.execute("BEGIN EXCLUSIVE")
-    except sqlite3.Error as error:
-        lock.close()
+    except (OSError, sqlite3.Error) as error:
+        if lock:
+            lock.close()
         if "locked" in str(error):
             raise Busy from error
-        raise CommandError(f"{path}, the lock of the database, cannot be used: {error}.") from error
+        problem = f"{path} cannot be written, so it would lock nobody out"
+        raise CommandError(f"{problem}: {error}.") from error
     return lock

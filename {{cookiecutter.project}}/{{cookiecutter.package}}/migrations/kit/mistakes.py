@@ -8,6 +8,22 @@ from alembic import context
 from alembic.util import CommandError, to_tuple
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
+URL = "The URL of a database"
+ESCAPED = "see DATABASE_URL; in a password, '@' is %40, '/' is %2F and '%' is %25."
+# What an error of a class means that comes through a function, or from a module.
+MISTAKES: tuple[tuple[type[Exception], str, str], ...] = (
+    (NoSuchModuleError, "load", URL + " has an unknown kind: {}."),
+    (Exception, "sqlalchemy.engine.url", URL + " cannot be parsed: " + ESCAPED),
+    (ArgumentError, "create_connect_args", URL + " needs one more slash: sqlite:///shop.db."),
+    (ValueError, "create_connect_args", URL + " has an option with a wrong value: {}."),
+    (ImportError, "import_dbapi", URL + " has a driver that is not installed: {}."),
+    (UnicodeDecodeError, "parse_stream", "{file} is not UTF-8: save it as that."),
+    (SyntaxError, "load_module_py", "{error.filename}, line {error.lineno}: {error.msg}."),
+    (Exception, "fileConfig", "The logging in alembic.ini cannot be set up: {}."),
+    (KeyError, "alembic.script.revision", "Another revision follows {}, which is not there."),
+    (AttributeError, "alembic.runtime.migration", "A revision lacks a function: {}."),
+)
+
 
 @contextmanager
 def mistakes() -> Iterator[None]:
@@ -25,37 +41,22 @@ def mistakes() -> Iterator[None]:
 
 def in_one_line(error: Exception) -> str | None:
     """Return what a user has to know of an error; None if it is none of a user's."""
-    walked = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
-    module, function = walked[-1].f_globals["__name__"], walked[-1].f_code.co_name
-    if module == "sqlalchemy.engine.url":
-        advice = "see DATABASE_URL; in a password, '@' is %40, '/' is %2F and '%' is %25"
-        return f"The URL of a database cannot be parsed: {advice}."
-    if isinstance(error, ArgumentError) and function == "create_connect_args":
-        return "A path in the URL of a database begins with a slash of its own: sqlite:///shop.db."
-    if isinstance(error, ValueError) and any(
-        f.f_code.co_name == "create_connect_args" for f in walked
-    ):
-        return f"The URL of a database has an option with a wrong value: {error}."
-    if isinstance(error, NoSuchModuleError):
-        return f"The URL of a database has an unknown kind: {error}."
-    if isinstance(error, ImportError) and function == "import_dbapi":
-        problem = f"The driver of a database is not installed: {error}"
-        return f"{problem}: install it, or name another in its URL."
-    if isinstance(error, UnicodeDecodeError):
-        files = [getattr(frame.f_locals.get("self"), "dotenv_path", None) for frame in walked]
-        return next((f"{file} is not UTF-8: save it as that." for file in files if file), None)
-    if isinstance(error, SyntaxError):
-        return f"{error.filename}, line {error.lineno}: {error.msg}."
-    if any(frame.f_globals["__name__"] == "logging.config" for frame in walked):
-        return f"The logging in alembic.ini cannot be set up: {error}."
-    if isinstance(error, KeyError) and module == "alembic.script.revision":
-        return f"The revision {error} is named as one that another follows, and is not there."
-    if isinstance(error, AttributeError) and module == "alembic.runtime.migration":
-        return f"A revision lacks a function: {error}."
     if isinstance(error, CommandError) and str(error).startswith("Multiple head"):
         heads = " and ".join(sorted(context.script.get_heads()))
         return f'There are two heads, {heads}: run alembic merge heads -m "join".'
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    places = {frame.f_code.co_name for frame in frames} | {frames[-1].f_globals["__name__"]}
+    files = (getattr(frame.f_locals.get("self"), "dotenv_path", None) for frame in frames)
+    for kind, place, line in MISTAKES:
+        if isinstance(error, kind) and place in places:
+            return line.format(first_line(error), error=error, file=next(filter(None, files), ""))
     return None
+
+
+def first_line(error: Exception) -> str:
+    """Return what an error says, as far as it is a sentence: what drivers add is advice of their own."""
+    lines = str(getattr(error, "orig", error)).strip().splitlines()
+    return " ".join(lines[0].split()).rstrip(".?:") if lines else type(error).__name__
 
 
 def two_ways() -> str:

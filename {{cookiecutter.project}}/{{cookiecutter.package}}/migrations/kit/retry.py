@@ -17,15 +17,14 @@ def retry(function: Callable[[], None]) -> None:
     ``MIGRATION_LOCK_RETRIES`` says how often, after pauses that grow from a second on.
     """
     times = int(seconds("MIGRATION_LOCK_RETRIES", 3))
-    for number in range(times):
+    for number in range(1, times + 1):
         try:
             return function()
         except LockTimeout as error:
             if not error.is_clean:
                 raise
-            pause = 2**number * random.uniform(0.5, 1)
-            logger.warning(
-                "%s Trying again in %.1f s (%d/%d)", error.message, pause, number + 1, times
-            )
-        time.sleep(min(pause, 60))
+            pause = min(2**number * random.uniform(0.25, 0.5), 60)
+            message = "%s Trying again in %.1f s (%d/%d)"
+            logger.warning(message, error.message, pause, number, times)
+        time.sleep(pause)
     return function()

@@ -6,13 +6,13 @@ import random
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import Any, TypeVar
 
 from alembic.util import CommandError
 from flask import current_app
-from sqlalchemy import text
+from sqlalchemy import event, text
 from sqlalchemy.engine import Connection
-from sqlalchemy.exc import SQLAlchemyError
 
 T = TypeVar("T")
 LONGEST = 2_000_000  # seconds, 23 days: more would be none to some servers
@@ -77,6 +77,30 @@ def driver_of(connection: Connection) -> Any:
 
 
 @contextmanager
+def listening(target: Any, retval: bool = False, **functions: Callable[..., Any]) -> Iterator[None]:
+    """Call functions at events, by the names of these."""
+    for name, function in functions.items():
+        event.listen(target, name, function, retval=retval)
+    try:
+        yield
+    finally:
+        for name, function in functions.items():
+            event.remove(target, name, function)
+
+
+def give_back(connection: Connection, undo: Callable[[], object]) -> None:
+    """End what a migration has left, and undo what it had set; else close the connection."""
+    if connection.invalidated:
+        return  # closed, and nothing is left; another session would be opened here
+    try:
+        if transaction := connection.get_transaction():
+            transaction.rollback()
+        undo()
+    except Exception:  # noqa: BLE001 (the drivers' own, too)
+        connection.invalidate()
+
+
+@contextmanager
 def in_transactions(connection: Connection) -> Iterator[None]:
     """Let a connection migrate in transactions whose engine commits each statement by itself."""
     dialect, level = connection.dialect, connection.default_isolation_level
@@ -87,27 +111,17 @@ def in_transactions(connection: Connection) -> Iterator[None]:
     if level is None or not is_autocommit:
         yield
         return
+
     is_option = connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT"
-    if is_option:
-        connection.execution_options(isolation_level=level)
-    else:  # SQLAlchemy need not know, for it would not give back what the driver was told
-        dialect.set_isolation_level(driver, level)
+
+    def change(to: Any) -> None:
+        if is_option:
+            connection.execution_options(isolation_level=to)
+        else:  # SQLAlchemy need not know, for it would not give back what the driver was told
+            dialect.set_isolation_level(driver, to)
+
+    change(level)
     try:
         yield
     finally:
-        with given_back(connection):
-            if is_option:
-                connection.execution_options(isolation_level="AUTOCOMMIT")
-            else:
-                dialect.set_isolation_level(driver, "AUTOCOMMIT")
-
-
-@contextmanager
-def given_back(connection: Connection) -> Iterator[None]:
-    """End what a migration has left; if that fails, close the connection and all that it holds."""
-    try:
-        if transaction := connection.get_transaction():
-            transaction.rollback()
-        yield
-    except SQLAlchemyError:
-        connection.invalidate()
+        give_back(connection, partial(change, "AUTOCOMMIT"))

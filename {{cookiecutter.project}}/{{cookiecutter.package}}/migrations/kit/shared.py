@@ -12,9 +12,10 @@ from contextlib import contextmanager
 from itertools import count
 from typing import Any
 
-from sqlalchemy import event
 from sqlalchemy.engine import Connection
 from sqlalchemy.pool import NullPool, Pool
+
+from .session import listening
 
 numbers = count()
 
@@ -89,11 +90,10 @@ def shared(connection: Connection) -> Iterator[None]:
     def count_one(*_: Any) -> None:
         done.append(None)
 
-    event.listen(connection, "before_cursor_execute", count_one)
     # Not a connection of the engine's own pool: that may have no other to give, and would wait.
     engine.pool = SharedPool(pool, lambda: Shared(driver, done))
     try:
-        yield
+        with listening(connection, before_cursor_execute=count_one):
+            yield
     finally:
         engine.pool = pool
-        event.remove(connection, "before_cursor_execute", count_one)

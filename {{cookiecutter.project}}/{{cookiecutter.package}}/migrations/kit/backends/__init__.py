@@ -4,11 +4,12 @@ from collections.abc import Collection, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from importlib import import_module
 from importlib.util import find_spec
+from secrets import randbits
 from types import MappingProxyType
 from typing import Any
 
 from alembic.operations.ops import OpContainer, UpgradeOps
-from sqlalchemy import Table, inspect
+from sqlalchemy import Table, inspect, text
 from sqlalchemy.engine import Connection, Dialect, Engine
 
 
@@ -27,6 +28,8 @@ class Backend:
     # Gives the primary key of a table, or a value of an Enum, another name, where it has one.
     rename_key: str | None = None
     rename_value = ""
+    # What takes a lock, says that another has it, and where a connection is; and what frees the lock.
+    probe: tuple[str, ...] = ()
     # What ends a query that takes long, and what takes that back.
     time_limit = ("SELECT 1", "SELECT 1")
 
@@ -49,13 +52,17 @@ class Backend:
         return ""
 
     def is_same(self, one: Engine, other: Engine) -> bool:
-        """Say whether two engines, whose URLs differ, lead to one database."""
+        """Say whether two engines, whose URLs differ, lead to one database; names need not differ."""
+        if not self.probe:
+            return False
+        take, is_seen, where, free = map(text, self.probe)
+        lock = {"lock": randbits(62)}  # a copy of a server has its identity, but not its locks
         with one.connect() as first, other.connect() as second:
-            return self.leads_to_same(first, second)
-
-    def leads_to_same(self, one: Connection, other: Connection) -> bool:
-        """Ask the database whether two connections lead to it; neither is in a transaction."""
-        return False
+            first.execute(take, lock)
+            is_known = second.scalar(is_seen, lock)
+            places = {each.scalar(where) for each in (first, second)}
+            first.execute(free, lock)
+        return bool(is_known) and len(places) == 1
 
     def others(self, connection: Connection, schemas: Collection[str | None]) -> list[str]:
         """Return the statements that drop what is neither a table nor needed by one."""

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from alembic.ddl.impl import DefaultImpl
 from sqlalchemy.engine import Connection, Dialect
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.schema import CreateTable
 
 from ..session import Busy, driver_of
 from . import Backend
@@ -27,8 +28,7 @@ HOLDS = (
     "its server lets a statement wait, MIGRATION_LOCK_TIMEOUT does not; see what a failure leaves."
 )
 NO_LOCK = (
-    "Database %r (%s) has no lock that lets its owner write: migrate one at a time. "
-    "MIGRATION_WAIT and MIGRATION_LOCK_TIMEOUT do not hold."
+    "Database %r (%s) has no lock that lets its owner write, nor limits: migrate one at a time."
 )
 
 
@@ -36,12 +36,16 @@ class DefaultBackend(Backend):
     @contextmanager
     def guarded(self, connection: Connection, name: str) -> Iterator[None]:
         logger, kind = logging.getLogger("alembic.guard"), connection.dialect.name
+        change = LOCK.update().where(LOCK.c.name == name).values(times=LOCK.c.times + 1)
         is_held = False
         with connection.engine.connect() as lock:
             is_memory = driver_of(lock) is driver_of(connection)  # of which there may be one only
             if not is_memory and has_row(lock, name):
                 with lock.begin() as transaction:
-                    take(lock, name)
+                    try:
+                        lock.execute(change)  # while somebody else does, this waits, or fails
+                    except DBAPIError as error:
+                        raise Busy(error.orig) from error
                     if is_held := can_write(connection):
                         logger.info(HOLDS, name, kind)
                         yield
@@ -54,25 +58,12 @@ class DefaultBackend(Backend):
 
 def has_row(lock: Connection, name: str) -> bool:
     """Make the row, unless it is there or somebody else is faster; say whether that was allowed."""
-    with suppress(DBAPIError), lock.begin():
-        LOCK.create(lock, checkfirst=True)
-    with suppress(DBAPIError), lock.begin():
-        lock.execute(LOCK.insert().values(name=name, times=0))
+    for make in (CreateTable(LOCK), LOCK.insert().values(name=name, times=0)):
+        with suppress(DBAPIError), lock.begin():
+            lock.execute(make)
     with suppress(DBAPIError), lock.begin():
         return bool(lock.execute(sa.select(LOCK.c.name).where(LOCK.c.name == name)).first())
     return False
-
-
-def take(lock: Connection, name: str) -> None:
-    """Change the row; while somebody else does, the server lets this wait, or fail.
-
-    :raises Busy: if it fails
-    """
-    change = LOCK.update().where(LOCK.c.name == name).values(times=LOCK.c.times + 1)
-    try:
-        lock.execute(change)
-    except DBAPIError as error:
-        raise Busy(error.orig) from error
 
 
 def can_write(connection: Connection) -> bool:

@@ -4,7 +4,6 @@ import math
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from hashlib import sha256
-from secrets import token_hex
 from typing import Any
 
 from alembic.ddl.mysql import MySQLImpl
@@ -13,7 +12,7 @@ from alembic.util import CommandError
 from sqlalchemy import inspect, text
 from sqlalchemy.engine import Connection
 
-from ..session import Busy, given_back, run, seconds
+from ..session import Busy, give_back, run, seconds
 from . import Backend
 from .indexes import ByName
 
@@ -22,6 +21,9 @@ LONGEST = 31536000  # seconds, the longest limit there is: a year
 LIMITS = [f"@@SESSION.{each}_timeout" for each in ("lock_wait", "innodb_lock_wait", "wait")]
 # Of MariaDB in seconds, and of MySQL in ms.
 TIME_LIMIT = "SET SESSION /*M! max_statement_time = {} */ /*!50708 max_execution_time = {} */"
+GET_LOCK = "SELECT GET_LOCK(CONCAT(:lock), 0)"  # no name may be a number
+RELEASE_LOCK = "SELECT RELEASE_LOCK(CONCAT(:lock))"
+IS_USED = "SELECT IS_USED_LOCK(CONCAT(:lock)) IS NOT NULL"
 HOLDER = """
     SELECT CONCAT('connection ', id, ' from ', host) FROM information_schema.processlist
     WHERE id = IS_USED_LOCK(:lock)
@@ -41,7 +43,9 @@ ROUTINES = """
 
 class MySQLBackend(Backend):
     lock_timeout = 1205
-    faults = (1290, 1213, 1021, 1114)  # read-only, deadlock, disk full, table full
+    # Read-only, deadlock, disk full, table full; denied: a table, a database, what needs SUPER.
+    faults = (1290, 1213, 1021, 1114, 1142, 1044, 1227)
+    probe = (GET_LOCK, IS_USED, "SELECT DATABASE()", RELEASE_LOCK)
     time_limit = (TIME_LIMIT.format("2", "2000"), TIME_LIMIT.format("DEFAULT", "DEFAULT"))
 
     @contextmanager
@@ -49,30 +53,24 @@ class MySQLBackend(Backend):
         if not connection.dialect.default_schema_name:
             raise CommandError(f"The URL of database {name!r} names none of its server.")
         lock = sha256(f"{connection.engine.url.database} {name}".encode()).hexdigest()
-        if not run(connection, "SELECT GET_LOCK(:lock, 0)", lock=lock):
+        if not run(connection, GET_LOCK, lock=lock):
             raise Busy(run(connection, HOLDER, lock=lock))
         limit = math.ceil(seconds("MIGRATION_LOCK_TIMEOUT", 10)) or LONGEST
         with connection.begin():
             before = connection.exec_driver_sql(f"SELECT {', '.join(LIMITS)}").one()
+
+        def leave() -> None:
+            set_limits(connection, before)
+            run(connection, RELEASE_LOCK, lock=lock)
+
         try:
             set_limits(connection, (limit, limit, LONGEST))
             yield
         finally:
-            with given_back(connection):
-                set_limits(connection, before)
-                run(connection, "SELECT RELEASE_LOCK(:lock)", lock=lock)
+            give_back(connection, leave)
 
     def holders(self, connection: Connection, statement: str) -> str:
         return connection.exec_driver_sql(BLOCKERS).scalar() or ""
-
-    def leads_to_same(self, one: Connection, other: Connection) -> bool:
-        """Ask for a lock that only this server knows; names of servers need not differ."""
-        lock = token_hex()
-        run(one, "SELECT GET_LOCK(:lock, 0)", lock=lock)
-        schemas = {run(each, "SELECT DATABASE()") for each in (one, other)}
-        is_known = run(other, "SELECT IS_USED_LOCK(:lock)", lock=lock) is not None
-        run(one, "SELECT RELEASE_LOCK(:lock)", lock=lock)
-        return is_known and len(schemas) == 1
 
     def others(self, connection: Connection, schemas: Collection[str | None]) -> list[str]:
         routines = connection.execute(text(ROUTINES)).scalars()
@@ -92,12 +90,11 @@ class MySQLBackend(Backend):
             found = inspect(connection).get_indexes(change.table_name, change.schema) if own else []
             made = {index["name"] for index in found if not index["unique"]} - gone
             for name in sorted(own.keys() & made, key=str):
-                index = ops.CreateIndexOp(
-                    name,
+                table, columns = (
                     names.get(change.table_name, change.table_name),
                     own[name].column_keys,
-                    schema=change.schema,
                 )
+                index = ops.CreateIndexOp(name, table, columns, schema=change.schema)
                 change.ops.append(index.reverse())
 
     def free_indexes(self, connection: Connection, way: ops.OpContainer) -> None:

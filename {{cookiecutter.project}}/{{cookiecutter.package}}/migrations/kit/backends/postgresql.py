@@ -4,17 +4,16 @@ import math
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from hashlib import sha256
-from secrets import randbits
 
 from alembic.ddl.postgresql import PostgresqlImpl
 from alembic.operations import ops
-from sqlalchemy import Index, Table, event, inspect, text
+from sqlalchemy import Index, Table, inspect, text
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.schema import CreateIndex
 
 from ..advisory_lock import in_session, in_transaction, take, take_local, undecided
-from ..session import run, seconds, wait
+from ..session import listening, run, seconds, wait
 from . import Backend
 from .enums import mended
 from .indexes import ByName
@@ -48,32 +47,39 @@ INVALID = """
     SELECT min(indexrelid::regclass::text) FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
     WHERE NOT indisvalid AND :statement ~* ('\\m' || relname || '\\M')
 """
+TAKE = "SELECT pg_advisory_xact_lock(:lock)"  # freed with the transaction
 
 
 class PostgreSQLBackend(Backend):
     is_one_transaction = True
     lock_timeout = "55P03"
-    faults = ("25006", "40P01", "53100")  # read-only, deadlock, disk full
+    faults = ("25006", "40P01", "53100", "42501")  # read-only, deadlock, disk full, no right
     linter = "squawk"
     rename_key = "ALTER TABLE {} RENAME CONSTRAINT {} TO {}"
     rename_value = "ALTER TYPE {} RENAME VALUE {} TO {}"
+    probe = (
+        TAKE,
+        "SELECT NOT pg_try_advisory_xact_lock(:lock)",
+        "SELECT current_schema()",
+        "SELECT 1",
+    )
     time_limit = ("SET LOCAL statement_timeout = 2000", "SELECT 1")  # taken back with a savepoint
 
     @contextmanager
     def guarded(self, connection: Connection, name: str) -> Iterator[None]:
-        lock, limit = lock_of(name), limit_of_locks()
+        lock, limit = lock_and_limit(name)
         guard = in_session if take(connection, name, lock) else in_transaction
         prepared: list[str] = []
-        event.listen(connection, "prepare_twophase", lambda _, xid: prepared.append(xid))
+        note = listening(connection, prepare_twophase=lambda _, xid: prepared.append(xid))
         try:
-            with guard(connection, name, lock, limit):
+            with note, guard(connection, name, lock, limit):
                 yield
         finally:
             for xid in prepared:
                 check_decided(connection.engine, name, xid)
 
     def guard_transaction(self, connection: Connection, name: str) -> None:
-        wait(lambda: take_local(connection, lock_of(name), limit_of_locks()), name)
+        wait(lambda: take_local(connection, *lock_and_limit(name)), name)
 
     def holders(self, connection: Connection, statement: str) -> str:
         return connection.scalar(text(BLOCKERS), {"statement": statement}) or ""
@@ -83,14 +89,6 @@ class PostgreSQLBackend(Backend):
         return (
             f" The index {index} is left INVALID: DROP INDEX CONCURRENTLY {index}." if index else ""
         )
-
-    def leads_to_same(self, one: Connection, other: Connection) -> bool:
-        """Ask for a lock that only this database knows; a copy of the server has its identity."""
-        lock = {"lock": randbits(62)}
-        one.execute(text("SELECT pg_advisory_xact_lock(:lock)"), lock)
-        is_free = other.scalar(text("SELECT pg_try_advisory_xact_lock(:lock)"), lock)
-        schemas = {each.scalar(text("SELECT current_schema()")) for each in (one, other)}
-        return not is_free and len(schemas) == 1
 
     def prepare(self, connection: Connection) -> None:
         connection.exec_driver_sql("SET CONSTRAINTS ALL IMMEDIATE")
@@ -115,12 +113,9 @@ class PostgreSQLBackend(Backend):
             changes.ops.insert(0, ops.ExecuteSQLOp(f"CREATE SCHEMA IF NOT EXISTS {quoted}"))
 
 
-def lock_of(name: str) -> int:
-    return int.from_bytes(sha256(name.encode()).digest()[:8], "big", signed=True)
-
-
-def limit_of_locks() -> str:
-    return str(math.ceil(seconds("MIGRATION_LOCK_TIMEOUT", 10) * 1000))
+def lock_and_limit(name: str) -> tuple[int, str]:
+    lock = int.from_bytes(sha256(name.encode()).digest()[:8], "big", signed=True)
+    return lock, str(math.ceil(seconds("MIGRATION_LOCK_TIMEOUT", 10) * 1000))
 
 
 def check_decided(engine: Engine, name: str, xid: str) -> None:

@@ -16,11 +16,10 @@ from typing import Any
 
 from alembic.ddl.sqlite import SQLiteImpl
 from alembic.util import CommandError
-from sqlalchemy import event
 from sqlalchemy.engine import Connection, Engine
 
 from ..lock_file import lock_beside
-from ..session import driver_of, seconds
+from ..session import driver_of, give_back, listening, seconds
 from . import Backend
 from .indexes import ByName
 
@@ -35,11 +34,7 @@ class SQLiteBackend(Backend):
     options = MappingProxyType({"render_as_batch": True, "transactional_ddl": True})
     is_one_transaction = True
     lock_timeout = "database is locked"
-    faults = (
-        "attempt to write a readonly database",
-        "database or disk is full",
-        "disk I/O error",
-    )
+    faults = ("attempt to write a readonly database", "database or disk is full", "disk I/O error")
 
     @contextmanager
     def guarded(self, connection: Connection, name: str) -> Iterator[None]:
@@ -71,31 +66,34 @@ class SQLiteBackend(Backend):
                 checked = driver.total_changes
                 check_foreign_keys(driver, file, name)
 
+        def tell(pragmas: dict[str, Any]) -> None:
+            for pragma, value in pragmas.items():
+                driver.execute(f"PRAGMA {pragma}={value}")
+
+        def leave() -> None:
+            tell(found)
+            if autocommit is not None:
+                driver.autocommit = autocommit
+
         # The lock of the database would not do: transaction_per_migration and autocommit_block()
         # give it up between two revisions.
-        with closing(lock_beside(file)):
-            event.listen(connection, "begin", begin)
-            event.listen(connection, "before_cursor_execute", begin_once, retval=True)
-            event.listen(connection, "commit", check)
+        with (
+            closing(lock_beside(file)),
+            listening(connection, begin=begin, commit=check),
+            listening(connection, retval=True, before_cursor_execute=begin_once),
+        ):
             connection.info["check"] = check
             try:
                 if autocommit is not None:
                     driver.autocommit = -1  # sqlite3.LEGACY_TRANSACTION_CONTROL: begin() begins
                     driver.rollback()
-                longest = math.ceil(seconds("MIGRATION_LOCK_TIMEOUT", 10) * 1000) or 2**31 - 1
                 page = driver.execute("PRAGMA page_size").fetchone()[0]
-                driver.execute(f"PRAGMA busy_timeout={longest}")
-                driver.execute(f"PRAGMA cache_spill={MEMORY // page}")
+                longest = math.ceil(seconds("MIGRATION_LOCK_TIMEOUT", 10) * 1000) or 2**31 - 1
                 # Batch mode drops a table to change it, and would take with it what refers to it.
-                driver.execute("PRAGMA foreign_keys=OFF")
+                tell(dict(zip(PRAGMAS, (longest, MEMORY // page, "OFF"), strict=True)))
                 yield
             finally:
-                del connection.info["check"]
-                driver.rollback()
-                for pragma, value in found.items():
-                    driver.execute(f"PRAGMA {pragma}={value}")
-                if autocommit is not None:
-                    driver.autocommit = autocommit
+                give_back(connection, leave)
 
     def is_same(self, one: Engine, other: Engine) -> bool:
         """Compare the paths: a connection would make the file of a database that nobody asked for."""
