@@ -1,6 +1,7 @@
 """What is compared with the models, and what is left alone; used by env.py."""
 
 from collections.abc import Callable, Collection
+from importlib.util import find_spec
 from typing import Any
 
 from alembic import context
@@ -11,8 +12,9 @@ from ..backends import backend_of
 from ..backends.checks import has_unknown_check, is_known, is_made, table_of
 from ..log import log_name
 
-# Alembic's own, and check constraints: these are found by their names, which the models have.
-PLUGINS = ["alembic.autogenerate.*", "alembic.ext.checkconstraint_byname"]
+# Alembic's own, and check constraints, from 1.19.2: found by their names, which the models have.
+CHECKS = ["alembic.ext.checkconstraint_byname"] if find_spec("alembic.ext") else []
+PLUGINS = ["alembic.autogenerate.*", *CHECKS]
 
 
 def all_but(
