@@ -126,7 +126,12 @@ def ini(text: str, found: dict[str, Any], layout: Layout) -> str:
     if layout.recursive:
         settings["recursive_version_locations"] = "true"
     for name, value in settings.items():
-        line = f"{name} = {value}".replace(" \n", "\n")
-        before = re.search(rf"^{name} = .*$", text, re.MULTILINE)
-        text = text.replace(before[0] if before else END, line if before else f"\n{line}{END}", 1)
+        text = with_setting(text, name, value)
     return text
+
+
+def with_setting(text: str, name: str, value: str) -> str:
+    """Return the text of an alembic.ini with a setting."""
+    line = f"{name} = {value}".replace(" \n", "\n")
+    before = re.search(rf"^{name} = .*$", text, re.MULTILINE)
+    return text.replace(before[0] if before else END, line if before else f"\n{line}{END}", 1)

@@ -259,7 +259,9 @@ SHAPES = {
             "shop/__init__.py": "",
             "shop/web/__init__.py": "",
             "shop/web/factory.py": factory(
-                "from shop.extensions import migrate; migrate.init_app(app, db)",
+                "from shop.extensions import migrate; migrate.init_app(app, db)\n"
+                '    assert not hasattr(db, "made"), "a second app cannot be made"\n'
+                "    db.made = True",
                 "shop.",
                 "make",
                 "mode, debug=False",

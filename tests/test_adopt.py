@@ -196,6 +196,34 @@ def test_what_differs_is_named_and_fails(tmp_path: Path) -> None:
     assert "Table odd is only there with the new" in done.stderr
 
 
+LOOK_AROUND = """\
+def passing_all(function):
+    def wrapper(*arguments, **options):
+        return function(*arguments, **options)
+    return wrapper
+
+
+@passing_all
+def upgrade():
+    from shop.extensions import db
+    if sa.inspect(db.engine).has_table("users"):
+        raise RuntimeError("this revision runs in one go with the first only")
+"""
+
+
+@pytest.mark.slow
+def test_revisions_that_must_not_see_what_the_run_has_done(tmp_path: Path) -> None:
+    """The old tool runs them from empty by chance: what they look at is not committed yet."""
+    with databases("postgresql", False) as urls:
+        app = build("factory", tmp_path, **urls)
+        (last,) = (app.folder / "migrations" / "versions").glob("*second.py")
+        source = last.read_text(encoding="utf-8")
+        last.write_text(source.replace("def upgrade():\n", LOOK_AROUND, 1), encoding="utf-8")
+        done = app.adopt()
+        assert "alembic.ini has share_connection = false" in done.stdout
+        start_replicas(app, "base")
+
+
 ENV_OPTIONS = """\
 LEFT_ALONE = {"spatial_ref_sys"}
 
@@ -268,12 +296,13 @@ def test_scratch_databases_are_dropped(tmp_path: Path) -> None:
     "packages",
     [
         ("alembic", "flask", "flask-migrate", "flask-sqlalchemy", "sqlalchemy"),
+        ("alembic==1.18.*", "flask", "flask-migrate", "flask-sqlalchemy", "sqlalchemy"),
         OLDEST,
     ],
-    ids=["newest", "oldest"],
+    ids=["newest", "plugins-without-checks", "oldest"],
 )
 def test_installed_from_its_wheel(packages: tuple[str, ...], uv: str, tmp_path: Path) -> None:
-    """In an environment of the app's own, with the newest and with the oldest that do."""
+    """In an environment of the app's own, with the newest, the oldest that do, and one between."""
     run(uv, "build", "--quiet", "--wheel", "--out-dir", str(tmp_path), str(ROOT), cwd=tmp_path)
     (wheel,) = tmp_path.glob("*.whl")
     run(uv, "venv", "--quiet", "--python", sys.executable, "venv", cwd=tmp_path)

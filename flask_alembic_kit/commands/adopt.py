@@ -98,8 +98,10 @@ def summarized(paths: Any) -> list[str]:
 
 def prove(found: dict[str, Any], arguments: dict[str, Any]) -> None:
     """Compare old and new, say what was found, and end with status 1 if anything is wrong."""
-    new = ask("prove", **arguments)
     old = found["old"]
+    new = answers(arguments)
+    if old and "build_error" in new and "build_error" not in old:
+        new = apart(arguments) or new
     click.echo("\nProof:")
     for line in proof.summary(old, new):
         click.echo(f"    {line}")
@@ -117,6 +119,31 @@ def prove(found: dict[str, Any], arguments: dict[str, Any]) -> None:
             err=True,
         )
         sys.exit(1)
+
+
+def answers(arguments: dict[str, Any]) -> proof.Answers:
+    """Return what the new environment says and makes, as ``alembic`` and as ``flask db`` run it."""
+    # In a process each: many a factory can make one app only.
+    return {**ask("alone", ini=arguments["ini"]), **ask("prove", **arguments)}
+
+
+def apart(arguments: dict[str, Any]) -> proof.Answers | None:
+    """Let revisions open connections of their own, as with the old tool, if they only run so.
+
+    :return: what the new environment says then; None if that does not help
+    """
+    ini = Path(arguments["ini"])
+    text = ini.read_text(encoding="utf-8")
+    ini.write_text(environment.with_setting(text, "share_connection", "false"), encoding="utf-8")
+    new = answers(arguments)
+    if "build_error" in new:
+        ini.write_text(text, encoding="utf-8")
+        return None
+    click.echo(
+        "\nRevisions open connections of their own, and run only if these do not see what the run has "
+        "done so far. So alembic.ini has share_connection = false."
+    )
+    return new
 
 
 def is_new(found: dict[str, Any]) -> bool:

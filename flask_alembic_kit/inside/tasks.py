@@ -203,20 +203,26 @@ def by_default(found: dict[str, Any]) -> Any:
     return found.get("default", next(iter(found.values()), []))
 
 
-def prove(app: str | None, db: str | None, folder: str, ini: str) -> dict[str, Any]:
-    """Return what the new environment says and makes, as ``flask db`` and as ``alembic`` run it."""
+def alone(folder: str, ini: str) -> dict[str, Any]:
+    """Return what fails if ``alembic`` runs the new environment, which then makes the app itself."""
     scratch = Scratch(Path(folder), "kit_new")
     environment = new_environment(Path(ini))
-    alone: dict[str, Any] = {}
-    with kept(alone, "import_error"):
+    found: dict[str, Any] = {}
+    with kept(found, "import_error"):
         environment.heads()
-    with scratch.on(), kept(alone, "alone_error"):
+    with scratch.on(), kept(found, "alone_error"):
         environment.read(current)
     scratch.drop()
+    return found
+
+
+def prove(app: str | None, db: str | None, folder: str, ini: str) -> dict[str, Any]:
+    """Return what the new environment says and makes, as ``flask db`` runs it."""
+    scratch = Scratch(Path(folder), "kit_new")
     application, _ = load(app)
     with application.app_context():
         engines = finding.engines(application, finding.database(application, db, Path.cwd()))
-        return {**answers(application, environment, engines, scratch), **alone}
+        return answers(application, new_environment(Path(ini)), engines, scratch)
 
 
 def baseline(app: str | None, db: str | None, folder: str, ini: str, into: str) -> dict[str, Any]:
@@ -279,6 +285,7 @@ def missing_tables(migration: MigrationContext) -> list[str]:
 TASKS: dict[str, Callable[..., dict[str, Any]]] = {
     "inspect": inspect,
     "look": look,
+    "alone": alone,
     "prove": prove,
     "baseline": baseline,
     "stamp": stamp,

@@ -3,7 +3,8 @@
 ``db.session``, ``db.engine`` and ``op.get_bind().engine`` are connections beside the one that migrates:
 they would not see its transaction, and on SQLite wait for it in vain. So a connection that the same
 thread opens meanwhile is the migrating one, and its transactions are savepoints there: a revision that
-fails takes with it what it has written over such a connection, too.
+fails takes with it what it has written over such a connection, too. ``share_connection = false`` in
+alembic.ini is for histories that only run if revisions do not see what the run has done.
 """
 
 import threading
@@ -12,6 +13,7 @@ from contextlib import contextmanager
 from itertools import count
 from typing import Any
 
+from alembic import context
 from sqlalchemy.engine import Connection
 from sqlalchemy.pool import NullPool, Pool
 
@@ -83,6 +85,9 @@ class SharedPool(NullPool):
 @contextmanager
 def shared(connection: Connection) -> Iterator[None]:
     """Give this connection to whoever asks the same engine for one, in this thread."""
+    if context.config.get_main_option("share_connection") == "false":
+        yield
+        return
     engine, pool = connection.engine, connection.engine.pool
     driver: Any = connection.connection.dbapi_connection
     done: list[Any] = []
