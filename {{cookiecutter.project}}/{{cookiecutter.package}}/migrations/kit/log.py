@@ -13,11 +13,11 @@ from typing import Any, cast
 
 import sqlalchemy as sa
 from alembic.runtime.migration import MigrationContext, MigrationInfo
-from sqlalchemy import event
 from sqlalchemy.engine import Row
 from sqlalchemy.schema import CreateTable
 
 from .checksum import digest, meaning
+from .session import listening
 from .version import __version__
 
 
@@ -63,15 +63,13 @@ class Log:
     def written(self) -> Iterator[None]:
         """Write the steps of a run, at its end, or before it commits on its way."""
         self.migration.on_version_apply_callbacks += (self.write,)
-        events = [] if self.migration.as_sql else ["commit", "before_cursor_execute"]
-        for name in events:
-            event.listen(self.connection, name, self.flush, insert=True)
-        try:
+        if self.migration.as_sql:
+            yield
+            return
+        flush = self.flush  # before whoever notes that the connection commits
+        with listening(self.connection, insert=True, commit=flush, before_cursor_execute=flush):
             yield
             self.flush()
-        finally:
-            for name in events:
-                event.remove(self.connection, name, self.flush)
 
     def write(self, step: MigrationInfo, **_: Any) -> None:
         """Add a step: for Alembic's ``on_version_apply``."""
