@@ -16,11 +16,26 @@ from .log import Log
 
 def states() -> dict[str, dict[str, Any]]:
     """Return the state of each database of the current app, by its name."""
-    extension: Any = current_app.extensions["sqlalchemy"]  # that of Flask-SQLAlchemy 2 has .db
-    found = getattr(extension, "engines", None) or {"default": extension.db.engine}
-    engines = {name or "default": engine for name, engine in found.items()}
+    try:
+        engines = databases()
+    except CommandError:  # of the only one, or env.py would not have come as far
+        return {"default": result("unreachable", set(), set())}
     tables = version_tables([*engines])
     return {name: state(engine, tables.get(name)) for name, engine in engines.items()}
+
+
+def databases() -> dict[str, Engine]:
+    """Return the engines by name: those of the app's extension, else those that env.py migrates.
+
+    :raises CommandError: if there is no extension, and a database cannot be reached
+    """
+    extension: Any = current_app.extensions.get("sqlalchemy")
+    if extension is None:
+        with lock:
+            return read(lambda found: found.connection.engine)  # type: ignore[union-attr]
+    extension = getattr(extension, "db", extension)  # Flask-SQLAlchemy 2 keeps it in a state
+    found = getattr(extension, "engines", None) or {"default": extension.engine}
+    return {name or "default": engine for name, engine in found.items()}
 
 
 def state(engine: Engine, version_table: dict[str, Any] | None) -> dict[str, Any]:
@@ -40,9 +55,14 @@ def state(engine: Engine, version_table: dict[str, Any] | None) -> dict[str, Any
                 status = "newer" if Log(migration).is_newer(current, heads) else "unknown"
     except SQLAlchemyError:
         status = "unreachable"
-    result = {"ok": status in ("ok", "newer"), "status": status}
-    result["reachable"] = status != "unreachable"
-    return {**result, "current": sorted(current), "heads": sorted(heads)}
+    return result(status, current, heads)
+
+
+def result(status: str, current: set[str], heads: set[str]) -> dict[str, Any]:
+    """Return what is answered for a database."""
+    known = {"ok": status in ("ok", "newer"), "status": status}
+    known["reachable"] = status != "unreachable"
+    return {**known, "current": sorted(current), "heads": sorted(heads)}
 
 
 @cache
