@@ -82,8 +82,6 @@ def about(engine: Any) -> dict[str, Any]:
     """Return what may be shown of an engine: its URL has a password."""
     url = engine.url
     return {
-        "dialect": engine.dialect.name,
-        "driver": engine.dialect.driver,
         "file": url.database if engine.dialect.name == "sqlite" else None,
         "url": repr(url.set(query={})),
     }
@@ -94,16 +92,12 @@ def described(
 ) -> dict[str, Any]:
     """Return where the old tool has its revisions, what it says of the app, and what it makes."""
     script = old.script()
-    migrate = app.extensions.get("migrate") if old.kind == "flask-migrate" else None
-    alembic = script_options(old)
     return {
         "kind": old.kind,
         "folder": str(old.folder.resolve()),
         "locations": [str(path.resolve()) for path in version_locations(script, Path.cwd())],
         "recursive": bool(getattr(script, "recursive_version_locations", False)),
-        "command": getattr(getattr(migrate, "migrate", None), "command", "db" if migrate else None),
-        "settings": alembic,
-        "labels": sorted({label for r in script.walk_revisions() for label in r.branch_labels}),
+        "settings": script_options(old),
         **answers(app, old, engines, scratch, env=old.folder),
     }
 

@@ -15,27 +15,19 @@ from .log import Log
 
 
 def states() -> dict[str, dict[str, Any]]:
-    """Return the state of each database of the current app, by its name."""
-    try:
-        engines = databases()
-    except CommandError:  # of the only one, or env.py would not have come as far
-        return {"default": result("unreachable", set(), set())}
-    tables = version_tables([*engines])
-    return {name: state(engine, tables.get(name)) for name, engine in engines.items()}
+    """Return the state of each database of the current app, by its name.
 
-
-def databases() -> dict[str, Engine]:
-    """Return the engines by name: those of the app's extension, else those that env.py migrates.
-
-    :raises CommandError: if there is no extension, and a database cannot be reached
+    :raises CommandError: if the app has no extension with engines, and env.py cannot reach a database
     """
     extension: Any = current_app.extensions.get("sqlalchemy")
     if extension is None:
         with lock:
-            return read(lambda found: found.connection.engine)  # type: ignore[union-attr]
-    extension = getattr(extension, "db", extension)  # Flask-SQLAlchemy 2 keeps it in a state
-    found = getattr(extension, "engines", None) or {"default": extension.engine}
-    return {name or "default": engine for name, engine in found.items()}
+            found = read(lambda found: found.connection.engine)  # type: ignore[union-attr]
+    else:  # that of Flask-SQLAlchemy 2 has .db
+        found = getattr(extension, "engines", None) or {"default": extension.db.engine}
+    engines = {name or "default": engine for name, engine in found.items()}
+    tables = version_tables([*engines])
+    return {name: state(engine, tables.get(name)) for name, engine in engines.items()}
 
 
 def state(engine: Engine, version_table: dict[str, Any] | None) -> dict[str, Any]:
@@ -55,14 +47,9 @@ def state(engine: Engine, version_table: dict[str, Any] | None) -> dict[str, Any
                 status = "newer" if Log(migration).is_newer(current, heads) else "unknown"
     except SQLAlchemyError:
         status = "unreachable"
-    return result(status, current, heads)
-
-
-def result(status: str, current: set[str], heads: set[str]) -> dict[str, Any]:
-    """Return what is answered for a database."""
-    known = {"ok": status in ("ok", "newer"), "status": status}
-    known["reachable"] = status != "unreachable"
-    return {**known, "current": sorted(current), "heads": sorted(heads)}
+    is_ok, is_reachable = status in ("ok", "newer"), status != "unreachable"
+    states = {"ok": is_ok, "status": status, "reachable": is_reachable}
+    return {**states, "current": sorted(current), "heads": sorted(heads)}
 
 
 @cache

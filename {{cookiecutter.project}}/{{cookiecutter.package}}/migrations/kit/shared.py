@@ -10,15 +10,12 @@ alembic.ini is for histories that only run if revisions do not see what the run 
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from itertools import count
 from typing import Any
 
 from alembic import context
 from sqlalchemy import event
 from sqlalchemy.engine import Connection
 from sqlalchemy.pool import NullPool, Pool
-
-numbers = count()
 
 
 class Shared:
@@ -31,7 +28,7 @@ class Shared:
         self.driver = driver
         self.done = done
         self.began: int | None = None
-        self.name = f"shared_{next(numbers)}"
+        self.name = f"shared_{id(self)}"
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.driver, name)
@@ -51,8 +48,7 @@ class Shared:
             self.execute("ROLLBACK TO SAVEPOINT")
         self.commit()
 
-    def close(self) -> None:
-        self.rollback()
+    close = rollback
 
     def execute(self, what: str) -> bool:
         """Say whether there is a transaction that this can be done in."""
@@ -90,15 +86,11 @@ def shared(connection: Connection) -> Iterator[None]:
     engine, pool = connection.engine, connection.engine.pool
     driver: Any = connection.connection.dbapi_connection
     done: list[Any] = []
-
-    def count_one(*_: Any) -> None:
-        done.append(None)
-
-    event.listen(connection, "before_cursor_execute", count_one)
+    event.listen(connection, "before_cursor_execute", note := lambda *_: done.append(None))
     # Not a connection of the engine's own pool: that may have no other to give, and would wait.
     engine.pool = SharedPool(pool, lambda: Shared(driver, done))
     try:
         yield
     finally:
         engine.pool = pool
-        event.remove(connection, "before_cursor_execute", count_one)
+        event.remove(connection, "before_cursor_execute", note)
