@@ -16,7 +16,7 @@ def failures(old: Answers | None, new: Answers) -> list[str]:
     found = []
     if "alone_error" in new:
         found.append(f"alembic cannot be run without flask: {new['alone_error']}")
-    if "build_error" in new and new["build_error"] != (old or {}).get("build_error"):
+    if "build_error" in new:
         found.append(f"An empty database cannot be migrated: {new['build_error']}")
     if "own_error" in new and "own_error" not in (old or {}):
         found.append(f"The app's database cannot be read: {new['own_error']}")
@@ -80,11 +80,9 @@ def summary(old: Answers | None, new: Answers) -> list[str]:
             "the same schema as with the old tool" if old and "built" in old else "without an error"
         )
         lines.append(f"{tables} tables made from empty: {same}")
-    if old and "build_error" in old:
-        lines.append(
-            f"No empty database can be migrated, by the old tool neither: {old['build_error']}"
-        )
-        lines += [advice for words, advice in ADVICE.items() if words in old["build_error"]]
+    if error := new.get("known_error"):
+        lines.append(f"No empty database can be migrated, by the old tool neither: {error}")
+        lines += [advice for words, advice in ADVICE.items() if words in error]
     if "import_error" in new:
         lines.append(
             "Plain alembic heads, history, show, branches, merge and revision start no app and cannot "

@@ -5,7 +5,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 from click import ClickException
 
-LOWEST = {"alembic": "1.12", "flask": "2.1", "sqlalchemy": "1.4"}
+LOWEST = {"alembic": "1.11", "flask": "2.1", "sqlalchemy": "1.4"}
 
 
 def check() -> None:

@@ -224,6 +224,37 @@ def test_revisions_that_must_not_see_what_the_run_has_done(tmp_path: Path) -> No
         start_replicas(app, "base")
 
 
+@pytest.mark.slow
+def test_what_the_old_tool_cannot_build_is_known_also_when_run_again(tmp_path: Path) -> None:
+    app = build("factory", tmp_path)
+    (first,) = (app.folder / "migrations" / "versions").glob("*first.py")
+    source = first.read_text(encoding="utf-8")
+    broken = "def upgrade():\n    raise RuntimeError('lost')\n"
+    first.write_text(source.replace("def upgrade():\n", broken, 1), encoding="utf-8")
+    for _ in range(2):
+        assert "by the old tool neither: RuntimeError: lost" in app.adopt().stdout
+
+
+@pytest.mark.slow
+def test_an_app_that_migrates_itself_is_named(tmp_path: Path) -> None:
+    app = build("factory", tmp_path)
+    factory = app.folder / "shop" / "__init__.py"
+    source = factory.read_text(encoding="utf-8")
+    migrates = "from flask_migrate import upgrade\n    with app.app_context(): upgrade()\n    "
+    factory.write_text(source.replace("return app", f"{migrates}return app"), encoding="utf-8")
+    assert "The app itself runs the old tool when it is made." in app.adopt().stdout
+
+
+@pytest.mark.slow
+def test_health_without_an_extension(tmp_path: Path) -> None:
+    app = build("odd", tmp_path)
+    app.adopt()
+    code = "from shop.serve import application as app; from shop.migrations.kit import health\n"
+    ask = f"{code}with app.app_context(): print(health()['default']['status'])"
+    environment = {**app.environment, "SHOP_URL": app.urls["DATABASE_URL"]}
+    assert app.python("-c", ask, env=environment).stdout.splitlines()[-1] == "ok"
+
+
 ENV_OPTIONS = """\
 LEFT_ALONE = {"spatial_ref_sys"}
 

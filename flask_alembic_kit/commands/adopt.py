@@ -83,6 +83,11 @@ def show(plan: Plan, found: dict[str, Any], layout: Layout) -> None:
     known = ignored.read_text(encoding="utf-8") if ignored.exists() else ""
     if "-migrating" not in known and any(each["file"] for each in found["databases"].values()):
         click.echo("\nAdd *-migrating to .gitignore: the lock beside a database of SQLite.")
+    if {*found["migrated"]} - {str(layout.target)}:
+        click.echo(
+            "\nThe app itself runs the old tool when it is made. Processes that start at once are safe "
+            "only when it imports that from the new migrations: see below."
+        )
     todo = usage.lines(layout.root, layout.module)
     if todo:
         click.echo("\nThe app still uses the old tool. When you like, and it needs no hurry:")
@@ -102,6 +107,10 @@ def prove(found: dict[str, Any], arguments: dict[str, Any]) -> None:
     new = answers(arguments)
     if old and "build_error" in new and "build_error" not in old:
         new = apart(arguments) or new
+    if "build_error" in new:
+        before = old or ask("rebuild", **arguments)
+        if new["build_error"] == before.get("build_error"):
+            new["known_error"] = new.pop("build_error")
     click.echo("\nProof:")
     for line in proof.summary(old, new):
         click.echo(f"    {line}")

@@ -133,6 +133,22 @@ def old_names(environment: Environment) -> Iterator[None]:
         ScriptDirectory.run_env = original  # type: ignore[method-assign]
 
 
+@contextmanager
+def watched() -> Iterator[list[str]]:
+    """Yield the folders whose env.py is run meanwhile."""
+    original, folders = ScriptDirectory.run_env, list[str]()
+
+    def run_env(script: ScriptDirectory) -> None:
+        folders.append(script.dir)
+        original(script)
+
+    ScriptDirectory.run_env = run_env  # type: ignore[assignment,method-assign]
+    try:
+        yield folders
+    finally:
+        ScriptDirectory.run_env = original  # type: ignore[method-assign]
+
+
 def old_environment(app: Flask, root: Path) -> Environment | None:
     """Return what migrates the app today."""
     migrate = app.extensions.get("migrate")

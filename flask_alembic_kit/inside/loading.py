@@ -64,7 +64,7 @@ def load(reference: str | None) -> tuple[Flask, dict[str, Any]]:
         ) from error
     path, name = split(reference) if reference else found_by_flask()
     module = sys.modules[prepare_import(path)]
-    return app, {"reference": reference, "module": module.__name__, **how(module, name, app)}
+    return app, {"module": module.__name__, **how(module, name, app)}
 
 
 def split(reference: str) -> tuple[str, str | None]:

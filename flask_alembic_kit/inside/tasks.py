@@ -54,7 +54,8 @@ def found_in(reference: str | None, named: str | None, scratch: Scratch | None) 
     :param scratch: where the old tool builds
     """
     root = Path.cwd().resolve()
-    app, how = load(reference)
+    with environments.watched() as migrated:
+        app, how = load(reference)
     with app.app_context():
         db = finding.database(app, named, root)
         engines = finding.engines(app, db)
@@ -65,6 +66,7 @@ def found_in(reference: str | None, named: str | None, scratch: Scratch | None) 
             "metadata": finding.metadata(db, root),
             "databases": {name: about(engine) for name, engine in engines.items()},
             "adopted": str(environments.adopted(root / "alembic.ini") or ""),
+            "migrated": [str(Path(folder).resolve()) for folder in migrated],
             "old": None,
         }
         if answer["adopted"]:
@@ -80,8 +82,6 @@ def about(engine: Any) -> dict[str, Any]:
     """Return what may be shown of an engine: its URL has a password."""
     url = engine.url
     return {
-        "dialect": engine.dialect.name,
-        "driver": engine.dialect.driver,
         "file": url.database if engine.dialect.name == "sqlite" else None,
         "url": repr(url.set(query={})),
     }
@@ -92,16 +92,12 @@ def described(
 ) -> dict[str, Any]:
     """Return where the old tool has its revisions, what it says of the app, and what it makes."""
     script = old.script()
-    migrate = app.extensions.get("migrate") if old.kind == "flask-migrate" else None
-    alembic = script_options(old)
     return {
         "kind": old.kind,
         "folder": str(old.folder.resolve()),
         "locations": [str(path.resolve()) for path in version_locations(script, Path.cwd())],
         "recursive": bool(getattr(script, "recursive_version_locations", False)),
-        "command": getattr(getattr(migrate, "migrate", None), "command", "db" if migrate else None),
-        "settings": alembic,
-        "labels": sorted({label for r in script.walk_revisions() for label in r.branch_labels}),
+        "settings": script_options(old),
         **answers(app, old, engines, scratch, env=old.folder),
     }
 
@@ -203,6 +199,20 @@ def by_default(found: dict[str, Any]) -> Any:
     return found.get("default", next(iter(found.values()), []))
 
 
+def rebuild(app: str | None, db: str | None, folder: str, ini: str) -> dict[str, Any]:
+    """Return the ``build_error`` of the old tool, if there is one, in an app that has been adopted."""
+    scratch = Scratch(Path(folder), "kit_old")
+    application, _ = load(app)
+    found: dict[str, Any] = {}
+    with application.app_context():
+        old = old_environment(application, Path.cwd().resolve())
+        if old is not None:
+            with scratch.on(), kept(found, "build_error"):
+                old.upgrade()
+    scratch.drop()
+    return found
+
+
 def alone(folder: str, ini: str) -> dict[str, Any]:
     """Return what fails if ``alembic`` runs the new environment, which then makes the app itself."""
     scratch = Scratch(Path(folder), "kit_new")
@@ -286,6 +296,7 @@ TASKS: dict[str, Callable[..., dict[str, Any]]] = {
     "inspect": inspect,
     "look": look,
     "alone": alone,
+    "rebuild": rebuild,
     "prove": prove,
     "baseline": baseline,
     "stamp": stamp,

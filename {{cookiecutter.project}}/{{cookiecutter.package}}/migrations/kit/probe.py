@@ -1,5 +1,6 @@
 """The answer of ``/health``: whether the databases can be reached, and are where the code needs them."""
 
+from contextlib import suppress
 from functools import cache
 from typing import Any
 
@@ -16,11 +17,18 @@ from .log import Log
 
 def states() -> dict[str, dict[str, Any]]:
     """Return the state of each database of the current app, by its name."""
-    extension: Any = current_app.extensions["sqlalchemy"]  # that of Flask-SQLAlchemy 2 has .db
-    found = getattr(extension, "engines", None) or {"default": extension.db.engine}
-    engines = {name or "default": engine for name, engine in found.items()}
-    tables = version_tables([*engines])
-    return {name: state(engine, tables.get(name)) for name, engine in engines.items()}
+    found = configured()
+    extension: Any = current_app.extensions.get("sqlalchemy")
+    if extension is not None:  # that of Flask-SQLAlchemy 2 has .db
+        engines = getattr(extension, "engines", None) or {"default": extension.db.engine}
+    elif found:
+        engines = {name: engine for name, (engine, _) in found.items()}
+    else:
+        return {"default": answer("unreachable", set(), set())}
+    others = None if found else {"version_table": "alembic_version"}
+    tables = {name: table for name, (_, table) in found.items()}
+    named = ((name or "default", engine) for name, engine in engines.items())
+    return {name: state(engine, tables.get(name, others)) for name, engine in named}
 
 
 def state(engine: Engine, version_table: dict[str, Any] | None) -> dict[str, Any]:
@@ -40,9 +48,13 @@ def state(engine: Engine, version_table: dict[str, Any] | None) -> dict[str, Any
                 status = "newer" if Log(migration).is_newer(current, heads) else "unknown"
     except SQLAlchemyError:
         status = "unreachable"
-    result = {"ok": status in ("ok", "newer"), "status": status}
-    result["reachable"] = status != "unreachable"
-    return {**result, "current": sorted(current), "heads": sorted(heads)}
+    return answer(status, current, heads)
+
+
+def answer(status: str, current: set[str], heads: set[str]) -> dict[str, Any]:
+    is_ok, is_reachable = status in ("ok", "newer"), status != "unreachable"
+    states = {"ok": is_ok, "status": status, "reachable": is_reachable}
+    return {**states, "current": sorted(current), "heads": sorted(heads)}
 
 
 @cache
@@ -52,18 +64,17 @@ def revisions() -> tuple[set[str], set[str]]:
     return {*script.get_heads()}, {revision.revision for revision in script.walk_revisions()}
 
 
-def version_tables(names: list[str]) -> dict[str, dict[str, Any]]:
-    """Return the version table of each database as env.py has it, as options of Alembic.
+def configured() -> dict[str, tuple[Any, dict[str, Any]]]:
+    """Return the engine and the version table of each database, as env.py has them.
 
-    env.py is run once for an app, as soon as all databases can be reached.
+    env.py is run once for an app, as soon as all databases can be reached; nothing until then.
     """
     keys = ("version_table", "version_table_schema")
-    with lock:
-        tables: dict[str, dict[str, Any]] | None = current_app.extensions.get("version_tables")
-        if tables is None:
-            try:
-                tables = read(lambda found: {key: getattr(found, key) for key in keys})
-            except CommandError:
-                return {name: {"version_table": "alembic_version"} for name in names}
-            current_app.extensions["version_tables"] = tables
-    return tables
+
+    def visit(found: Any) -> tuple[Any, dict[str, Any]]:
+        return found.connection.engine, {key: getattr(found, key) for key in keys}
+
+    with lock, suppress(CommandError):
+        if "migrated" not in current_app.extensions:
+            current_app.extensions["migrated"] = read(visit)
+    return dict(current_app.extensions.get("migrated", {}))

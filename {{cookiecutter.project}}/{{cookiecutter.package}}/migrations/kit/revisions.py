@@ -107,8 +107,7 @@ def fit(database: str | None = None) -> None:
         module = vars(revision.module)
         for direction in module.keys() & {"upgrade", "downgrade"}:
             found = signature(module[direction]).parameters.values()
-            # Not what a decorator passes on, whatever there is.
-            named = [each for each in found if each.kind is each.POSITIONAL_OR_KEYWORD]
+            named = [each for each in found if each.kind is each.POSITIONAL_OR_KEYWORD]  # not *args
             wants_name = any(each.default is each.empty for each in named)
             if not database:
                 if wants_name:  # from when there were several

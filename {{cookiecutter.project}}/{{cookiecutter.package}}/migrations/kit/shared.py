@@ -10,7 +10,6 @@ alembic.ini is for histories that only run if revisions do not see what the run 
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from itertools import count
 from typing import Any
 
 from alembic import context
@@ -18,8 +17,6 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.pool import NullPool, Pool
 
 from .session import listening
-
-numbers = count()
 
 
 class Shared:
@@ -32,7 +29,7 @@ class Shared:
         self.driver = driver
         self.done = done
         self.began: int | None = None
-        self.name = f"shared_{next(numbers)}"
+        self.name = f"shared_{id(self)}"
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.driver, name)
@@ -52,8 +49,7 @@ class Shared:
             self.execute("ROLLBACK TO SAVEPOINT")
         self.commit()
 
-    def close(self) -> None:
-        self.rollback()
+    close = rollback
 
     def execute(self, what: str) -> bool:
         """Say whether there is a transaction that this can be done in."""
@@ -91,14 +87,10 @@ def shared(connection: Connection) -> Iterator[None]:
     engine, pool = connection.engine, connection.engine.pool
     driver: Any = connection.connection.dbapi_connection
     done: list[Any] = []
-
-    def count_one(*_: Any) -> None:
-        done.append(None)
-
     # Not a connection of the engine's own pool: that may have no other to give, and would wait.
     engine.pool = SharedPool(pool, lambda: Shared(driver, done))
     try:
-        with listening(connection, before_cursor_execute=count_one):
+        with listening(connection, before_cursor_execute=lambda *_: done.append(None)):
             yield
     finally:
         engine.pool = pool
