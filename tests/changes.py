@@ -193,9 +193,16 @@ def column_with_a_check(change: Change) -> None:
         check = sa.CheckConstraint("age > 0", name="age")
         table("users", metadata, Column("age", Integer, check))
 
+    def pets(metadata: MetaData) -> None:
+        users(metadata)
+        check = sa.CheckConstraint("age > 0", name="age")
+        table("pets", metadata, Column("age", Integer, check))
+
     change.start(users, {"users": [{"id": 1}]})
     change.go(with_check)
     change.go(users)
+    change.go(pets)
+    assert "sa.CheckConstraint('age > 0'" in change.revision
 
 
 # Renames.
@@ -414,12 +421,19 @@ def constraints_without_names(change: Change) -> None:
     """They are renamed with their table, dropped and created; SQLite has no names of them at all."""
     convention = change.project.metadata.naming_convention
 
-    def shelves(metadata: MetaData, name: str, title: str, *more: Any, key: bool = True) -> None:
+    def shelves(
+        metadata: MetaData,
+        name: str,
+        title: str,
+        *more: Any,
+        key: bool = True,
+        unique: bool = True,
+    ) -> None:
         metadata.naming_convention = MetaData().naming_convention
         users(metadata)
         user: list[Any] = [ForeignKey("users.id")] if key else []
         columns = [Column("user_id", Integer, *user), Column("up_id", ForeignKey(f"{name}.id"))]
-        table(name, metadata, *columns, Column(title, String(9), unique=True), *more)
+        table(name, metadata, *columns, Column(title, String(9), unique=unique), *more)
         table("boxes", metadata, Column("shelf_id", ForeignKey(f"{name}.id"), unique=True))
 
     rows: Rows = {"users": [{"id": 1}], "shelves": [{"id": 1, "user_id": 1, "up_id": 1, "a": "b"}]}
@@ -430,7 +444,10 @@ def constraints_without_names(change: Change) -> None:
         pair = ("user_id", "c")
         change.go(lambda metadata: shelves(metadata, "racks", "c", sa.UniqueConstraint(*pair)))
         change.go(lambda metadata: shelves(metadata, "racks", "c", key=False))
+        change.go(lambda metadata: shelves(metadata, "racks", "c", key=False, unique=False))
         assert change.rows("SELECT user_id, up_id, c FROM racks") == [(1, 1, "b")]
+        with change.project.engine.begin() as connection:  # not unique any more
+            connection.exec_driver_sql("INSERT INTO racks (id, c) VALUES (2, 'b')")
     finally:
         change.project.metadata.naming_convention = convention
 
@@ -613,7 +630,9 @@ def computed_columns(change: Change) -> None:
     computed = sa.Computed("n * 2", persisted=True)
     twice: Column[Any] = Column("twice", Integer, computed)
     change.go(lambda metadata: doubled(metadata, "b", twice), "rename=users.a:b")
-    assert change.rows("SELECT b, twice FROM users") == [("A", 4)]
+    doubled_again: Column[Any] = Column("again", Integer, sa.Computed("n * 2", persisted=True))
+    change.go(lambda metadata: doubled(metadata, "b", doubled_again), "rename=users.twice:again")
+    assert change.rows("SELECT b, again FROM users") == [("A", 4)]
 
 
 @case
@@ -621,10 +640,17 @@ def indexes_on_some_rows_and_on_expressions(change: Change) -> None:
     def indexed(metadata: MetaData, *indexes: sa.Index) -> None:
         table("users", metadata, Column("a", String(20)), Column("b", Integer), *indexes)
 
-    where = {f"{change.dialect}_where": sa.text("b > 0")} if change.dialect != "mysql" else {}
+    names = {
+        "sqlite": "SELECT name FROM sqlite_master WHERE type = 'index'",
+        "postgresql": "SELECT indexname FROM pg_indexes WHERE tablename = 'users'",
+        "mysql": "SELECT index_name FROM information_schema.statistics"
+        " WHERE table_schema = DATABASE() AND table_name = 'users'",
+    }[change.dialect]
+    where: Any = {f"{change.dialect}_where": sa.text("b > 0")} if change.dialect != "mysql" else {}
     change.start(indexed, {"users": [{"a": "A", "b": 1}]})
     lower = sa.func.lower(sa.column("a")) if change.dialect != "mysql" else sa.text("a DESC")
     change.go(lambda m: indexed(m, sa.Index("ix_some", "a", **where), sa.Index("ix_lower", lower)))
+    assert {("ix_some",), ("ix_lower",)} <= {*change.rows(names)}
     change.go(lambda m: indexed(m, sa.Index("ix_lower", lower, unique=True)))
     change.go(indexed)
 

@@ -4,7 +4,6 @@ from typing import Any
 
 from sqlalchemy import Column, Index
 
-from ..autogenerate.steps import name_for
 from .compare import AsMade
 
 
@@ -18,12 +17,8 @@ class ByName(AsMade):
         return all(isinstance(expression, Column) for expression in index.expressions)
 
     def correct_for_autogen_constraints(self, *found_and_wanted: Any) -> None:
-        """Take those out that are there already; name what is to be dropped and has no name."""
-        uniques, found, models, wanted = found_and_wanted
-        columns = [{*unique.columns.keys()} for unique in models]
-        for unique in uniques:
-            if unique.name is None and {*unique.columns.keys()} not in columns:
-                unique.name = name_for(unique)
+        """Take those out that are there already."""
+        _, found, _, wanted = found_and_wanted
         reflected = {index for index in wanted if self.is_reflected(index)}
         by_name = {index.name: index for index in wanted - reflected}
         names = {*self.connection.exec_driver_sql(self.index_names).scalars()} if by_name else set()
