@@ -12,7 +12,7 @@ from kit import Project
 from own_servers import own_server
 from servers import at, query
 from sqlalchemy import URL
-from test_guard import UNTIL_TOLD, start, tell
+from test_guard import UNTIL_TOLD, start, tell, wait_for_line
 
 pytestmark = pytest.mark.slow
 
@@ -23,18 +23,19 @@ PACE = 0.2  # seconds from one start to the next: a machine of two cores can tak
 def all_end_well(project: Project, url: URL, count: int) -> None:
     """Start replicas while one migrates, and let it end when all are there."""
     project.add_revision('op.create_table("log", sa.Column("name", sa.String(20)))')
-    project.add_revision(UNTIL_TOLD)
+    waits = project.add_revision(UNTIL_TOLD)
     project.add_revision("op.execute(\"INSERT INTO log VALUES ('once')\")")
-    replicas = []
-    for _ in range(count):
+    replicas = [start(project, "upgrade", "head", env=at(url))]
+    wait_for_line(replicas[0], f"-> {waits}")
+    for _ in range(count - 1):
         replicas.append(start(project, "upgrade", "head", env=at(url)))
         time.sleep(PACE)
-    time.sleep(3)
+    for replica in replicas[1:]:
+        wait_for_line(replica, "Waiting for")
     tell(project)
     said = [replica.communicate(timeout=300) for replica in replicas]
     failed = [each for replica, each in zip(replicas, said, strict=True) if replica.returncode]
     assert not failed, f"{len(failed)} of {count} failed, the first with\n{failed[0]}"
-    assert sum("Waiting for" in log for _, log in said) == count - 1
     assert query(url, "SELECT name FROM log") == ["once"]
     assert query(url, "SELECT count(*) FROM alembic_log") == [4]
 
