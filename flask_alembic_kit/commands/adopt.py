@@ -85,8 +85,8 @@ def show(plan: Plan, found: dict[str, Any], layout: Layout) -> None:
         click.echo("\nAdd *-migrating to .gitignore: the lock beside a database of SQLite.")
     if {*found["migrated"]} - {str(layout.target)}:
         click.echo(
-            "\nThe app itself runs the old tool when it is made. Processes that start at once are safe "
-            "only when it imports that from the new migrations: see below."
+            "\nThe app itself runs the old tool when it is made. While it does, or a plugin of it, processes "
+            "that start at once get in each other's way: let it import the new migrations, see below."
         )
     todo = usage.lines(layout.root, layout.module)
     if todo:
