@@ -28,7 +28,7 @@ MODULES = ("alembic", "flask", "pytest")
 IMPORTED = (
     *("alembic.config", "flask.cli", "flask_sqlalchemy.cli", "dotenv", "logging.config"),
     *(f"sqlalchemy.dialects.{name}" for name in ("sqlite", "postgresql.psycopg", "mysql.pymysql")),
-    *("psycopg", "pymysql", "pytest"),
+    *("psycopg", "pymysql", "pytest", "sqlite3"),
 )
 
 
