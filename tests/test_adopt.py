@@ -1,5 +1,6 @@
 """An app that exists is adopted by one command, and goes on with what it has."""
 
+import os
 import re
 import signal
 import subprocess
@@ -17,6 +18,8 @@ from shapes import POSTS, SHAPES, USERS, App, build
 from sqlalchemy import create_engine, make_url, text
 
 from flask_alembic_kit.versions import LOWEST
+
+KILLS = int(os.environ.get("KILLS", "3"))  # evenly over the time that adopt takes
 
 REPLICAS = 4
 OLDEST = (
@@ -164,13 +167,13 @@ def test_killed_at_any_moment_it_can_be_run_again(name: str, tmp_path: Path) -> 
     started = time.monotonic()
     app.copy(tmp_path / "timed").adopt()
     usual = time.monotonic() - started
-    for number in range(1, 6):
+    for number in range(1, KILLS + 1):
         killed = app.copy(tmp_path / str(number))
         command = (sys.executable, "-m", "flask_alembic_kit", "adopt", "--yes")
         process = subprocess.Popen(
             command, cwd=killed.folder, env=killed.environment, stdout=subprocess.DEVNULL
         )
-        time.sleep(usual * number / 6)
+        time.sleep(usual * number / (KILLS + 1))
         process.send_signal(signal.SIGKILL)
         process.wait()
         killed.adopt()
@@ -270,6 +273,7 @@ def include_object(item, name, kind, reflected, other):
 def run_migrations_offline"""
 
 
+@pytest.mark.slow
 def test_options_of_the_old_env_are_in_the_new_one(tmp_path: Path) -> None:
     app = build("factory", tmp_path)
     env = app.folder / "migrations" / "env.py"
@@ -295,6 +299,7 @@ def test_options_of_the_old_env_are_in_the_new_one(tmp_path: Path) -> None:
     assert "kit.all_but(IGNORED_TABLES, include_object)," in written
 
 
+@pytest.mark.slow
 def test_update_replaces_the_machinery_and_shows_what_is_yours(tmp_path: Path) -> None:
     app = build("factory", tmp_path)
     app.adopt()
@@ -312,6 +317,7 @@ def test_update_replaces_the_machinery_and_shows_what_is_yours(tmp_path: Path) -
     assert app.tree() == kit
 
 
+@pytest.mark.slow
 def test_scratch_databases_are_dropped(tmp_path: Path) -> None:
     with databases("postgresql", False) as urls:
         app = build("factory", tmp_path, **urls)

@@ -88,6 +88,7 @@ def test_sqlite(generic: Project) -> None:
     assert generic.schema()["ix_places_lower"] == before["ix_places_lower"]
 
 
+@pytest.mark.slow
 def test_mysql(generic: Project) -> None:
     use(generic, "mysql")
     with on_server("mysql", generic):

@@ -1,5 +1,6 @@
 """Every driver that installs here: locks, limits, failures and messages are as with the project's own."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -25,6 +26,8 @@ DRIVERS = {
     "mysql+mysqlconnector": "mysql-connector-python",
     "mariadb+mariadbconnector": "mariadb",
 }
+# The others run if ``DRIVERS`` is set in the environment; those of a project, in all other tests.
+FEW = ("postgresql+psycopg2", "mysql+mysqldb")
 ASYNCHRONOUS = {"postgresql+asyncpg": "asyncpg", "sqlite+aiosqlite": "aiosqlite"}
 
 
@@ -91,6 +94,7 @@ class Driven:
     params=[
         pytest.param(name, marks=pytest.mark.xdist_group(package))
         for name, package in DRIVERS.items()
+        if "DRIVERS" in os.environ or name in FEW
     ]
 )
 def driven(

@@ -122,6 +122,7 @@ def test_thirty_replicas_succeed(generic: Project, postgresql: URL) -> None:
     assert query(postgresql, "SELECT count(*) FROM log") == [3]
 
 
+@pytest.mark.slow
 def test_autocommit_block_works_on_sqlite_among_replicas(generic: Project, sqlite: URL) -> None:
     generic.add_revision('op.create_table("log", sa.Column("name", sa.String(20)))')
     generic.add_revision(

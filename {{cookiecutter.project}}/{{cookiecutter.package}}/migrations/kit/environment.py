@@ -63,6 +63,7 @@ def options(dialect: Dialect, name: str | None = None, names: list[str] | None =
     backend = backend_of(dialect)  # first of all, for it may load Alembic's own
     hooks = {
         "autogenerate_plugins": PLUGINS,
+        "compare_type": True,  # as from Alembic 1.12 on
         "process_revision_directives": process_revision_directives,
         "render_item": render_item,
         # Said each time: context.configure() keeps for a database what the one before it was given.

@@ -66,8 +66,7 @@ class Log:
         if self.migration.as_sql:
             yield
             return
-        flush = self.flush  # before whoever notes that the connection commits
-        with listening(self.connection, insert=True, commit=flush, before_cursor_execute=flush):
+        with listening(self.connection, commit=self.flush, before_cursor_execute=self.flush):
             yield
             self.flush()
 

@@ -32,7 +32,6 @@ class Outcome:
             outcome.is_committing = outcome is self
 
     def execute(self, _: Connection, __: Any, statement: str, *___: Any) -> None:
-        self.is_committing = False
         if statement[:6].upper() == "COMMIT":  # of a revision that knows better
             self.commits += 1
 

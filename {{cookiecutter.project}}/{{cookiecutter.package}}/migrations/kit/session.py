@@ -77,12 +77,10 @@ def driver_of(connection: Connection) -> Any:
 
 
 @contextmanager
-def listening(
-    target: Any, retval: bool = False, insert: bool = False, **functions: Callable[..., Any]
-) -> Iterator[None]:
-    """Call functions at events, by the names of these; ``insert``: before others that listen."""
+def listening(target: Any, retval: bool = False, **functions: Callable[..., Any]) -> Iterator[None]:
+    """Call functions at events, by the names of these."""
     for name, function in functions.items():
-        event.listen(target, name, function, retval=retval, insert=insert)
+        event.listen(target, name, function, retval=retval)
     try:
         yield
     finally:
