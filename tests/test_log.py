@@ -172,6 +172,19 @@ EDITS = {
 }
 
 
+WORDS = r"""
+one = meaning(b"'doc'\nop.execute('a  #b', x=[1, 2])  # c\n")
+assert one == meaning(b'op.execute(\n    "a  #b",\n    x=[\n        1,  # c\n        2,\n    ],\n)\n')
+for other in (b"'a #b', x=[1, 2]", b"'a  #c', x=[1, 2]", b"'a  #b', x=[1, 3]", b"'a  #b', x=[2, 1]"):
+    assert one != meaning(b"op.execute(" + other + b")")
+"""
+
+
+def test_formatters_do_not_edit_a_revision(generic: Project) -> None:
+    module = f"{generic.package}.migrations.kit.checksum"
+    generic.python("-c", f"from {module} import meaning\n{WORDS}")
+
+
 @pytest.mark.parametrize("edit", EDITS)
 def test_edited_revision_is_named(generic: Project, tmp_path: Path, edit: str) -> None:
     env = at(make_url(f"sqlite:///{tmp_path / 'database.db'}"))
