@@ -73,7 +73,8 @@ def summary(old: Answers | None, new: Answers) -> list[str]:
     """Return what has been compared, for the reader."""
     lines = []
     if old:
-        lines.append(f"{len(new['history'])} revisions, heads {', '.join(new['heads'])}: as before")
+        number = f"{len(new['history'])} revision{'s'[: len(new['history']) != 1]}"
+        lines.append(f"{number}, heads {', '.join(new['heads'])}: as before")
     if "built" in new:
         tables = sum(len(tables) for tables in new["built"].values())
         same = (

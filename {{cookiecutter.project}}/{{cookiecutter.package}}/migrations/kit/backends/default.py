@@ -12,7 +12,6 @@ import sqlalchemy as sa
 from alembic.ddl.impl import DefaultImpl
 from sqlalchemy.engine import Connection, Dialect
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.schema import CreateTable
 
 from ..session import Busy, driver_of
 from . import Backend
@@ -58,9 +57,10 @@ class DefaultBackend(Backend):
 
 def has_row(lock: Connection, name: str) -> bool:
     """Make the row, unless it is there or somebody else is faster; say whether that was allowed."""
-    for make in (CreateTable(LOCK), LOCK.insert().values(name=name, times=0)):
-        with suppress(DBAPIError), lock.begin():
-            lock.execute(make)
+    with suppress(DBAPIError), lock.begin():
+        LOCK.create(lock, checkfirst=True)
+    with suppress(DBAPIError), lock.begin():
+        lock.execute(LOCK.insert().values(name=name, times=0))
     with suppress(DBAPIError), lock.begin():
         return bool(lock.execute(sa.select(LOCK.c.name).where(LOCK.c.name == name)).first())
     return False
