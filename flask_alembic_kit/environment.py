@@ -3,7 +3,10 @@
 import re
 from importlib.metadata import version
 from importlib.util import find_spec
+from itertools import chain
 from typing import Any
+
+from click import ClickException
 
 from .layout import Layout
 from .template import PACKAGE, render
@@ -42,11 +45,14 @@ def variables(found: dict[str, Any], layout: Layout, server_default: bool) -> di
     else:  # to import it is to make it, which may migrate: not while Alembic reads env.py's head
         imports.append(("importlib", "import_module"))
         made = f'import_module("{app["module"]}").{app["name"]}'
-    targets = []
-    for module, name, expression in found["metadata"]:
-        if module is not None:
-            imports.append((module, name))
-        targets.append(expression if module is not None else f"db.{expression}")
+    places = found["metadata"]
+    several: dict[str, str] = {}
+    if variant(found) == "multidb":
+        if found["metadatas"] is None:
+            raise ClickException("Which database each model is in is not known, see docs/history.md.")
+        places = [*chain(*found["metadatas"].values())]
+        several = {name: target(each) for name, each in found["metadatas"].items()}
+    imports += [(module, name) for module, name, _ in places if module is not None]
     options = found["old"]["options"] if found["old"] and "options" in found["old"] else []
     known = [option for option in options if option["code"] is not None]
     lines = [line for option in known for line in option["imports"]]
@@ -57,7 +63,7 @@ def variables(found: dict[str, Any], layout: Layout, server_default: bool) -> di
         "__imports": "\n".join([*dotenv(layout), *import_lines(imports), *sorted({*lines})]),
         "__app": app["name"] if is_plain else f"lambda: {made}",
         "__engine": found["db"]["way"].format("db"),
-        "__metadata": targets[0] if len(targets) == 1 else f"[{', '.join(targets)}]",
+        "__metadata": target(found["metadata"]),
         "__options": "".join(
             option_line(option) for option in known if option["name"] != "include_object"
         ),
@@ -68,7 +74,18 @@ def variables(found: dict[str, Any], layout: Layout, server_default: bool) -> di
             f"\n\n\n{option['source']}" for option in known if option["source"]
         ),
         "__server_default": str(server_default),
+        **({"__metadatas": as_dict(several)} if several else {}),
     }
+
+
+def as_dict(items: dict[str, str]) -> str:
+    return "{" + ", ".join(f'"{name}": {item}' for name, item in items.items()) + "}"
+
+
+def target(places: list[Any]) -> str:
+    """Return the expression for one or several metadata."""
+    found = [each if module is not None else f"db.{each}" for module, _, each in places]
+    return found[0] if len(found) == 1 else f"[{', '.join(found)}]"
 
 
 def dotenv(layout: Layout) -> list[str]:

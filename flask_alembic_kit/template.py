@@ -5,7 +5,7 @@ from tempfile import TemporaryDirectory
 
 from cookiecutter.main import cookiecutter
 
-PACKAGE = "shop"  # in what is rendered; the names of the app come in by private variables
+PACKAGE = "rendered"  # nothing that is placed may name it: the app's names are private variables
 
 
 def template() -> Path:

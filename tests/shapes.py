@@ -146,6 +146,42 @@ def by_alembic(tool: str = ALEMBIC.format(metadatas=""), models: str = MODELS) -
     }
 
 
+# Flask-SQLAlchemy-Lite: nothing of it says which models are in which database.
+LITE_MODELS = f"""\
+import sqlalchemy as db
+from sqlalchemy.orm import DeclarativeBase
+
+
+class Model(DeclarativeBase):
+    pass
+
+
+class Auth(DeclarativeBase):
+    pass
+
+
+{USERS_MODEL.replace("(db.Model", "(Auth")}
+
+{POST.format(key="db.Integer, ").replace("(db.Model", "(Model")}"""
+LITE_ENGINES = """\
+    app.config["SQLALCHEMY_ENGINES"] = {
+        "default": os.environ["DATABASE_URL"], "auth": os.environ["AUTH_DATABASE_URL"]
+    }
+    db.init_app(app)
+"""
+TO_ALEMBIC = ', metadatas={"default": models.Model.metadata, "auth": models.Auth.metadata}'
+
+
+def with_lite(tool: str, sessions: str = "") -> dict[str, str]:
+    """Return the files of an app with Flask-SQLAlchemy-Lite and two databases."""
+    return {
+        "shop/__init__.py": factory(tool).replace("    db.init_app(app)\n", LITE_ENGINES),
+        "shop/extensions.py": "from flask_sqlalchemy_lite import SQLAlchemy\n"
+        f"from .models import Auth\n\ndb = SQLAlchemy({sessions})\n",
+        "shop/models.py": LITE_MODELS,
+    }
+
+
 PLAIN_ENV = (
     "target_metadata = None",
     """\
@@ -298,6 +334,12 @@ SHAPES = {
     "flask-alembic": Shape(by_alembic(), target="shop/migrations/environment", **BY_ALEMBIC),  # type: ignore[arg-type]
     "flask-alembic-several": Shape(
         by_alembic(ALEMBIC.format(metadatas=METADATAS), SEVERAL),
+        target="shop/migrations/environment",
+        several=True,
+        **BY_ALEMBIC,  # type: ignore[arg-type]
+    ),
+    "lite-several": Shape(
+        with_lite(ALEMBIC.format(metadatas=TO_ALEMBIC)),
         target="shop/migrations/environment",
         several=True,
         **BY_ALEMBIC,  # type: ignore[arg-type]

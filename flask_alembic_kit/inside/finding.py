@@ -2,7 +2,7 @@
 
 import ast
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import reduce
 from importlib import import_module
@@ -191,7 +191,10 @@ def assigned(module: ModuleType) -> set[str]:
     return names
 
 
-def metadata(db: Db, root: Path) -> list[tuple[str | None, str, str]]:
+Place = tuple[str | None, str, str]
+
+
+def metadata(app: Flask, db: Db, root: Path) -> list[Place]:
     """Return where the models' metadata is: pairs of module and name, and the expression for it.
 
     A module of None is ``db`` itself.
@@ -200,18 +203,55 @@ def metadata(db: Db, root: Path) -> list[tuple[str | None, str, str]]:
         own = attribute(db.thing, way)
         if isinstance(own, MetaData) and own.tables:
             return [(None, "", way)]
-    found: dict[int, tuple[str | None, str, str]] = {}
-    models: dict[int, tuple[str | None, str, str]] = {}  # if nothing else leads to it
+    there = places(root)
+    told = [place for found in told_metadatas(app).values() for place in placed(found, there)]
+    return told or [place for target, place in there if target.tables] or [(None, "", "metadata")]
+
+
+def metadatas(
+    app: Flask, db: Db, names: Collection[str], root: Path
+) -> dict[str, list[Place]] | None:
+    """Return the same for each of several databases; nothing if ``db`` knows, None if nobody does.
+
+    Flask-Alembic was told, or the sessions of Flask-SQLAlchemy-Lite were.
+    """
+    if hasattr(db.thing, "metadatas"):
+        return {}
+    there, told = places(root), told_metadatas(app)
+    if not told and hasattr(db.thing, "sessionmaker"):
+        engines = {id(engine): name for name, engine in db.thing.engines.items()}
+        binds = db.thing.sessionmaker.kw.get("binds") or {}
+        owners = {id(base.metadata): engines[id(engine)] for base, engine in binds.items()}
+        for target, _ in there:
+            told.setdefault(owners.get(id(target), "default"), []).append(target)
+    found = {name: placed(targets, there) for name, targets in told.items()}
+    return found if all(found.get(name) for name in names) else None
+
+
+def told_metadatas(app: Flask) -> dict[str, list[MetaData]]:
+    """Return what Flask-Alembic was given, by the name of the database."""
+    found: Any = getattr(app.extensions.get("alembic"), "metadatas", {})
+    return {name: value if isinstance(value, list) else [value] for name, value in found.items()}
+
+
+def placed(targets: list[MetaData], there: list[tuple[MetaData, Place]]) -> list[Place]:
+    return [place for target, place in there if any(target is each for each in targets)]
+
+
+def places(root: Path) -> list[tuple[MetaData, Place]]:
+    """Return each metadata in the modules of the app, with where it is."""
+    found: dict[int, tuple[MetaData, Place]] = {}
+    models: dict[int, tuple[MetaData, Place]] = {}  # if nothing else leads to it
     for module in modules(root):
         made = assigned(module)
         for name, value in vars(module).items():
             target = attribute(value, "metadata") if isinstance(value, type) else value
-            if name not in made or not isinstance(target, MetaData) or not target.tables:
+            if name not in made or not isinstance(target, MetaData):
                 continue
             expression = f"{name}.metadata" if isinstance(value, type) else name
-            places = models if hasattr(value, "__table__") else found
-            places.setdefault(id(target), (module.__name__, name, expression))
-    return [*{**models, **found}.values()] or [(None, "", "metadata")]
+            group = models if hasattr(value, "__table__") else found
+            group.setdefault(id(target), (target, (module.__name__, name, expression)))
+    return [*{**models, **found}.values()]
 
 
 def attribute(thing: Any, path: str) -> Any:

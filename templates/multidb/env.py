@@ -41,7 +41,7 @@ def databases() -> dict[str, Engine]:
 def options(name: str, dialect: Dialect, host: str) -> dict[str, Any]:
     """Return what is passed to ``context.configure()``; the last one wins."""
     # What autogenerate compares the database with: one MetaData or a list of several.
-    target_metadata = {**db.metadatas, "default": db.metadata}[name]
+    target_metadata = {{ cookiecutter.__metadatas }}[name]
     return {
         **kit.options(dialect, name, [*databases()]),
         "target_metadata": target_metadata,

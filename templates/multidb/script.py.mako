@@ -1,15 +1,17 @@
 <%!
-from flask import current_app, has_app_context
+from contextlib import nullcontext
 
-from {{ cookiecutter.package }} import create_app
-from {{ cookiecutter.__migrations }}.kit.databases import check_names
+from flask import has_app_context
+
+{{ cookiecutter.__imports }}
+from {{ cookiecutter.__migrations }}.kit.databases import all_databases
+
+make = {{ cookiecutter.__app }}
 
 
-def all_databases():
-    app = current_app if has_app_context() else create_app()
-    names = ["default", *app.config["SQLALCHEMY_BINDS"]]
-    check_names(names, names)
-    return names
+def names():
+    with nullcontext() if has_app_context() else make().app_context():
+        return [*all_databases(db)]
 %>\
 """${message.replace("\\", "\\\\").replace('"""', "'''")}
 
@@ -39,7 +41,7 @@ def upgrade(engine_name: str = "default") -> None:
 def downgrade(engine_name: str = "default") -> None:
     """Downgrade one database: leave it alone if no function below is named for it."""
     globals().get(f"downgrade_{engine_name}", lambda: None)()
-% for name in context.get("databases") or all_databases():
+% for name in context.get("databases") or names():
 
 
 def upgrade_${name}() -> None:

@@ -16,7 +16,7 @@ from .backends import backend_of
 def all_databases(db: Any) -> dict[str, Engine]:
     """Return the engines of Flask-SQLAlchemy, or the like, by name, the default one first."""
     engines = {name or "default": engine for name, engine in db.engines.items()}
-    check_names(engines, db.metadatas)
+    check_names(engines, getattr(db, "metadatas", engines))  # Flask-SQLAlchemy-Lite has none
     return dict(sorted(engines.items(), key=lambda item: item[0] != "default"))
 
 
