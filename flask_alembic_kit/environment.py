@@ -49,7 +49,9 @@ def variables(found: dict[str, Any], layout: Layout, server_default: bool) -> di
     several: dict[str, str] = {}
     if variant(found) == "multidb":
         if found["metadatas"] is None:
-            raise ClickException("Which database each model is in is not known, see docs/history.md.")
+            raise ClickException(
+                "Which database each model is in is not known, see docs/history.md."
+            )
         places = [*chain(*found["metadatas"].values())]
         several = {name: target(each) for name, each in found["metadatas"].items()}
     imports += [(module, name) for module, name, _ in places if module is not None]

@@ -103,4 +103,5 @@ def registration(node: ast.Call, module: str) -> str:
     app = ast.unparse(node.args[0]) if node.args else "app"
     if app.endswith("db"):
         return "goes"
-    return f"from {module} import kit; {app}.cli.add_command(kit.db)"
+    names = [ast.unparse(each.value) for each in node.keywords if each.arg == "command"]
+    return f"from {module} import kit; {app}.cli.add_command({', '.join(['kit.db', *names])})"

@@ -2,12 +2,13 @@
 
 import os
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import servers
-from kit import Project
+from kit import ENVIRONMENT, Project
 from servers import at, query, tables
 from sqlalchemy import make_url
 
@@ -139,3 +140,36 @@ runpy.run_module("alembic", run_name="__main__")
     assert "t" not in tables(url)
     assert query(url, "SELECT count(*) FROM alembic_version") == [1]
     assert os.path.getsize(tmp_path / "shop.db") < 1000000
+
+
+def test_revisions_by_hand_need_no_models(generic: Project) -> None:
+    generic.edit("migrations/env.py", "target_metadata = db.metadata", "target_metadata = None")
+    generic.alembic("upgrade", "head")
+    generic.alembic("revision", "-m", "by hand")
+    generic.alembic("upgrade", "head")
+    assert "MetaData" in generic.fails("check")
+
+
+def test_folder_without_revisions_is_named(generic: Project) -> None:
+    for path in generic.versions.glob("*.py"):
+        path.unlink()
+    said = generic.alembic("upgrade", "head").stderr
+    assert f"is at base (no revision is in {generic.versions}), there is nothing to do" in said
+
+
+def test_sql_that_nobody_reads_to_its_end(generic: Project) -> None:
+    command = f'"{sys.executable}" -m alembic upgrade head --sql | true'
+    options = {"cwd": generic.folder, "env": ENVIRONMENT, "stderr": subprocess.PIPE, "text": True}
+    done = subprocess.run(command, shell=True, check=True, **options)
+    assert "Traceback" not in done.stderr
+
+
+def test_command_without_an_output(generic: Project) -> None:
+    command = f'"{sys.executable}" -m flask db reset --yes >&-'
+    subprocess.run(command, shell=True, cwd=generic.folder, env=ENVIRONMENT, check=True)
+
+
+@pytest.mark.parametrize("url", [" sqlite:///shop.db\n", "\n"])
+def test_white_space_around_a_url(generic: Project, url: str) -> None:
+    said = generic.alembic("upgrade", "head", env={"DATABASE_URL": url}).stderr
+    assert f"{url.strip().partition('///')[2] or 'default.db'}: 1 revision" in said

@@ -223,6 +223,21 @@ def test_lock_file_that_cannot_be_written_is_refused(generic: Project, tmp_path:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="files have no mode there")
+@pytest.mark.parametrize("name", [".env", "instance", "PACKAGE/migrations/versions/x.py"])
+def test_file_that_its_user_may_not_read_is_named(generic: Project, name: str) -> None:
+    path = generic.folder / name.replace("PACKAGE", generic.package)
+    if name == "instance":
+        generic.folder.chmod(0o500)
+    else:
+        path.touch()
+        path.chmod(0)
+    command = without_power(sys.executable, "-m", "alembic", "upgrade", "head")
+    done = run(*command, cwd=generic.folder, status=255)
+    generic.folder.chmod(0o700)
+    assert done.stdout == f"FAILED: This user may not read or make {path}.\n"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="files have no mode there")
 def test_lock_file_has_mode_and_owner_of_the_database(generic: Project, tmp_path: Path) -> None:
     database = tmp_path / "database.db"
     database.touch()

@@ -83,6 +83,16 @@ FILES: dict[str, tuple[dict[str, str | bytes], str]] = {
         "ycle is detected",
     ),
     "two heads": ({FILE: revision(), OTHER: revision(name="y1")}, "There are two heads, x1 and y1"),
+    "import": ({FILE: f"import nosuch\n{revision()}"}, "x.py, line 1: No module named 'nosuch'"),
+    "same id": ({FILE: revision(), OTHER: revision()}, "x1 is present more than once"),
+    "there already": (
+        {FILE: revision("op.create_table('users', sa.Column('id', sa.Integer))")},
+        "Nothing of this run is kept. If all that it makes is there: alembic stamp x1.",
+    ),
+    "column there already": (
+        {FILE: revision("op.add_column('users', sa.Column('name', sa.Integer))")},
+        "alembic stamp x1",
+    ),
     "no database": ({"instance/shop.db": b"x" * 5000}, "not a database"),
     "in the way": ({"instance/shop.db-migrating": b"x" * 5000}, "shop.db-migrating"),
 }

@@ -37,7 +37,7 @@ def from_environment() -> dict[str, Any]:
 
 def database_url(variable: str) -> str:
     """Return the URL in a variable of the environment, or its default."""
-    return with_driver(os.environ.get(variable) or DEFAULTS[variable])
+    return with_driver(os.environ.get(variable, "").strip() or DEFAULTS[variable])
 
 
 def with_driver(url: str) -> str:

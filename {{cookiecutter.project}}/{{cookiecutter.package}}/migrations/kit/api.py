@@ -52,7 +52,7 @@ def alembic_config(**options: Any) -> Config:
     ini = next((ini for ini in (f / "alembic.ini" for f in folders) if says_where(ini)), None)
     if ini and "toml_file" in signature(Config).parameters:  # since Alembic 1.16
         options = {"toml_file": ini.with_name("pyproject.toml"), **options}
-    config = Config(str(ini) if ini else None, **{"stdout": sys.stdout, **options})
+    config = Config(str(ini) if ini else None, **{"stdout": sys.stdout or StringIO(), **options})
     if ini:
         # A wheel has alembic.ini beside env.py, but it is about the folder around the package.
         here = FOLDER.parents[1] if ini.parent == FOLDER else ini.parent

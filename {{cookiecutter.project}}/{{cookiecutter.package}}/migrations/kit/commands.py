@@ -62,6 +62,7 @@ check = function("check")
 downgrade = function("downgrade", revision="-1")
 edit = function("edit", revision="current")
 history = function("history")
+list_templates = function("list_templates")
 merge = function("merge", revisions="heads")
 revision = function("revision")
 show = function("show", revision="head")
@@ -72,11 +73,6 @@ upgrade = function("upgrade", revision="head")
 def migrate(directory: Folder = None, message: str | None = None, **options: Any) -> None:
     """Write a revision from the models, if they differ from the databases."""
     revision(directory, message=message, autogenerate=True, **options)
-
-
-def list_templates() -> None:
-    """Print Alembic's templates."""
-    command.list_templates(alembic_config())
 
 
 def init(*_: Any, **__: Any) -> None:

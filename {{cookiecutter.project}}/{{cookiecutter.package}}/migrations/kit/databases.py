@@ -14,28 +14,23 @@ from .backends import backend_of
 
 
 def all_databases(db: Any) -> dict[str, Engine]:
-    """Return the engines of Flask-SQLAlchemy, or the like, by name, the default one first."""
-    engines = {name or "default": engine for name, engine in db.engines.items()}
-    check_names(engines, getattr(db, "metadatas", engines))  # Flask-SQLAlchemy-Lite has none
-    return dict(sorted(engines.items(), key=lambda item: item[0] != "default"))
+    """Return the engines of Flask-SQLAlchemy, or the like, by name, the default one first.
 
-
-def check_names(names: Collection[str], metadatas: Collection[str | None]) -> None:
-    """Refuse names that become no functions and files, and those without models or a URL.
-
-    :raises CommandError: for the first of them
+    :raises CommandError: for a name that becomes no function and file, or has no models or no URL
     """
-    for name in names:
+    engines = {name or "default": engine for name, engine in db.engines.items()}
+    for name in engines:
         if not name.isidentifier() or iskeyword(name):
             advice = "use letters, digits and '_', a letter first, as for a function"
             raise CommandError(f"A database cannot have the name {name!r}: {advice}.")
-    models = {name or "default" for name in metadatas}
-    if lost := sorted(models - {*names} - {"default"}):
+    models = {name or "default" for name in getattr(db, "metadatas", engines)}  # Lite has none
+    if lost := sorted(models - {*engines} - {"default"}):
         raise CommandError(f"There are models for the database {lost[0]!r}, but it has no URL.")
-    if lost := sorted({*names} - models - {"default"}):
+    if lost := sorted({*engines} - models - {"default"}):
         raise CommandError(
             f"No model is for the database {lost[0]!r}: add one, or correct the name."
         )
+    return dict(sorted(engines.items(), key=lambda item: item[0] != "default"))
 
 
 def hosts(engines: dict[str, Engine], chosen: Collection[str]) -> dict[str, str]:

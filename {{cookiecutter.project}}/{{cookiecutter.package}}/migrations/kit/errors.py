@@ -1,6 +1,7 @@
 """Turns errors into what their reader needs: one line, or the name of the revision that failed."""
 
 import atexit
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -108,7 +109,9 @@ def explain(
         held = f", which {holders} holds" if holders else ""
         what += " waited for a lock for longer than MIGRATION_LOCK_TIMEOUT"
         raise LockTimeout(f"{what}, in {statement[:80]!r}{held}.", fate) from error
-    if not revision or is_lost or {*backend.faults} & {*found}:
+    if is_there := revision and re.search("already exists|uplicate column", str(error.orig)):
+        fate += f" If all that it makes is there: alembic stamp {revision}."
+    if is_there or not revision or is_lost or {*backend.faults} & {*found}:
         raise CommandError(f"{what}: {first_line(error)}. {fate}".rstrip()) from error
 
 

@@ -80,9 +80,8 @@ def unmerged(script: ScriptDirectory) -> list[Script]:
         except (OSError, subprocess.CalledProcessError):
             return ""
 
-    target = os.environ.get("GITHUB_BASE_REF") or os.environ.get(
-        "CI_MERGE_REQUEST_TARGET_BRANCH_NAME"
-    )
+    said = os.environ.get
+    target = said("GITHUB_BASE_REF") or said("CI_MERGE_REQUEST_TARGET_BRANCH_NAME")
     names = [target] if target else ["main", "master"]
     names = [*(f"origin/{name}" for name in names), *names]
     main = next((name for name in names if git("rev-parse", "--verify", "--quiet", name)), None)

@@ -32,15 +32,13 @@ def restore(config: Config) -> None:
     alembic = logging.getLogger("alembic")
     if alembic.getEffectiveLevel() > logging.INFO:
         alembic.setLevel(logging.INFO)
-    if not any(map(is_seen, [*alembic.handlers, *logging.root.handlers])):
+    are_seen = (
+        isinstance(each, logging.StreamHandler)
+        and not isinstance(each, logging.FileHandler)
+        and each.level <= logging.INFO
+        for each in (*alembic.handlers, *logging.root.handlers)
+    )
+    if not any(are_seen):
         handler = logging.StreamHandler(sys.stderr)
         handler.setFormatter(logging.Formatter("%(levelname)-5.5s [%(name)s] %(message)s"))
         alembic.addHandler(handler)
-
-
-def is_seen(handler: logging.Handler) -> bool:
-    """Say whether a handler writes to the terminal what Alembic logs."""
-    is_console = isinstance(handler, logging.StreamHandler) and not isinstance(
-        handler, logging.FileHandler
-    )
-    return is_console and handler.level <= logging.INFO

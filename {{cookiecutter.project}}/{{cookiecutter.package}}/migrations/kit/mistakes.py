@@ -1,6 +1,7 @@
 """Says in one line what is wrong before a database is migrated: with a URL, a file, or the revisions."""
 
 import traceback
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -8,6 +9,7 @@ from alembic import context
 from alembic.util import CommandError, to_tuple
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
+DENIED = "This user may not read or make {error.filename}."
 URL = "The URL of a database"
 ESCAPED = "see DATABASE_URL; in a password, '@' is %40, '/' is %2F and '%' is %25."
 # What an error of a class means that comes through a function, or from a module.
@@ -19,6 +21,10 @@ MISTAKES: tuple[tuple[type[Exception], str, str], ...] = (
     (ImportError, "import_dbapi", URL + " has a driver that is not installed: {}."),
     (UnicodeDecodeError, "parse_stream", "{file} is not UTF-8: save it as that."),
     (SyntaxError, "load_module_py", "{error.filename}, line {error.lineno}: {error.msg}."),
+    (ImportError, "load_module_py", "{last.f_code.co_filename}, line {last.f_lineno}: {}."),
+    *((PermissionError, name, DENIED) for name in ("load_module_py", "load_dotenv", "makedirs")),
+    (BrokenPipeError, "static_output", "Nobody reads the SQL to its end."),
+    (UserWarning, "_revision_map", "{}: one of the files has to go, or gets another id."),
     (Exception, "fileConfig", "The logging in alembic.ini cannot be set up: {}."),
     (KeyError, "alembic.script.revision", "Another revision follows {}, which is not there."),
     (AttributeError, "alembic.runtime.migration", "A revision lacks a function: {}."),
@@ -32,7 +38,9 @@ def mistakes() -> Iterator[None]:
     :raises CommandError: instead of an error that would be a traceback
     """
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.filterwarnings("error", "Revision .* is present more than once")
+            yield
     except Exception as error:
         if not (line := in_one_line(error)):
             raise
@@ -47,9 +55,10 @@ def in_one_line(error: Exception) -> str | None:
     frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
     places = {frame.f_code.co_name for frame in frames} | {frames[-1].f_globals["__name__"]}
     files = (getattr(frame.f_locals.get("self"), "dotenv_path", None) for frame in frames)
+    more = {"error": error, "last": frames[-1], "file": next(filter(None, files), "")}
     for kind, place, line in MISTAKES:
         if isinstance(error, kind) and place in places:
-            return line.format(first_line(error), error=error, file=next(filter(None, files), ""))
+            return line.format(first_line(error), **more)
     return None
 
 

@@ -15,12 +15,12 @@ from alembic.runtime.environment import EnvironmentContext
 from alembic.runtime.migration import MigrationContext
 from alembic.script import Script, ScriptDirectory
 from alembic.util import CommandError
-from sqlalchemy import event
 from sqlalchemy.engine import Engine
 from sqlalchemy.pool import Pool
 
 from .api import lock
 from .recorder import Recorder, Step
+from .session import listening
 
 
 @dataclass
@@ -81,13 +81,9 @@ def apart() -> Iterator[None]:
         if get_ident() == thread:
             raise CommandError("it wants a connection")
 
-    listeners = ((Engine, "do_connect"), (Pool, "checkout"))
-    for target, name in listeners:
-        event.listen(target, name, refuse)
     logging.disable(logging.INFO)
     try:
-        yield
+        with listening(Engine, do_connect=refuse), listening(Pool, checkout=refuse):
+            yield
     finally:
         logging.disable(level)
-        for target, name in listeners:
-            event.remove(target, name, refuse)

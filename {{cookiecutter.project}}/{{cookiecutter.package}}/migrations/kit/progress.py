@@ -74,8 +74,12 @@ def url_of(connection: Any) -> str:
 
 
 def position(heads: Collection[str]) -> str:
-    at = ", ".join(sorted(heads))
-    return f"at head ({at})" if {*heads} == {*context.script.get_heads()} else f"at {at or 'base'}"
+    at, newest = ", ".join(sorted(heads)), {*context.script.get_heads()}
+    if not newest:
+        return (
+            f"at base (no revision is in {', '.join(map(str, context.script.version_locations))})"
+        )
+    return f"at head ({at})" if {*heads} == newest else f"at {at or 'base'}"
 
 
 def count(heads: tuple[str, ...], is_up: bool) -> int:

@@ -68,7 +68,7 @@ def explain_unknown(log: Log) -> bool:
     known = {revision.revision for revision in context.script.walk_revisions()}
     if current <= known:
         return False
-    at, own = (", ".join(sorted(found)) or "nothing" for found in (current - known, heads))
+    at, own = (", ".join(sorted(found)) for found in (current - known, heads))
     for squashed in context.script.walk_revisions():
         if current & {*getattr(squashed.module, "replaces", ())}:
             commit = getattr(squashed.module, "replaced_at", "the code of before")
@@ -76,6 +76,8 @@ def explain_unknown(log: Log) -> bool:
                 f"Database {log.name!r} is at {at}, which was squashed into {squashed.revision}: check "
                 f"out {commit}, run alembic upgrade {squashed.revision}, and come back."
             )
+    if not heads:
+        raise CommandError(f"Database {log.name!r} is at {at}, but no revision is here at all.")
     if not log.is_newer(current, heads):
         raise CommandError(
             f"Database {log.name!r} is at {at}, a revision that this code does not have, and "

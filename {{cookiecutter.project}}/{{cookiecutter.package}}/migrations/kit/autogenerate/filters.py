@@ -49,9 +49,10 @@ def all_but(
     return include_object
 
 
-def schemas_of(target: MetaData | Collection[MetaData]) -> Callable[..., bool]:
+def schemas_of(target: MetaData | Collection[MetaData] | None) -> Callable[..., bool]:
     """Return an ``include_name`` that looks at the default schema, and at those of the models."""
-    schemas = {table.schema for metadata in to_list(target) for table in metadata.tables.values()}
+    tables = [table for each in to_list(target, []) for table in each.tables.values()]
+    schemas = {table.schema for table in tables}
 
     def include_name(name: str | None, kind: str, _: object) -> bool:
         return kind != "schema" or name is None or name in schemas

@@ -37,22 +37,19 @@ def process_revision_directives(
     """
     if not directives:
         return  # a hook of the caller has decided
+    config, arguments = context.config, migration.opts["revision_context"].command_args
+    is_checked = is_check()
+    is_to_follow = not is_checked and arguments["head"] in (None, "head")
+    if is_to_follow and len(context.script.get_heads()) > 1:
+        raise CommandError('There are two heads: run alembic merge heads -m "join" first.')
+    if not arguments["autogenerate"]:
+        return
     name = migration.opts.get("database", "default")
     targets = to_list(migration.opts["target_metadata"])
     models = [table for metadata in targets for table in metadata.tables.values()]
     if not models:
         where = f"where the app {current_app.import_name!r} is made"
         raise CommandError(f"The database {name!r} has no model: import its models {where}.")
-    config, arguments = context.config, migration.opts["revision_context"].command_args
-    is_checked = is_check()
-    if (
-        not is_checked
-        and len(context.script.get_heads()) > 1
-        and arguments["head"] in (None, "head")
-    ):
-        raise CommandError('There are two heads: run alembic merge heads -m "join" first.')
-    if not arguments["autogenerate"]:
-        return
     connection: Any = migration.connection  # to compare with
     databases = migration.opts["template_args"].get("databases", ["default"])
     changes = directives[0].upgrade_ops_list
