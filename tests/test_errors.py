@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import servers
@@ -159,7 +160,12 @@ def test_folder_without_revisions_is_named(generic: Project) -> None:
 
 def test_sql_that_nobody_reads_to_its_end(generic: Project) -> None:
     command = f'"{sys.executable}" -m alembic upgrade head --sql | true'
-    options = {"cwd": generic.folder, "env": ENVIRONMENT, "stderr": subprocess.PIPE, "text": True}
+    options: Any = {
+        "cwd": generic.folder,
+        "env": ENVIRONMENT,
+        "stderr": subprocess.PIPE,
+        "text": True,
+    }
     done = subprocess.run(command, shell=True, check=True, **options)
     assert "Traceback" not in done.stderr
 
