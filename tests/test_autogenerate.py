@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import servers
-from kit import Project
+from kit import ROOT, Project
 from sqlalchemy import URL
 
 MODELS = Path(__file__).with_name("models")
@@ -217,3 +217,52 @@ def test_check_that_the_server_gave_a_name_to(generic: Project) -> None:
                 "SELECT count(*) FROM pg_constraint WHERE conname = 'things_size_check'"
             ).one()
         assert named == 1
+
+
+def test_include_object_of_ones_own_leaves_the_log_alone(generic: Project) -> None:
+    generic.set_config("ALEMBIC_CONTEXT", '{"include_object": lambda *_: True}')
+    generic.alembic("upgrade", "head")
+    generic.alembic("check")
+
+
+REWRITER = """
+from alembic.autogenerate.rewriter import Rewriter
+from alembic.operations import ops
+
+writer = Rewriter()
+
+
+@writer.rewrites(ops.DropTableOp)
+def add_if_exists(_, __, op):
+    op.if_exists = True
+    return op
+
+
+"""
+
+
+def test_rewriter_as_the_documentation_has_it(generic: Project) -> None:
+    text = (ROOT / "docs" / "autogenerate.md").read_text(encoding="utf-8")
+    hook = text.partition("```python\ndef process_revision")[2].partition("```")[0]
+    option = text.partition('Add `"process_revision')[2].partition("`")[0]
+    env = generic.folder / generic.package / "migrations" / "env.py"
+    new = f"{REWRITER}def process_revision{hook}\n\ndef options("
+    env.write_text(env.read_text(encoding="utf-8").replace("def options(", new), encoding="utf-8")
+    last = '"compare_server_default": True,'
+    generic.edit("migrations/env.py", last, f'{last}\n        "process_revision{option},')
+    generic.alembic("upgrade", "head")
+    generic.add_column(column="body: Mapped[str]")
+    generic.edit("models.py", "class Post(", TAG)
+    generic.alembic("revision", "--autogenerate", "-m", "tags")
+    written = next(generic.versions.glob("*_tags.py")).read_text(encoding="utf-8")
+    assert "op.drop_table('tags', if_exists=True)" in written
+    assert "posts.body: existing rows need a value here" in written
+
+
+TAG = """class Tag(Model):
+    __tablename__ = "tags"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+
+
+class Post("""

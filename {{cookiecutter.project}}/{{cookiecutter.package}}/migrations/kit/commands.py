@@ -12,10 +12,10 @@ from typing import Any
 
 from alembic import command
 from alembic.config import Config
-from alembic.util import CommandError
 
-from .api import FOLDER, alembic_config
+from .api import alembic_config
 from .locations import set_script_location
+from .typed import mkdir
 
 Folder = str | Path | None
 
@@ -62,6 +62,7 @@ check = function("check")
 downgrade = function("downgrade", revision="-1")
 edit = function("edit", revision="current")
 history = function("history")
+init = mkdir
 list_templates = function("list_templates")
 merge = function("merge", revisions="heads")
 revision = function("revision")
@@ -73,8 +74,3 @@ upgrade = function("upgrade", revision="head")
 def migrate(directory: Folder = None, message: str | None = None, **options: Any) -> None:
     """Write a revision from the models, if they differ from the databases."""
     revision(directory, message=message, autogenerate=True, **options)
-
-
-def init(*_: Any, **__: Any) -> None:
-    """Say that there is nothing to make."""
-    raise CommandError(f"The migrations are there already, in {FOLDER}: go on with migrate().")

@@ -14,6 +14,7 @@ from alembic import context
 from alembic.script.revision import ResolutionError
 from alembic.util import CommandError, to_tuple
 
+from .autogenerate.filters import leave_own_alone
 from .edited import accept_edited, warn_of_edited
 from .errors import NEWER, fail
 from .log import Log
@@ -29,6 +30,7 @@ def run_migrations(**arguments: Any) -> None:
     :raises CommandError: if the database is at a revision that is not here, and a command needs it
     """
     migration = context.get_context()
+    leave_own_alone(migration)
     log = Log(migration)
     if context.is_offline_mode():
         fit(*arguments.values())

@@ -4,9 +4,7 @@ SCANS = "others cannot write while it reads the table"
 LATER = "give it postgresql_not_valid=True, then VALIDATE CONSTRAINT in an autocommit_block()"
 CONCURRENTLY = "give it postgresql_concurrently=True, in an autocommit_block()"
 WITHOUT = "running code reads it: deploy code without it first, then say so in a comment"
-BUILDS = (
-    "others wait while it builds an index: create a unique index concurrently, then ADD CONSTRAINT"
-)
+BUILDS = "others wait for its index: create a unique index concurrently, then ADD CONSTRAINT"
 
 # What to write instead; docs/lint.md has more.
 ADVICE = {

@@ -3,6 +3,7 @@
 import re
 from argparse import SUPPRESS, ArgumentParser, Namespace
 from collections.abc import Mapping
+from typing import Any
 
 from alembic import command
 from alembic.config import Config
@@ -15,7 +16,7 @@ from .api import FOLDER
 REVISION = {"head": ("-p", "--parent"), "branch_label": ("--label",), "version_path": ("--path",)}
 
 
-def mkdir(config: Config) -> None:
+def mkdir(*_: Any, **__: Any) -> None:
     """Say that there is nothing to make."""
     raise CommandError(f"The migrations are there already, in {FOLDER}: go on with migrate.")
 

@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import Any
 
 from alembic import context
+from alembic.runtime.migration import MigrationContext
 from alembic.util import to_list
 from sqlalchemy import MetaData
 
@@ -39,14 +40,18 @@ def all_but(
             return True
         connection = context.get_bind()
         is_of_extension = backend_of(connection.dialect).is_of_extension
-        is_log = name in (log_name(context.get_context().version_table), "alembic_lock")
-        return (
-            not is_log
-            and name not in ignored
-            and not (is_superfluous and is_of_extension(connection, item))
-        )
+        return name not in ignored and not (is_superfluous and is_of_extension(connection, item))
 
     return include_object
+
+
+def leave_own_alone(migration: MigrationContext) -> None:
+    """Leave the kit's tables alone, as Alembic does its own, whatever env.py says of tables."""
+    own = log_name(migration.version_table), "alembic_lock"
+    theirs = migration.opts.get("include_object", lambda *_: True)
+    migration.opts["include_object"] = lambda item, name, kind, *more: (
+        (kind != "table" or name not in own) and theirs(item, name, kind, *more)
+    )
 
 
 def schemas_of(target: MetaData | Collection[MetaData] | None) -> Callable[..., bool]:

@@ -26,9 +26,7 @@ HOLDS = (
     "Database %r (%s) is locked by a row of the table alembic_lock. MIGRATION_WAIT may not hold while "
     "its server lets a statement wait, MIGRATION_LOCK_TIMEOUT does not; see what a failure leaves."
 )
-NO_LOCK = (
-    "Database %r (%s) has no lock that lets its owner write, nor limits: migrate one at a time."
-)
+NO_LOCK = "Database %r (%s) has no limits, nor a lock whose owner may write: migrate one at a time."
 
 
 class DefaultBackend(Backend):
