@@ -29,7 +29,9 @@ op.create_index("ix_orders_code", "orders", ["code"])
 op.execute("INSERT INTO users (id, name) VALUES (1, 'Ada')")
 op.execute(
     "INSERT INTO orders (id, user_id, total, price, quantity, code, note) "
-    "SELECT n, 1, n, n, n, 'c' || n, 'n' FROM generate_series(1, 1500) AS n"
+    "WITH RECURSIVE s AS (SELECT 1 AS i UNION ALL SELECT i + 1 FROM s WHERE i < 750) "
+    "SELECT n, 1, n, n, n, concat('c', n), 'n' FROM (SELECT i + k AS n FROM s, "
+    "(SELECT 0 AS k UNION SELECT 750) AS twice) AS numbers"
 )
 op.execute("INSERT INTO carts VALUES (1)")
 """
@@ -54,6 +56,10 @@ SAFE = [
     'op.bulk_insert(sa.table("carts", sa.column("id", sa.Integer())), [{"id": 2}, {"id": 3}])',
     "op.execute(\"UPDATE orders SET note = '' WHERE id = 1\")",
     'op.execute("DELETE FROM carts WHERE id = 3")',
+    'op.alter_column("orders", "note", existing_type=sa.String(40), type_=sa.String(80))',
+    'op.alter_column("orders", "note", existing_type=sa.String(80), type_=sa.Text)',
+    'op.execute("ALTER INDEX ix_orders_code RENAME TO ix_code")',
+    'op.execute("DROP TYPE IF EXISTS mood")',
 ]
 
 
@@ -75,13 +81,58 @@ def shop(rendered: Callable[..., Project], tmp_path: Path) -> Project:
 
 
 def test_what_is_not_safe_is_found_and_what_is_safe_is_not(shop: Project) -> None:
-    assert (len(RECIPES), len(SAFE)) == (12, 20)
+    assert (len(RECIPES), len(SAFE)) == (12, 24)
     assert re.findall(r"^\| \[([a-z-]+)\]\(#\1\) \|", PAGE, re.MULTILINE) == [*RECIPES]
     for each in SAFE:
         shop.add_revision(each)
     assert found(shop, "r001:head") == []
     bad = [(shop.add_revision(unsafe), rule) for rule, (unsafe, *_) in RECIPES.items()]
-    assert found(shop, "r021:head") == bad
+    assert found(shop, "r025:head") == bad
+
+
+@pytest.mark.slow
+def test_one_change_is_found_once_and_hides_no_other(shop: Project) -> None:
+    """An index goes with its table, an enum is changed by many statements, one squawk cannot read."""
+    steps = "RENAME TO old", "RENAME VALUE 'a' TO 'b'"
+    enum = [f"ALTER TYPE mood {step}" for step in steps]
+    enum += ["CREATE FUNCTION f() RETURNS int AS 'SELECT 1' LANGUAGE sql", "DROP FUNCTION f()"]
+    enum += ["ALTER TABLE orders ALTER note TYPE mood USING note::mood", "DROP TYPE old"]
+    shop.add_revision(f"for each in {enum}:\n    op.execute(each)")
+    shop.add_revision('op.execute("ALTER TABLE orders ENGAGE (")')
+    shop.add_revision('op.drop_index("ix_carts", "carts")\nop.drop_table("carts")')
+    shop.add_revision('op.execute("DROP VIEW seen")')
+    assert found(shop, "r001:head") == [
+        ("r002", "changing-column-type"),
+        ("r003", "syntax-error"),
+        ("r004", "ban-drop-table"),
+        ("r005", "ban-drop-view"),
+    ]
+    shorter = "existing_type=sa.Text(), type_=sa.String(20)"
+    last = shop.add_revision(f'op.alter_column("orders", "note", {shorter})')
+    assert found(shop) == [(last, "changing-column-type")]
+
+
+@pytest.mark.slow
+def test_recipes_that_are_not_of_postgresql_work_on_rows_of_mariadb(shop: Project) -> None:
+    """With the statement for batches that the page has for it."""
+    for rule in (
+        "adding-required-field",
+        "changing-column-type",
+        "renaming-column",
+        "renaming-table",
+    ):
+        for step in RECIPES[rule][1:]:
+            batch = re.search(r"`(UPDATE .*?)`", PAGE, re.DOTALL)
+            assert batch
+            statement = " ".join(batch[1].split())
+            shop.add_revision(
+                re.sub(r"sa\.text\(\n.*?\n\)", f"sa.text({statement!r})", step, flags=re.DOTALL)
+            )
+    with servers.database("mysql") as url:
+        assert found(shop, "r001:head", **at(url)) == []
+        shop.alembic("upgrade", "head", env=at(url))
+        assert query(url, "SELECT count(*) FROM orders WHERE price_cents = id * 100") == [1500]
+        assert query(url, "SELECT count(*) FROM baskets") == [1]
 
 
 @pytest.mark.slow
@@ -157,7 +208,20 @@ def test_newest_revisions_are_asked_and_a_reason_silences(shop: Project) -> None
             text.replace("    op.", f"    {comment}\n    # More.\n    op."), encoding="utf-8"
         )
         assert [rule for _, rule in found(shop)] == rules
+    for name in ("develop", "moved"):
+        git("checkout", "--quiet", "-b", name)
+    git("branch", "--quiet", "--delete", "--force", "main")
+    git("mv", str(next(shop.versions.glob("*5b1f0c3a9d27*"))), str(shop.versions / "moved.py"))
+    assert [revision for revision, _ in found(shop)] == ["r003"]
+    git("update-ref", "refs/remotes/origin/develop", "develop")
+    git("symbolic-ref", "refs/remotes/origin/HEAD", "refs/remotes/origin/develop")
+    git("checkout", "--quiet", "--detach")
+    assert [revision for revision, _ in found(shop)] == ["r002", "r003"]
+    assert found(shop, GITHUB_BASE_REF="develop") == found(shop)
+    absent = shop.flask("db", "lint", status=ANY, env={"GITHUB_BASE_REF": "release"}).stdout
+    assert "git has no branch release to compare with: fetch it" in absent
     git("add", "--all")
     git("commit", "--quiet", "--message", "second")
+    git("update-ref", "refs/remotes/origin/develop", "HEAD")
     assert [revision for revision, _ in found(shop)] == ["r003"]
     assert FIRST_REVISION not in shop.python(*own_test, status=1).stdout

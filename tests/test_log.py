@@ -255,3 +255,21 @@ def test_commit_within_a_run_keeps_the_rows_of_the_log(
     reached = query(url, "SELECT version_num FROM alembic_version")
     assert reached, "nothing was committed"
     assert logged(url)[-1][0] == reached[0]
+
+
+@pytest.mark.parametrize("commit", COMMITS)
+def test_what_follows_a_commit_within_a_run_is_kept(
+    generic: Project, url: URL, commit: str
+) -> None:
+    """Whoever commits, and whether Alembic knows of it: the next revision, and the last one's id."""
+    generic.add_revision(COMMITS[commit])
+    generic.add_revision("op.create_table('later', sa.Column('id', sa.Integer()))")
+    generic.alembic("upgrade", "head", env=at(url))
+    assert query(url, "SELECT version_num FROM alembic_version") == ["r002"]
+    assert query(url, "SELECT count(*) FROM later") == [0]
+    assert logged(url)[-1][0] == "r002"
+    last = generic.add_revision(COMMITS[commit])
+    each = '**kit.options(dialect), "transaction_per_migration": True,'
+    generic.edit("migrations/env.py", "**kit.options(dialect),", each)
+    generic.alembic("upgrade", "head", env=at(url))
+    assert query(url, "SELECT version_num FROM alembic_version") == [last]

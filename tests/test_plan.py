@@ -23,6 +23,7 @@ op.rename_table("tags", "labels")
 op.get_bind().execute(sa.text("DELETE FROM posts"))
 with op.get_context().autocommit_block():
     op.execute("DROP TABLE labels")
+op.get_bind().commit()
 """
 # What wants to know something of a database, or to reach it by another way; and after it, a change.
 LIVE = [
@@ -33,6 +34,7 @@ LIVE = [
     "from shop.db import db; list(map(db.metadata.drop_all, db.engines.values()))",
     'from alembic import context; context.get_context().connection.execute("x").all()',
 ]
+POSTGRESQL = {"DATABASE_URL": "postgresql+psycopg://x@127.0.0.1:1/x"}
 
 
 def planned(project: Project, *arguments: str, **options: str) -> list[str]:
@@ -111,10 +113,23 @@ def test_no_statement_is_sent_that_changes_anything(
     unknown = [
         line for line in told if line.startswith("      cannot be told without running it (")
     ]
+    assert sum("(it reads the database)" in line for line in unknown) == 3
     assert len(unknown) == len(LIVE) and not [line for line in told if "DROP TABLE" in line]
     assert [line for line in lines[end:] if line.startswith("      ")] == [
         "      does nothing"
     ] * len(LIVE)
+
+
+@pytest.mark.slow
+def test_what_has_no_name_yet_and_types_are_in_plain_words(generic: Project) -> None:
+    generic.add_revision(
+        "op.create_foreign_key(None, 'posts', 'users', ['author_id'], ['id'])\n"
+        "op.alter_column('posts', 'title', existing_type=sa.String, type_=sa.Text)"
+    )
+    assert planned(generic, f"{FIRST_REVISION}:head", **POSTGRESQL)[2:] == [
+        "      adds foreign key to posts",
+        "      changes the type of posts.title from String() to Text(); may rewrite the table",
+    ]
 
 
 @pytest.mark.slow

@@ -83,9 +83,10 @@ def portable(type_: Any, dialect: Any) -> Any:
     """Return a type that is the same on its database, and has a meaning on others, if there is one."""
     if dialect.name in MYSQL and getattr(type_, "display_width", 0) == 1:
         return sa.Boolean()
-    is_made_apart = hasattr(type_, "create_type")
+    item = getattr(type_, "item_type", type_)  # of an array
+    is_made_apart = hasattr(item, "create_type")
     if is_made_apart:
-        type_.create_type = False
+        item.create_type = False
     try:
         exact, generic = type_.compile(dialect), type_.as_generic()
         if compiled(generic, dialect) == SPELLINGS.get(exact, exact) and not is_made_apart:

@@ -57,6 +57,8 @@ def guarded(
         outcome = stack.enter_context(followed(connection, name))
         stack.enter_context(explained(connection, outcome))
         yield connection
+        if is_changing() and not outcome.is_callers and (left := connection.get_transaction()):
+            left.commit()  # of what came after op.get_bind().commit(), which Alembic knows nothing of
 
 
 @contextmanager

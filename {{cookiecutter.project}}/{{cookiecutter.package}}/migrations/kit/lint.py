@@ -20,8 +20,8 @@ from .backends import backend_of
 from .offline import rehearsals
 from .plan import between
 from .recorder import Step
-from .rules import ADVICE, OFF
-from .words import effects, table_of
+from .rules import ADVICE, OFF, PARTS, UNNAMED
+from .words import effects, is_longer_text, table_of
 
 PAGE = "https://github.com/org/flask-alembic-kit/blob/main/docs/lint.md"
 Steps = list[tuple[Script, Step]]
@@ -54,20 +54,28 @@ def findings(config: Config, span: str | None) -> list[str]:
         linter = backend_of(migration.dialect).linter
         rules = by_sql(linter, steps) if linter else {}
         new: set[str] = set()  # tables that nobody uses yet
+        gone = {table_of(each.operation) for _, each in steps if kind_of(each) == "DropTableOp"}
         for revision, step in steps:
-            found = {rule for _, rule in effects(step) if rule and (not linter or step.copied)}
+            found = {rule: "" for _, rule in effects(step) if rule and (not linter or step.copied)}
+            found |= rules.get(id(step), {})
+            if is_longer_text(step.operation) and linter:
+                found.pop("changing-column-type", None)
             table = table_of(step.operation)
-            if type(step.operation).__name__ == "CreateTableOp":
+            if kind_of(step) == "CreateTableOp":
                 new.add(table)
             elif table in new:
                 new.add(getattr(step.operation, "new_table_name", table))
-            else:
-                for rule in sorted(found | rules.get(id(step), set())):
+            elif table not in gone or kind_of(step) == "DropTableOp":
+                for rule, said in sorted(found.items()):
                     if not is_allowed(revision, step.line, rule):
                         place = f"{os.path.relpath(revision.path)}:{step.line}"
-                        advice = ADVICE.get(rule, "see https://squawkhq.com/docs/rules")
+                        advice = ADVICE.get(rule, said)
                         lines.append(f"{place}: {revision.revision}: {rule}: {advice}")
-    return lines
+    return [*dict.fromkeys(lines)]
+
+
+def kind_of(step: Step) -> str:
+    return type(step.operation).__name__
 
 
 def unmerged(script: ScriptDirectory) -> list[Script]:
@@ -82,20 +90,21 @@ def unmerged(script: ScriptDirectory) -> list[Script]:
 
     said = os.environ.get
     target = said("GITHUB_BASE_REF") or said("CI_MERGE_REQUEST_TARGET_BRANCH_NAME")
-    names = [target] if target else ["main", "master"]
-    names = [*(f"origin/{name}" for name in names), *names]
+    remote = [f"origin/{target}"] if target else ["origin/HEAD", "origin/main", "origin/master"]
+    names = [*remote, target] if target else [*remote, "main", "master"]
     main = next((name for name in names if git("rev-parse", "--verify", "--quiet", name)), None)
+    if target and not main:
+        raise CommandError(f"git has no branch {target} to compare with: fetch it (fetch-depth: 0).")
     new: list[Script] = []
-    if main:
-        top = Path(git("rev-parse", "--show-toplevel").strip())
-        files = git("ls-tree", "-r", "-z", "--name-only", "--full-tree", main).split("\0")
-        known = {(top / file).resolve() for file in files}
-        new = [each for each in script.walk_revisions() if Path(each.path).resolve() not in known]
+    if main:  # by their ids: files may have been moved
+        lines = git("grep", "-hE", "^revision( *:.*)? *=", main, "--", ":/*.py")
+        known = {id_ for _, id_ in re.findall(r"""=\s*(["'])(.*?)\1""", lines)}
+        new = [each for each in script.walk_revisions() if each.revision not in known]
     return new[::-1] or [each for each in script.get_revisions("heads") if each]
 
 
-def by_sql(linter: str, steps: Steps) -> dict[int, set[str]]:
-    """Return the rules that a linter of SQL finds broken, by the id of the step."""
+def by_sql(linter: str, steps: Steps) -> dict[int, dict[str, str]]:
+    """Return the rules that a linter of SQL finds broken, and what it says, by the id of the step."""
     text, owners = "BEGIN;\n", [0]
     for _, step in steps:
         sql = "".join(f"{each}\n" for each in step.sql)
@@ -115,11 +124,18 @@ def by_sql(linter: str, steps: Steps) -> dict[int, set[str]]:
         found: list[dict[str, Any]] = json.loads(done.stdout)
     except ValueError:
         raise CommandError(f"{linter} has failed: {done.stderr or done.stdout}") from None
-    rules: dict[int, set[str]] = {}
+    rules: dict[int, dict[str, str]] = {}
     for each in found:
-        rules.setdefault(owners[min(each["line"], len(owners) - 1)], set()).add(each["rule_name"])
-    # This one comes with each of those that say more.
-    return {key: rule - {"constraint-missing-not-valid"} or rule for key, rule in rules.items()}
+        if not each["message"].startswith(UNNAMED):
+            owner = owners[min(each["line"], len(owners) - 1)]
+            rules.setdefault(owner, {})[each["rule_name"]] = each["message"]
+    unread = {key: each for key, each in rules.items() if key and "syntax-error" in each}
+    if unread:  # then it has looked at nothing else
+        return unread | by_sql(linter, [each for each in steps if id(each[1]) not in unread])
+    return {
+        key: {rule: said for rule, said in each.items() if rule not in PARTS} or each
+        for key, each in rules.items()
+    }
 
 
 def is_allowed(revision: Script, line: int, rule: str) -> bool:

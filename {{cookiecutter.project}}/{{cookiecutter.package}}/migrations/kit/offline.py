@@ -45,8 +45,10 @@ def rehearse(revision: Script, migration: MigrationContext, is_up: bool) -> Rehe
             if isinstance(error, NotImplementedError) and raised.f_globals is recorder.module:
                 problem = f"cannot go back: {error}"
             else:
-                reason = (str(error).splitlines() or [""])[0]
-                problem = f"cannot be told without running it ({type(error).__name__}: {reason})"
+                reason = f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
+                if "NoneType" in reason or "MockConnection" in reason:  # what Alembic has for one
+                    reason = "it reads the database"
+                problem = f"cannot be told without running it ({reason})"
     del vars(migration.impl)["static_output"]  # env.py writes, too
     return Rehearsal(revision, recorder.steps, problem)
 

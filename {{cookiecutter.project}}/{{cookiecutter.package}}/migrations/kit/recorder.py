@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 from alembic.operations import MigrateOperation, Operations
+from alembic.operations.ops import ExecuteSQLOp
 from alembic.script import Script
 from alembic.util import CommandError
 
@@ -32,15 +33,23 @@ class Recorder:
         vars(operations)["invoke"] = partial(self.invoke, operations)
         vars(operations)["batch_alter_table"] = partial(self.batch, operations)
         vars(operations.impl)["static_output"] = self.write
+        vars(operations.get_bind())["commit"] = self.commit
 
     def add(self, operation: MigrateOperation | None = None) -> Step:
         frames = traceback.walk_stack(None)
         line = next((line for frame, line in frames if frame.f_globals is self.module), 0)
-        self.steps.append(Step(line, operation))
+        if isinstance(operation, ExecuteSQLOp):
+            operation = None
+        if operation or not self.steps or self.steps[-1] != Step(line, None, self.steps[-1].sql):
+            self.steps.append(Step(line, operation))  # else one of many statements, as for an enum
         return self.steps[-1]
 
     def write(self, text: str) -> None:
         (self.running or self.add()).sql.append(text.strip())
+
+    def commit(self) -> None:
+        self.write("COMMIT;")
+        self.write("BEGIN;")
 
     def invoke(self, operations: Any, operation: MigrateOperation) -> Any:
         before, self.running = self.running, self.add(operation)

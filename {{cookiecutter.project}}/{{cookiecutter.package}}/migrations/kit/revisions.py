@@ -54,7 +54,7 @@ def run_migrations(**arguments: Any) -> None:
         with log.written():
             context.run_migrations(**arguments)
         if is_ended and (read := log.connection.get_transaction()):
-            read.rollback()  # else another name of the same database would commit nothing
+            read.commit()  # else another name of the same database would commit nothing
     except CommandError as error:
         if not isinstance(error.__cause__, ResolutionError) or not explain_unknown(log):
             raise

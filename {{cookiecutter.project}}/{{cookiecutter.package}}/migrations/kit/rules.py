@@ -29,7 +29,12 @@ ADVICE = {
     "renaming-table": "running code has the old name: keep __tablename__, or leave a view with it",
     "require-concurrent-index-creation": f"{SCANS}: {CONCURRENTLY}",
     "require-concurrent-index-deletion": f"others wait until it gets its lock: {CONCURRENTLY}",
+    "syntax-error": "squawk cannot read it: look at it yourself, then say so in a comment",
 }
+# Rules that come with those that say more, of the same statement or line.
+PARTS = ("ban-drop-function", "constraint-missing-not-valid", "renaming-object")
+# What squawk says of renaming things whose names no code has.
+UNNAMED = ("Renaming an index", "Renaming a constraint")
 # Rules of squawk that are off, and why.
 OFF = {
     "require-lock-timeout": "the guard sets it (MIGRATION_LOCK_TIMEOUT)",
@@ -38,6 +43,7 @@ OFF = {
     "prefer-robust-stmts": "a run that fails is rolled back, so it can be repeated",
     "ban-drop-not-null": "running code goes on writing values",
     "ban-drop-constraint": "running code goes on writing what was allowed",
+    "ban-drop-type": "PostgreSQL drops only a type that no column has",
     "require-enum-value-ordering": "mostly the end is where a new value belongs",
     **dict.fromkeys(
         (

@@ -4,9 +4,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from alembic.operations import ops
+from sqlalchemy import TEXT, VARCHAR, Column, String, Text, Unicode, UnicodeText
 
 from .recorder import Step
 
+TEXTS = (String, Text, Unicode, UnicodeText, VARCHAR, TEXT)
 # Words by operation, and the rule, if running code or much data will not bear it.
 OPERATIONS = {
     "CreateTableOp": ("creates table {table}", ""),
@@ -46,7 +48,8 @@ def effects(step: Step) -> Iterator[tuple[str, str]]:
         yield f"adds column {name}, NOT NULL without a default", "adding-required-field"
     elif kind in OPERATIONS:
         words, rule = OPERATIONS[kind]
-        yield words.format(operation, table=table_of(operation)), rule
+        text = words.format(operation, table=table_of(operation))
+        yield text.replace(" None", ""), rule  # the database finds a name
     else:  # a statement, or an operation of a plugin
         for sql in step.sql:
             line = " ".join(sql.split()).rstrip(";")
@@ -60,8 +63,8 @@ def altered(operation: ops.AlterColumnOp) -> Iterator[tuple[str, str]]:
     if operation.modify_name:
         yield f"renames column {name} to {operation.modify_name}", "renaming-column"
     if operation.modify_type is not None:
-        old = f" from {operation.existing_type!r}" if operation.existing_type else ""
-        text = f"changes the type of {name}{old} to {operation.modify_type!r}"
+        old = f" from {type_of(operation.existing_type)!r}" if operation.existing_type else ""
+        text = f"changes the type of {name}{old} to {type_of(operation.modify_type)!r}"
         yield f"{text}; may rewrite the table", "changing-column-type"
     if operation.modify_nullable is False:
         yield f"makes {name} NOT NULL", "adding-not-nullable-field"
@@ -83,6 +86,20 @@ def table_of(operation: Any) -> str:
     name = getattr(operation, "table_name", getattr(operation, "source_table", ""))
     schema = getattr(operation, "schema", None) or getattr(operation, "kw", {}).get("source_schema")
     return f"{schema}.{name}" if schema else str(name)
+
+
+def type_of(given: Any) -> Any:
+    """Return a type, of which an operation may have the class."""
+    return Column(given).type
+
+
+def is_longer_text(operation: Any) -> bool:
+    """Say whether a text may only become longer, which PostgreSQL does at once."""
+    given = (getattr(operation, f"{which}_type", None) for which in ("existing", "modify"))
+    old, new = (each and type_of(each) for each in given)
+    if type(old) not in TEXTS or type(new) not in TEXTS or old.collation != new.collation:
+        return False
+    return new.length is None or bool(old.length and old.length <= new.length)
 
 
 def is_required(column: Any) -> bool:
