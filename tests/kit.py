@@ -22,6 +22,10 @@ else:
 if sys.platform == "linux":
     import forked
 
+    Process = forked.Process | subprocess.Popen[str]
+else:
+    Process = subprocess.Popen[str]
+
 ROOT = Path(__file__).resolve().parents[1]
 QUESTIONS: dict[str, Any] = json.loads((ROOT / "cookiecutter.json").read_text(encoding="utf-8"))
 CHOICES = {
@@ -104,7 +108,11 @@ def run(
     :param status: the exit status to expect; None for every failure; ANY for everything
     """
     options = {"env": ENVIRONMENT, "timeout": 300, **options}
-    if sys.platform == "linux" and forked.can_run(*command) and set(options) <= {"env", "timeout"}:
+    if (
+        sys.platform == "linux"
+        and forked.can_run(*command)
+        and set(options) <= {"env", "timeout", "input"}
+    ):
         done = forked.run(*command, cwd=cwd, **options)
     else:
         done = subprocess.run(
@@ -121,6 +129,15 @@ def run(
         shown = " ".join(str(part) for part in command)
         raise AssertionError(f"{shown}: exit {done.returncode}\n{done.stdout}\n{done.stderr}")
     return done
+
+
+def start(*command: str | Path, cwd: Path, env: dict[str, str] = ENVIRONMENT) -> Process:
+    """Start a command, with pipes to it, and return it while it runs."""
+    if sys.platform == "linux" and forked.can_run(*command):
+        return forked.Process(*command, cwd=cwd, env=env)
+    pipe = subprocess.PIPE
+    pipes: dict[str, Any] = {"stdin": pipe, "stdout": pipe, "stderr": pipe}
+    return subprocess.Popen(command, cwd=cwd, env=env, encoding="utf-8", **pipes)
 
 
 @dataclass
@@ -237,5 +254,14 @@ class Project:
         """Return a copy of the project in another folder, with or without its databases."""
         target = folder / self.folder.name
         ignored = () if databases else ("instance",)
-        shutil.copytree(self.folder, target, ignore=shutil.ignore_patterns(*ignored))
+        pattern = shutil.ignore_patterns(*ignored)
+        shutil.copytree(self.folder, target, ignore=pattern, copy_function=copy_or_link)
         return replace(self, folder=target)
+
+
+def copy_or_link(source: str, target: str) -> None:
+    """Copy a file; a compiled module, which nobody changes, gets a second name."""
+    if source.endswith(".pyc"):
+        os.link(source, target)
+    else:
+        shutil.copy2(source, target)
