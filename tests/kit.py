@@ -86,7 +86,7 @@ def cookiecutter_config(folder: Path) -> Path:
 
 def render(folder: Path, answers: dict[str, str], *, accept_hooks: bool = True) -> "Project":
     """Render the kit into a folder and return the project."""
-    made = cookiecutter(
+    cookiecutter(
         str(ROOT),
         no_input=True,
         extra_context=dict(answers),
@@ -94,10 +94,15 @@ def render(folder: Path, answers: dict[str, str], *, accept_hooks: bool = True) 
         config_file=str(cookiecutter_config(folder.with_name(folder.name + "-config"))),
         accept_hooks=accept_hooks,
     )
-    name = Path(made).name
+    return rendered_in(folder, answers)
+
+
+def rendered_in(folder: Path, answers: dict[str, str]) -> "Project":
+    """Return the project that has been rendered into a folder."""
+    name = answers.get("project", QUESTIONS["project"])
     package = answers.get("package") or name.lower().replace("-", "_").replace(".", "_")
     chosen = [answers.get(question) or choices[0] for question, choices in CHOICES.items()]
-    return Project(Path(made), package, *chosen)
+    return Project(folder / name, package, *chosen)
 
 
 def run(
