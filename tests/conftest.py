@@ -3,8 +3,8 @@
 import compileall
 import os
 import shutil
+import time
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from py_compile import PycInvalidationMode
 
@@ -21,12 +21,19 @@ def once(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
     shared = root.parent if "PYTEST_XDIST_WORKER" in os.environ else root
 
     def once(name: str, make: Callable[[Path], object]) -> Path:
-        folder = shared / f"once-{name}"
-        if not folder.exists():
-            made = tmp_path_factory.mktemp("made")
-            make(made)
-            with suppress(OSError):  # another was quicker
-                made.rename(folder)
+        folder, made = shared / f"once-{name}", shared / f"once-{name}.made"
+        while not made.exists():
+            try:
+                folder.mkdir()
+            except FileExistsError:  # another is making it
+                time.sleep(0.05)
+                continue
+            try:
+                make(folder)
+                made.touch()
+            except BaseException:
+                shutil.rmtree(folder)  # who waits for it, tries as well
+                raise
         return folder
 
     return once

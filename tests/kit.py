@@ -57,9 +57,8 @@ ENVIRONMENT = {
 ENVIRONMENT["PYTHONDONTWRITEBYTECODE"] = "1"
 # A project's own environment has no plugins of pytest. Ours has Hypothesis, which takes a second.
 ENVIRONMENT["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
-# One cache of the type checker for all projects: it has the libraries. Tests that use it have the
-# mark `xdist_group("mypy")`, so that no two of them run at the same time.
-ENVIRONMENT["MYPY_CACHE_DIR"] = str(ROOT / ".mypy_cache" / "rendered")
+# The cache of the type checker that the kit has: the libraries are in it.
+ENVIRONMENT["MYPY_CACHE_DIR"] = str(ROOT / ".mypy_cache")
 
 
 def combination_id(combination: dict[str, str]) -> str:
