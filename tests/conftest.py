@@ -3,30 +3,55 @@
 import compileall
 import os
 import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
 from py_compile import PycInvalidationMode
 
 import pytest
-from kit import CHOICES, COMBINATIONS, DIAGONAL, Project, combination_id, render
+from kit import CHOICES, COMBINATIONS, DIAGONAL, Project, combination_id, render, rendered_in
 
 SLOW = pytest.mark.slow
 
 
 @pytest.fixture(scope="session")
-def rendered(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Project]:
+def once(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Return a folder in which something is made once, for all processes of pytest."""
+    root = tmp_path_factory.getbasetemp()
+    shared = root.parent if "PYTEST_XDIST_WORKER" in os.environ else root
+
+    def once(name: str, make: Callable[[Path], object]) -> Path:
+        folder, made = shared / f"once-{name}", shared / f"once-{name}.made"
+        while not made.exists():
+            try:
+                folder.mkdir()
+            except FileExistsError:  # another is making it
+                time.sleep(0.05)
+                continue
+            try:
+                make(folder)
+                made.touch()
+            except BaseException:
+                shutil.rmtree(folder)  # who waits for it, tries as well
+                raise
+        return folder
+
+    return once
+
+
+@pytest.fixture(scope="session")
+def rendered(once: Callable[..., Path]) -> Callable[..., Project]:
     """Return a project as rendered with these answers; not to be changed."""
-    projects: dict[tuple[tuple[str, str], ...], Project] = {}
 
     def rendered(**answers: str) -> Project:
-        key = tuple(sorted(answers.items()))
-        if key not in projects:
-            project = render(tmp_path_factory.mktemp("rendered"), answers)
+        def make(folder: Path) -> None:
+            render(folder, answers)
             # Compiling takes half the time of a command. By hash: tests change files within a second.
             by_hash = PycInvalidationMode.CHECKED_HASH
-            compileall.compile_dir(project.folder, quiet=1, invalidation_mode=by_hash)
-            projects[key] = project
-        return projects[key]
+            compileall.compile_dir(folder, quiet=1, invalidation_mode=by_hash)
+
+        name = "-".join(f"{name}={answer}" for name, answer in sorted(answers.items()))
+        return rendered_in(once(name, make), answers)
 
     return rendered
 
@@ -64,12 +89,16 @@ def project(variant: str, rendered: Callable[..., Project], tmp_path: Path) -> P
 
 
 @pytest.fixture
-def migrated(variant: str, rendered: Callable[..., Project], tmp_path: Path) -> Project:
+def migrated(
+    variant: str, rendered: Callable[..., Project], once: Callable[..., Path], tmp_path: Path
+) -> Project:
     """A project of every variant in turn, its databases at the first revision."""
-    project = rendered(variant=variant)
-    if not (project.folder / "instance").exists():
-        project.alembic("upgrade", "head")
-    return project.copy(tmp_path, databases=True)
+
+    def make(folder: Path) -> None:
+        rendered(variant=variant).copy(folder).alembic("upgrade", "head")
+
+    folder = once(f"migrated-{variant}", make)
+    return rendered_in(folder, {"variant": variant}).copy(tmp_path, databases=True)
 
 
 @pytest.fixture

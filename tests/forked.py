@@ -16,26 +16,30 @@ import socket
 import subprocess
 import sys
 import threading
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryFile
 from types import ModuleType
-from typing import Any
+from typing import IO, Any
 
 assert sys.platform == "linux"  # for the type checker, too
 
-MODULES = ("alembic", "flask", "pytest")
+MODULES = ("alembic", "cookiecutter", "flask", "flask_alembic_kit", "pytest")
 IMPORTED = (
     *("alembic.config", "flask.cli", "flask_sqlalchemy.cli", "dotenv", "logging.config"),
     *(f"sqlalchemy.dialects.{name}" for name in ("sqlite", "postgresql.psycopg", "mysql.pymysql")),
-    *("psycopg", "pymysql", "pytest", "sqlite3"),
+    *("cookiecutter.cli", "psycopg", "pymysql", "pytest", "sqlite3"),
 )
 
 
 def can_run(*command: str | Path) -> bool:
-    """Say whether a command is this Python with ``-c`` and code, or ``-m`` and one of the modules."""
+    """Say whether a command is this Python with ``-c`` and code, a file, or ``-m`` and one of the modules."""
     python, option, what = (*command, "", "")[:3]
-    return python == sys.executable and (option == "-c" or (option == "-m" and what in MODULES))
+    is_ours = option == "-c" or (option == "-m" and what in MODULES) or str(option).endswith(".py")
+    return python == sys.executable and is_ours
 
 
 @cache
@@ -49,27 +53,107 @@ def server() -> socket.socket:
     return ours
 
 
+def begin(
+    command: Sequence[str | Path], cwd: Path, env: dict[str, str], timeout: int, *files: IO[Any]
+) -> socket.socket:
+    """Let a command begin; return where its id comes from, and then its status.
+
+    :param timeout: in seconds; then it is killed
+    :param files: its standard input, output and error
+    """
+    task = json.dumps([[str(part) for part in command[1:]], str(cwd), env, timeout])
+    ours, theirs = socket.socketpair(type=socket.SOCK_SEQPACKET)
+    with theirs:
+        descriptors = [*(file.fileno() for file in files), theirs.fileno()]
+        socket.send_fds(server(), [task.encode()], descriptors)
+    return ours
+
+
 def run(
-    *command: str | Path, cwd: Path, env: dict[str, str], timeout: int = 300
+    *command: str | Path, cwd: Path, env: dict[str, str], timeout: int = 300, input: str = ""
 ) -> subprocess.CompletedProcess[str]:
     """Run a command, and return what it did.
 
     :param timeout: in seconds
     :raises TimeoutExpired: and the command is killed
     """
-    task = json.dumps([[str(part) for part in command[1:]], str(cwd), env, timeout])
-    ours, theirs = socket.socketpair()
-    with ours, TemporaryFile() as stdout, TemporaryFile() as stderr:
-        with theirs:
-            files = [file.fileno() for file in (stdout, stderr, theirs)]
-            socket.send_fds(server(), [task.encode()], files)
-        status = int(ours.recv(9))
+    with TemporaryFile() as stdin, TemporaryFile() as stdout, TemporaryFile() as stderr:
+        stdin.write(input.encode())
+        stdin.seek(0)
+        with begin(command, cwd, env, timeout, stdin, stdout, stderr) as ended:
+            ended.recv(9)
+            status = int(ended.recv(9))
         if status == -signal.SIGALRM:
             raise subprocess.TimeoutExpired(command, timeout)
         stdout.seek(0)
         stderr.seek(0)
         printed = (file.read().decode() for file in (stdout, stderr))
         return subprocess.CompletedProcess(command, status, *printed)
+
+
+class Process:
+    """A command that runs: what the tests use of ``subprocess.Popen``."""
+
+    def __init__(self, *command: str | Path, cwd: Path, env: dict[str, str]) -> None:
+        self.args = command
+        self.returncode: int | None = None
+        # For each the end that is read, and the one that is written.
+        stdin, stdout, stderr = (
+            [
+                os.fdopen(end, mode, encoding="utf-8")
+                for end, mode in zip(os.pipe(), "rw", strict=True)
+            ]
+            for _ in range(3)
+        )
+        self.stdin, self.stdout, self.stderr = stdin[1], stdout[0], stderr[0]
+        theirs = stdin[0], stdout[1], stderr[1]
+        self._ended = begin(command, cwd, env, 300, *theirs)
+        for file in theirs:
+            file.close()
+        self.pid = int(self._ended.recv(9))
+
+    def wait(self, timeout: float | None = None) -> int:
+        if self.returncode is None:
+            self._ended.settimeout(timeout)
+            try:
+                self.returncode = int(self._ended.recv(9))
+            except (TimeoutError, BlockingIOError):
+                raise subprocess.TimeoutExpired(self.args, timeout or 0) from None
+            self._ended.close()
+        return self.returncode
+
+    def poll(self) -> int | None:
+        try:
+            return self.wait(0)
+        except subprocess.TimeoutExpired:
+            return None
+
+    def send_signal(self, how: int) -> None:
+        if self.poll() is None:
+            os.kill(self.pid, how)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+    def communicate(self, input: str = "", timeout: float = 300) -> tuple[str, str]:
+        """Return what it prints until it ends, or is killed after some seconds."""
+        late = threading.Timer(timeout, self.kill)
+        late.start()
+        with suppress(BrokenPipeError):  # it has ended, and read nothing
+            self.stdin.write(input)
+            self.stdin.close()
+        with self, ThreadPoolExecutor(2) as pool:
+            printed, log = pool.map(lambda file: file.read(), (self.stdout, self.stderr))
+        late.cancel()
+        return printed, log
+
+    def __enter__(self) -> "Process":  # noqa: PYI034 (Self is of Python 3.11)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for file in (self.stdin, self.stdout, self.stderr):
+            file.close()
+        self.wait()
 
 
 def main() -> None:
@@ -82,7 +166,7 @@ def main() -> None:
 
 
 def serve(tasks: socket.socket) -> tuple[list[int], Any] | None:
-    """Tell the status of each process that has ended; return in each that is forked, with its task."""
+    """Tell the id and the status of each process; return in each that is forked, with its task."""
     running: dict[int, tuple[int, int]] = {}
     while True:
         for ready in select.select([tasks.fileno(), *running], [], [])[0]:
@@ -93,34 +177,39 @@ def serve(tasks: socket.socket) -> tuple[list[int], Any] | None:
                 os.close(ready)
                 os.close(status)
                 continue
-            task, files, *_ = socket.recv_fds(tasks, 1_000_000, 3)
+            task, files, *_ = socket.recv_fds(tasks, 1_000_000, 4)
             if not task:
                 return None
             child = os.fork()
             if not child:
                 return files, json.loads(task)
-            *outputs, status = files
+            *others, status = files
             running[os.pidfd_open(child)] = child, status
-            for output in outputs:
-                os.close(output)
+            os.write(status, str(child).encode())
+            for other in others:
+                os.close(other)
 
 
 def become(files: list[int], task: Any) -> None:
     """Be the process that runs a command."""
-    (option, what, *rest), cwd, env, timeout = task
-    for descriptor, file in enumerate((os.open(os.devnull, os.O_RDONLY), *files[:2])):
+    (option, *rest), cwd, env, timeout = task
+    for descriptor, file in enumerate(files[:3]):
         os.dup2(file, descriptor)
     os.closerange(3, 1024)
     signal.alarm(timeout)
     os.chdir(cwd)
     os.environ.clear()
     os.environ.update(env)
+    what = rest.pop(0) if option in ("-m", "-c") else option
     sys.argv = [option, *rest]
-    sys.path[0:1] = [cwd if option == "-m" else "", *filter(None, [env.get("PYTHONPATH")])]
+    folder = {"-m": cwd, "-c": ""}.get(option, os.path.dirname(os.path.abspath(what)))
+    sys.path[0:1] = [folder, *filter(None, [env.get("PYTHONPATH")])]
     status: Any = 0
     try:
         if option == "-m":
             runpy.run_module(what, run_name="__main__", alter_sys=True)
+        elif option != "-c":
+            runpy.run_path(what, run_name="__main__")
         else:
             sys.modules["__main__"] = ModuleType("__main__")
             code = compile(what, "<string>", "exec")
@@ -130,9 +219,12 @@ def become(files: list[int], task: Any) -> None:
         if not isinstance(status, int):
             print(status, file=sys.stderr)
             status = 1
-    except BaseException:  # noqa: BLE001 (as Python does)
+    except BaseException as error:  # noqa: BLE001 (as Python does)
         sys.excepthook(*sys.exc_info())
         status = 1
+        if isinstance(error, KeyboardInterrupt):
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
+            atexit.register(os.kill, os.getpid(), signal.SIGINT)
     # An end without taking apart all that is imported, which takes a third of the time of a command.
     for thread in threading.enumerate():
         if thread is not threading.current_thread() and not thread.daemon:

@@ -22,6 +22,10 @@ else:
 if sys.platform == "linux":
     import forked
 
+    Process = forked.Process | subprocess.Popen[str]
+else:
+    Process = subprocess.Popen[str]
+
 ROOT = Path(__file__).resolve().parents[1]
 QUESTIONS: dict[str, Any] = json.loads((ROOT / "cookiecutter.json").read_text(encoding="utf-8"))
 CHOICES = {
@@ -53,9 +57,8 @@ ENVIRONMENT = {
 ENVIRONMENT["PYTHONDONTWRITEBYTECODE"] = "1"
 # A project's own environment has no plugins of pytest. Ours has Hypothesis, which takes a second.
 ENVIRONMENT["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
-# One cache of the type checker for all projects: it has the libraries. Tests that use it have the
-# mark `xdist_group("mypy")`, so that no two of them run at the same time.
-ENVIRONMENT["MYPY_CACHE_DIR"] = str(ROOT / ".mypy_cache" / "rendered")
+# The cache of the type checker that the kit has: the libraries are in it.
+ENVIRONMENT["MYPY_CACHE_DIR"] = str(ROOT / ".mypy_cache")
 
 
 def combination_id(combination: dict[str, str]) -> str:
@@ -82,7 +85,7 @@ def cookiecutter_config(folder: Path) -> Path:
 
 def render(folder: Path, answers: dict[str, str], *, accept_hooks: bool = True) -> "Project":
     """Render the kit into a folder and return the project."""
-    made = cookiecutter(
+    cookiecutter(
         str(ROOT),
         no_input=True,
         extra_context=dict(answers),
@@ -90,10 +93,15 @@ def render(folder: Path, answers: dict[str, str], *, accept_hooks: bool = True) 
         config_file=str(cookiecutter_config(folder.with_name(folder.name + "-config"))),
         accept_hooks=accept_hooks,
     )
-    name = Path(made).name
+    return rendered_in(folder, answers)
+
+
+def rendered_in(folder: Path, answers: dict[str, str]) -> "Project":
+    """Return the project that has been rendered into a folder."""
+    name = answers.get("project", QUESTIONS["project"])
     package = answers.get("package") or name.lower().replace("-", "_").replace(".", "_")
     chosen = [answers.get(question) or choices[0] for question, choices in CHOICES.items()]
-    return Project(Path(made), package, *chosen)
+    return Project(folder / name, package, *chosen)
 
 
 def run(
@@ -104,7 +112,11 @@ def run(
     :param status: the exit status to expect; None for every failure; ANY for everything
     """
     options = {"env": ENVIRONMENT, "timeout": 300, **options}
-    if sys.platform == "linux" and forked.can_run(*command) and set(options) <= {"env", "timeout"}:
+    if (
+        sys.platform == "linux"
+        and forked.can_run(*command)
+        and set(options) <= {"env", "timeout", "input"}
+    ):
         done = forked.run(*command, cwd=cwd, **options)
     else:
         done = subprocess.run(
@@ -121,6 +133,15 @@ def run(
         shown = " ".join(str(part) for part in command)
         raise AssertionError(f"{shown}: exit {done.returncode}\n{done.stdout}\n{done.stderr}")
     return done
+
+
+def start(*command: str | Path, cwd: Path, env: dict[str, str] = ENVIRONMENT) -> Process:
+    """Start a command, with pipes to it, and return it while it runs."""
+    if sys.platform == "linux" and forked.can_run(*command):
+        return forked.Process(*command, cwd=cwd, env=env)
+    pipe = subprocess.PIPE
+    pipes: dict[str, Any] = {"stdin": pipe, "stdout": pipe, "stderr": pipe}
+    return subprocess.Popen(command, cwd=cwd, env=env, encoding="utf-8", **pipes)
 
 
 @dataclass
@@ -237,5 +258,14 @@ class Project:
         """Return a copy of the project in another folder, with or without its databases."""
         target = folder / self.folder.name
         ignored = () if databases else ("instance",)
-        shutil.copytree(self.folder, target, ignore=shutil.ignore_patterns(*ignored))
+        pattern = shutil.ignore_patterns(*ignored)
+        shutil.copytree(self.folder, target, ignore=pattern, copy_function=copy_or_link)
         return replace(self, folder=target)
+
+
+def copy_or_link(source: str, target: str) -> None:
+    """Copy a file; a compiled module, which nobody changes, gets a second name."""
+    if source.endswith(".pyc"):
+        os.link(source, target)
+    else:
+        shutil.copy2(source, target)

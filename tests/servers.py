@@ -4,10 +4,11 @@ import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 import pytest
-from sqlalchemy import URL, Connection, create_engine, inspect, make_url, text
+from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, inspect, make_url, text
 from sqlalchemy.exc import SQLAlchemyError
 
 # By dialect: the variable that says where the server is, and where it is without that.
@@ -17,17 +18,20 @@ SERVERS = {
 }
 
 
+@cache
+def engine(url: URL) -> Engine:
+    """Return an engine that is made once: when it connects for the first time it asks a lot."""
+    return create_engine(url, isolation_level="AUTOCOMMIT", poolclass=NullPool)
+
+
 @contextmanager
 def connect(url: URL) -> Iterator[Connection]:
     """Yield a connection in autocommit mode that is not pooled."""
-    engine = create_engine(url, isolation_level="AUTOCOMMIT")
-    try:
-        with engine.connect() as connection:
-            yield connection
-    finally:
-        engine.dispose()
+    with engine(url).connect() as connection:
+        yield connection
 
 
+@cache
 def server(dialect: str) -> URL:
     """Return the URL of a server.
 

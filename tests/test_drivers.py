@@ -31,29 +31,30 @@ FEW = ("postgresql+psycopg2", "mysql+mysqldb")
 ASYNCHRONOUS = {"postgresql+asyncpg": "asyncpg", "sqlite+aiosqlite": "aiosqlite"}
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def environment(
-    rendered: Callable[..., Project], tmp_path_factory: pytest.TempPathFactory, uv: str
+    rendered: Callable[..., Project], once: Callable[..., Path], uv: str
 ) -> Callable[[str], Path]:
     """Return Python in an environment with what a project needs, and a driver."""
     pyproject = read_toml(rendered(variant="generic").folder / "pyproject.toml")
-    made: dict[str, Path] = {}
 
     def environment(package: str) -> Path:
-        if package not in made:
-            folder = tmp_path_factory.mktemp("environment")
+        def make(folder: Path) -> None:
             run(uv, "venv", "--quiet", "--python", sys.executable, "venv", cwd=folder)
             done = run(
                 *(uv, "pip", "install", "--quiet", *pyproject["project"]["dependencies"], package),
-                *("greenlet",),
+                *("greenlet", "--compile-bytecode"),
                 cwd=folder,
                 status=-1,
                 env={**ENVIRONMENT, "VIRTUAL_ENV": str(folder / "venv")},
             )
             if done.returncode:
-                pytest.skip(f"{package} does not install here")
-            made[package] = python_of(folder / "venv")
-        return made[package]
+                (folder / "venv" / "fails").touch()
+
+        folder = once(f"driver-{package}", make) / "venv"
+        if (folder / "fails").exists():
+            pytest.skip(f"{package} does not install here")
+        return python_of(folder)
 
     return environment
 
@@ -90,13 +91,7 @@ class Driven:
         return line
 
 
-@pytest.fixture(
-    params=[
-        pytest.param(name, marks=pytest.mark.xdist_group(package))
-        for name, package in DRIVERS.items()
-        if "DRIVERS" in os.environ or name in FEW
-    ]
-)
+@pytest.fixture(params=[name for name in DRIVERS if "DRIVERS" in os.environ or name in FEW])
 def driven(
     request: pytest.FixtureRequest, generic: Project, environment: Callable[[str], Path]
 ) -> Iterator[Driven]:

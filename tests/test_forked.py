@@ -1,14 +1,18 @@
 """A process that is forked, as on Linux most are, does what one does that is started."""
 
+import signal
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
-from kit import ANY, ENVIRONMENT, run
+from kit import ANY, ENVIRONMENT, run, start
 
 
+@pytest.mark.parametrize("as_file", [False, True], ids=["code", "file"])
 @pytest.mark.parametrize(
     "code",
     [
@@ -24,16 +28,44 @@ from kit import ANY, ENVIRONMENT, run
         "import subprocess, sys; subprocess.run([sys.executable, '-c', 'print(1)'], check=True)",
     ],
 )
-def test_same_as_a_process_that_is_started(code: str, tmp_path: Path) -> None:
+def test_same_as_a_process_that_is_started(code: str, as_file: bool, tmp_path: Path) -> None:
     environment = {**ENVIRONMENT, "SHOP": "ü", "PYTHONPATH": str(tmp_path)}
-    command = (sys.executable, "-c", code, "--an-argument", "another one")
-    started, forked = (
-        run(*command, cwd=tmp_path, env=environment, status=ANY, **options)
-        for options in ({"input": ""}, {})
+    (tmp_path / "file.py").write_text(code, encoding="utf-8")
+    what = ("file.py",) if as_file else ("-c", code)
+    command = (sys.executable, *what, "--an-argument", "another one")
+    how: dict[str, Any] = {"cwd": tmp_path, "env": environment}
+    expected = subprocess.run(
+        command, check=False, input="said", capture_output=True, encoding="utf-8", **how
     )
-    assert forked.returncode == started.returncode
-    assert forked.stdout == started.stdout
-    assert forked.stderr == started.stderr
+    forked = run(*command, status=ANY, input="said", **how)
+    assert forked.returncode == expected.returncode
+    assert forked.stdout == expected.stdout
+    assert forked.stderr == expected.stderr
+    process = start(*command, **how)
+    assert process.communicate("said") == (expected.stdout, expected.stderr)
+    assert process.returncode == expected.returncode
+
+
+def test_signal_ends_a_process_as_if_it_had_been_started(tmp_path: Path) -> None:
+    code = "import time; print('begun', flush=True); time.sleep(9)"
+    for how in (signal.SIGINT, signal.SIGTERM):
+        process = start(sys.executable, "-c", code, cwd=tmp_path)
+        assert process.stdout and process.stdout.readline() == "begun\n"
+        assert process.poll() is None
+        process.send_signal(how)
+        assert ("KeyboardInterrupt" in process.communicate()[1]) == (how == signal.SIGINT)
+        assert process.returncode == -how
+        assert process.poll() == -how
+
+
+def test_process_that_takes_too_long_is_killed(tmp_path: Path) -> None:
+    started = time.monotonic()
+    process = start(sys.executable, "-c", "import time; time.sleep(9)", cwd=tmp_path)
+    if isinstance(process, subprocess.Popen):
+        pytest.skip("Python's own raises an error")
+    process.communicate(timeout=0.2)
+    assert process.returncode == -signal.SIGKILL
+    assert time.monotonic() - started < 8
 
 
 def test_exception_has_its_traceback_and_status(tmp_path: Path) -> None:

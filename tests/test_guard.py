@@ -3,16 +3,16 @@
 import random
 import secrets
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import kit
 import pytest
 import servers
-from kit import ANY, ENVIRONMENT, FIRST_REVISION, Project
+from kit import ANY, ENVIRONMENT, FIRST_REVISION, Process, Project
 from servers import at, query, tables
 from sqlalchemy import URL, make_url
 
@@ -47,18 +47,12 @@ def sqlite(tmp_path: Path) -> URL:
     return make_url(f"sqlite:///{tmp_path / 'database.db'}")
 
 
-def start(project: Project, *arguments: str, env: dict[str, str]) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "alembic", *arguments],
-        cwd=project.folder,
-        env={**ENVIRONMENT, **env},
-        text=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
+def start(project: Project, *arguments: str, env: dict[str, str]) -> Process:
+    command = (sys.executable, "-m", "alembic", *arguments)
+    return kit.start(*command, cwd=project.folder, env={**ENVIRONMENT, **env})
 
 
-def finished(process: subprocess.Popen[str]) -> int:
+def finished(process: Process) -> int | None:
     """Wait for a process, and return its exit status."""
     process.communicate(timeout=60)
     return process.returncode
@@ -193,7 +187,7 @@ def test_who_waits_too_long_gives_up_in_one_line(generic: Project, url: URL) -> 
     assert finished(first) == 0
 
 
-def wait_for_line(process: subprocess.Popen[str], text: str) -> None:
+def wait_for_line(process: Process, text: str) -> None:
     assert process.stderr
     lines = []
     for line in process.stderr:
@@ -435,7 +429,7 @@ def test_killed_migration_is_finished_by_the_next(
             assert query(url, ADVISORY_LOCKS) == [0]
 
 
-def hold(project: Project, url: URL, sql: str) -> subprocess.Popen[str]:
+def hold(project: Project, url: URL, sql: str) -> Process:
     """Start a process that keeps a transaction open in which it has run a statement."""
     code = f"""
 import sys
@@ -445,9 +439,7 @@ with create_engine({url.render_as_string(hide_password=False)!r}).connect() as c
     print("held", flush=True)
     sys.stdin.read()
 """
-    process = subprocess.Popen(
-        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
+    process = kit.start(sys.executable, "-c", code, cwd=project.folder)
     assert process.stdout
     assert process.stdout.readline() == "held\n"
     return process

@@ -43,34 +43,33 @@ def python(version: str) -> Path:
 
 @pytest.fixture(
     scope="module",
-    params=[
-        pytest.param(each, id="-".join(each), marks=pytest.mark.xdist_group("-".join(each)))
-        for each in ENVIRONMENTS
-    ],
+    params=[pytest.param(each, id="-".join(each)) for each in ENVIRONMENTS],
 )
 def interpreter(
     request: pytest.FixtureRequest,
     rendered: Callable[..., Project],
-    tmp_path_factory: pytest.TempPathFactory,
+    once: Callable[..., Path],
     uv: str,
 ) -> Path:
     """Python in an environment with what a project needs, whatever was chosen."""
     version, resolution = request.param
-    folder = tmp_path_factory.mktemp("environment")
     requirements = set()
     for layer in CHOICES["layer"]:
         for database in CHOICES["database"]:
             toml = read_toml(rendered(layer=layer, database=database).folder / "pyproject.toml")
             requirements |= {*toml["project"]["dependencies"], *toml["dependency-groups"]["dev"]}
-    (folder / "requirements.txt").write_text("\n".join(requirements), encoding="utf-8")
-    run(uv, "venv", "--quiet", "--python", python(version), "venv", cwd=folder)
-    run(
-        *(uv, "pip", "install", "--compile-bytecode", "--resolution", resolution),
-        *("--requirement", "requirements.txt"),
-        cwd=folder,
-        env={**ENVIRONMENT, "VIRTUAL_ENV": str(folder / "venv")},
-    )
-    return python_of(folder / "venv")
+
+    def make(folder: Path) -> None:
+        (folder / "requirements.txt").write_text("\n".join(requirements), encoding="utf-8")
+        run(uv, "venv", "--quiet", "--python", python(version), "venv", cwd=folder)
+        run(
+            *(uv, "pip", "install", "--compile-bytecode", "--resolution", resolution),
+            *("--requirement", "requirements.txt"),
+            cwd=folder,
+            env={**ENVIRONMENT, "VIRTUAL_ENV": str(folder / "venv")},
+        )
+
+    return python_of(once(f"python-{version}-{resolution}", make) / "venv")
 
 
 def python_of(environment: Path) -> Path:
