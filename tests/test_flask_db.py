@@ -137,6 +137,28 @@ def test_another_ini_file_and_another_section_of_it(generic: Project, tmp_path: 
         assert (generic.versions / f"r{number}.py").exists()
 
 
+TOOL = """
+[tool.alembic]
+script_location = "%(here)s/PACKAGE/migrations"
+file_template = "from_toml_%%(rev)s"
+"""
+
+
+@pytest.mark.parametrize("ini", ["[alembic]\n", None])
+def test_settings_in_pyproject(generic: Project, ini: str | None) -> None:
+    """https://alembic.sqlalchemy.org/en/latest/tutorial.html#using-pyproject-toml-for-configuration"""
+    path = generic.folder / "alembic.ini"
+    path.unlink() if ini is None else path.write_text(ini, encoding="utf-8")
+    with (generic.folder / "pyproject.toml").open("a", encoding="utf-8") as file:
+        file.write(TOOL.replace("PACKAGE", generic.package))
+    generic.alembic("revision", "--rev-id", "a1")
+    generic.flask("db", "revision", "--rev-id", "a2")
+    assert (generic.versions / "from_toml_a1.py").exists()
+    assert (generic.versions / "from_toml_a2.py").exists()
+    assert "at head (a2)" in generic.alembic("upgrade", "head").stderr
+    assert "at head (a2)" in generic.flask("db", "upgrade").stderr
+
+
 def add_folder(project: Project, folder: Path) -> str:
     """Put an env.py and revisions into a folder, and return the head, which is nowhere else."""
     path = project.folder / project.package / "migrations"

@@ -24,8 +24,9 @@ def version_locations(script: ScriptDirectory) -> list[str]:
 
 
 def says_where(ini: Path) -> bool:
-    """Say whether this is the project's: the one that Flask-Migrate has beside env.py only logs."""
-    return ini.exists() and "\nscript_location" in ini.read_text(encoding="utf-8")
+    """Say whether it or pyproject.toml is the project's: Flask-Migrate has one that only logs."""
+    files = [file for file in (ini, ini.with_name("pyproject.toml")) if file.exists()]
+    return any("\nscript_location" in file.read_text(encoding="utf-8") for file in files)
 
 
 def set_script_location(config: Config, folder: str | Path) -> None:

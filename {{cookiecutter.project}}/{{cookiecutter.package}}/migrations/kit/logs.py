@@ -16,8 +16,9 @@ def is_command(config: Config) -> bool:
 
 def set_up(config: Config) -> None:
     """Log as alembic.ini says, where nobody has set up logging."""
-    if is_command(config) and config.config_file_name and not logging.root.handlers:
-        fileConfig(config.config_file_name, disable_existing_loggers=False)
+    has_logging = config.file_config.has_section("loggers")
+    if is_command(config) and has_logging and not logging.root.handlers:
+        fileConfig(str(config.config_file_name), disable_existing_loggers=False)
         # Alembic also prints what it logs there: the reader has seen it.
         logging.getLogger("alembic.util.messaging").setLevel(logging.CRITICAL)
 

@@ -24,7 +24,6 @@ def retry(function: Callable[[], None]) -> None:
             if not error.is_clean:
                 raise
             pause = min(2**number * random.uniform(0.25, 0.5), 60)
-            message = "%s Trying again in %.1f s (%d/%d)"
-            logger.warning(message, error.message, pause, number, times)
+            logger.warning("%s Trying again in %.1f s (%d/%d)", error.message, pause, number, times)
         time.sleep(pause)
     return function()

@@ -78,13 +78,11 @@ def explain_unknown(log: Log) -> bool:
                 f"Database {log.name!r} is at {at}, which was squashed into {squashed.revision}: check "
                 f"out {commit}, run alembic upgrade {squashed.revision}, and come back."
             )
-    if not heads:
-        raise CommandError(f"Database {log.name!r} is at {at}, but no revision is here at all.")
     if not log.is_newer(current, heads):
+        lost = f"and its log does not have {own} before that" if own else "nor any other"
         raise CommandError(
-            f"Database {log.name!r} is at {at}, a revision that this code does not have, and "
-            f"{own} is not before it in the log of the database: run the code that has it, or, if "
-            "that is lost, set the revision with alembic stamp --purge."
+            f"Database {log.name!r} is at {at}, a revision that this code does not have, {lost}: run "
+            "the code that has it, or, if that is lost, set the revision with alembic stamp --purge."
         )
     state = f"Database {log.name!r} is newer than this code: it is at {at}, after {own}."
     goal = log.migration.opts.get("destination_rev")

@@ -81,7 +81,8 @@ class SharedPool(NullPool):
 @contextmanager
 def shared(connection: Connection) -> Iterator[None]:
     """Give this connection to whoever asks the same engine for one, in this thread."""
-    if context.config.get_main_option("share_connection") == "false":
+    section = context.config.config_ini_section
+    if context.config.file_config.get(section, "share_connection", fallback="") == "false":
         yield
         return
     engine, pool = connection.engine, connection.engine.pool

@@ -56,8 +56,7 @@ def leave_own_alone(migration: MigrationContext) -> None:
 
 def schemas_of(target: MetaData | Collection[MetaData] | None) -> Callable[..., bool]:
     """Return an ``include_name`` that looks at the default schema, and at those of the models."""
-    tables = [table for each in to_list(target, []) for table in each.tables.values()]
-    schemas = {table.schema for table in tables}
+    schemas = {t.schema for each in to_list(target, []) for t in each.tables.values()}
 
     def include_name(name: str | None, kind: str, _: object) -> bool:
         return kind != "schema" or name is None or name in schemas
