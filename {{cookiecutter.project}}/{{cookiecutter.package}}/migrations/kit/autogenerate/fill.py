@@ -71,7 +71,7 @@ def value_of(name: str) -> str:
     if can_ask():
         return ask(
             f"What do the existing rows get in {name}, which is NOT NULL?\n"
-            "(A value or SQL; '' is an empty text; press Enter if there are no rows.)"
+            "(A value, or SQL in parentheses; '' is an empty text; press Enter if there are no rows.)"
         )
     problem = "is NOT NULL without a default: it fails where there are rows"
     logger.warning("%s %s. What do they get? -x fill=%s:VALUE", name, problem, name)
