@@ -54,11 +54,15 @@ def server() -> socket.socket:
 
 
 def begin(
-    command: Sequence[str | Path], cwd: Path, env: dict[str, str], timeout: int, *files: IO[Any]
+    command: Sequence[str | Path],
+    cwd: Path,
+    env: dict[str, str],
+    timeout: int | None,
+    *files: IO[Any],
 ) -> socket.socket:
     """Let a command begin; return where its id comes from, and then its status.
 
-    :param timeout: in seconds; then it is killed
+    :param timeout: in seconds; then it is killed; None for never
     :param files: its standard input, output and error
     """
     task = json.dumps([[str(part) for part in command[1:]], str(cwd), env, timeout])
@@ -70,7 +74,7 @@ def begin(
 
 
 def run(
-    *command: str | Path, cwd: Path, env: dict[str, str], timeout: int = 300, input: str = ""
+    *command: str | Path, cwd: Path, env: dict[str, str], timeout: int | None = 300, input: str = ""
 ) -> subprocess.CompletedProcess[str]:
     """Run a command, and return what it did.
 
@@ -84,7 +88,7 @@ def run(
             ended.recv(9)
             status = int(ended.recv(9))
         if status == -signal.SIGALRM:
-            raise subprocess.TimeoutExpired(command, timeout)
+            raise subprocess.TimeoutExpired(command, timeout or 0)
         stdout.seek(0)
         stderr.seek(0)
         printed = (file.read().decode() for file in (stdout, stderr))
@@ -196,7 +200,7 @@ def become(files: list[int], task: Any) -> None:
     for descriptor, file in enumerate(files[:3]):
         os.dup2(file, descriptor)
     os.closerange(3, 1024)
-    signal.alarm(timeout)
+    signal.alarm(timeout or 0)
     os.chdir(cwd)
     os.environ.clear()
     os.environ.update(env)

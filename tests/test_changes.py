@@ -39,7 +39,8 @@ def test_changes_with_an_older_alembic(
     run(uv, "venv", "--quiet", "--python", sys.executable, "venv", cwd=tmp_path)
     env = {**ENVIRONMENT, "VIRTUAL_ENV": str(tmp_path / "venv")}
     wanted = f"alembic=={version}.*"
-    run(uv, "pip", "install", "--quiet", wanted, *NEEDED, cwd=tmp_path, env=env)
+    install = ("pip", "install", "--quiet", "--compile-bytecode")
+    run(uv, *install, wanted, *NEEDED, cwd=tmp_path, env=env)
     python = tmp_path / "venv" / ("Scripts" if sys.platform == "win32" else "bin") / "python"
     env["PYTHONPATH"] = str(generic.folder)
     run(python, "-m", "alembic", "upgrade", "head", cwd=generic.folder, env=env)

@@ -13,13 +13,12 @@ from kit import CHOICES, ENVIRONMENT, ROOT, Project, cookiecutter_config, read_t
 from servers import at
 from test_readme import commands
 
-# Python's version, and which version of each dependency is installed.
+HERE = f"{sys.version_info[0]}.{sys.version_info[1]}"
+# Python's version, and which version of each dependency is installed. With this Python and the newest of
+# all, test_combinations.py runs every combination.
 ENVIRONMENTS = [
     ("3.10", "lowest-direct"),
-    ("3.10", "highest"),
-    ("3.11", "highest"),
-    ("3.12", "highest"),
-    ("3.13", "highest"),
+    *((version, "highest") for version in ("3.10", "3.11", "3.12", "3.13") if version != HERE),
 ]
 
 pytestmark = pytest.mark.slow
@@ -32,7 +31,7 @@ def python(version: str) -> Path:
         *pyenv.glob(f"versions/{version}.*/bin/python"),
         shutil.which(f"python{version}"),
     ]
-    if version == f"{sys.version_info[0]}.{sys.version_info[1]}":
+    if version == HERE:
         found.insert(0, sys.executable)
     for path in found:
         # pyenv's shims are there for versions that they cannot start.

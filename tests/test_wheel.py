@@ -40,7 +40,8 @@ def test_installed_wheel_migrates_and_logs_from_any_folder(
     python = programs / "python"
     assert "RUN pip install --no-cache-dir /tmp/*.whl gunicorn\n" in image
     packages = (*wheels, "gunicorn")
-    run(uv, "pip", "install", "--quiet", "--python", python, *packages, cwd=tmp_path, env=INSTALLED)
+    install = ("pip", "install", "--quiet", "--compile-bytecode", "--python", python)
+    run(uv, *install, *packages, cwd=tmp_path, env=INSTALLED)
     shutil.rmtree(project.folder)
 
     environment = {

@@ -94,7 +94,9 @@ def unmerged(script: ScriptDirectory) -> list[Script]:
     names = [*remote, target] if target else [*remote, "main", "master"]
     main = next((name for name in names if git("rev-parse", "--verify", "--quiet", name)), None)
     if target and not main:
-        raise CommandError(f"git has no branch {target} to compare with: fetch it (fetch-depth: 0).")
+        raise CommandError(
+            f"git has no branch {target} to compare with: fetch it (fetch-depth: 0)."
+        )
     new: list[Script] = []
     if main:  # by their ids: files may have been moved
         lines = git("grep", "-hE", "^revision( *:.*)? *=", main, "--", ":/*.py")
