@@ -13,6 +13,7 @@ import pytest
 import servers
 from kit import ROOT, Project, run
 from sqlalchemy import URL, text
+from test_log import health
 from test_readme import commands
 
 GIT = ("git", "-c", "user.name=Ada", "-c", "user.email=ada@example.org")
@@ -229,6 +230,7 @@ def test_databases_at_the_squashed_revision_need_nothing(generic: Project) -> No
         f"is at r001, which was squashed into r002: check out {commit_id}, run alembic upgrade r002"
         in line
     )
+    assert health(generic, behind) == (503, "behind", False)
     generic.alembic("upgrade", "head", env=new)
     generic.alembic("downgrade", "r002", env=new)
     assert "Running" not in generic.alembic("upgrade", "r002", env=new).stderr

@@ -31,9 +31,8 @@ ADVICE = {
     "require-concurrent-index-deletion": f"others wait until it gets its lock: {CONCURRENTLY}",
     "syntax-error": "squawk cannot read it: look at it yourself, then say so in a comment",
 }
-# Rules that come with those that say more, of the same statement or line.
+# What comes with rules that say more; and what squawk says of names that no code has.
 PARTS = ("ban-drop-function", "constraint-missing-not-valid", "renaming-object")
-# What squawk says of renaming things whose names no code has.
 UNNAMED = ("Renaming an index", "Renaming a constraint")
 # Rules of squawk that are off, and why.
 OFF = {
