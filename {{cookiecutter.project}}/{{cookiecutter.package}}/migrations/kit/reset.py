@@ -64,5 +64,8 @@ def drop(_: object, migration: MigrationContext) -> list[Any]:
 
 
 def drop_others(connection: Any, schemas: set[str | None]) -> None:
-    for statement in backend_of(connection.dialect).others(connection, schemas):
-        connection.execute(text(statement))
+    done: list[str] = []
+    while (found := backend_of(connection.dialect).others(connection, schemas)) != done:
+        for statement in found:
+            connection.execute(text(statement))
+        done = found  # what stood on those is free now

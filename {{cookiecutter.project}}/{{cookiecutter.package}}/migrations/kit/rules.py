@@ -34,6 +34,8 @@ ADVICE = {
 # What comes with rules that say more; and what squawk says of names that no code has.
 PARTS = ("ban-drop-function", "constraint-missing-not-valid", "renaming-object")
 UNNAMED = ("Renaming an index", "Renaming a constraint")
+TYPES = """ban-char-field prefer-bigint-over-int prefer-bigint-over-smallint prefer-identity
+prefer-text-field prefer-timestamp-tz"""
 # Rules of squawk that are off, and why.
 OFF = {
     "require-lock-timeout": "the guard sets it (MIGRATION_LOCK_TIMEOUT)",
@@ -45,11 +47,5 @@ OFF = {
     "ban-drop-type": "PostgreSQL drops only a type that no column has",
     "transaction-nesting": "a revision may commit on its way",
     "require-enum-value-ordering": "mostly the end is where a new value belongs",
-    **dict.fromkeys(
-        (
-            *("ban-char-field", "prefer-bigint-over-int", "prefer-bigint-over-smallint"),
-            *("prefer-identity", "prefer-text-field", "prefer-timestamp-tz"),
-        ),
-        "types are a matter of the models, and lock nothing",
-    ),
+    **dict.fromkeys(TYPES.split(), "types are a matter of the models, and lock nothing"),
 }
