@@ -15,12 +15,16 @@ SLOW = pytest.mark.slow
 OTHERS = {
     "sqlite": [
         "CREATE VIEW titles AS SELECT title FROM posts",
+        "CREATE VIRTUAL TABLE words USING fts5(word)",
         "CREATE TRIGGER seen AFTER INSERT ON posts BEGIN DELETE FROM posts WHERE id < 0; END",
     ],
     "postgresql": [
         "CREATE TYPE mood AS ENUM ('sad', 'glad')",
         "CREATE DOMAIN positive AS integer CHECK (value > 0)",
         "CREATE SEQUENCE tickets",
+        "CREATE TYPE kind AS ENUM ('a')",
+        "CREATE TYPE pair AS (number positive)",
+        "CREATE TABLE pairs (kinds kind[], pair pair)",
         "ALTER TABLE posts ADD COLUMN mood mood, ADD COLUMN ticket positive DEFAULT nextval('tickets')",
         "CREATE VIEW titles AS SELECT title, mood FROM posts",
         "CREATE MATERIALIZED VIEW counted AS SELECT count(*) FROM titles",
@@ -32,6 +36,8 @@ OTHERS = {
         "CREATE VIEW titles AS SELECT title FROM posts",
         "CREATE FUNCTION seen() RETURNS integer DETERMINISTIC RETURN 1",
         "CREATE TRIGGER seen BEFORE INSERT ON posts FOR EACH ROW SET NEW.title = 'seen'",
+        "CREATE SEQUENCE tickets",
+        "CREATE EVENT daily ON SCHEDULE EVERY 1 DAY DO SELECT 1",
         "ALTER TABLE users ADD COLUMN best integer",
         "ALTER TABLE users ADD CONSTRAINT fk_best FOREIGN KEY (best) REFERENCES posts (id)",
     ],
@@ -41,9 +47,9 @@ FOREIGN = {
     "sqlite": ["CREATE TABLE theirs (id integer)"],
     "postgresql": [
         "CREATE EXTENSION hstore",
-        "CREATE TYPE kind AS ENUM ('a')",
+        "CREATE TYPE their_kind AS ENUM ('a')",
         "CREATE FUNCTION theirs() RETURNS integer AS 'SELECT 1' LANGUAGE sql",
-        "CREATE TABLE theirs (id serial, kind kind, tags hstore, n integer DEFAULT theirs())",
+        "CREATE TABLE theirs (id serial, kinds their_kind[], tags hstore, n integer DEFAULT theirs())",
     ],
     "mysql": ["CREATE TABLE theirs (id integer)"],
 }

@@ -13,6 +13,7 @@ import pytest
 import servers
 from kit import ROOT, Project, run
 from sqlalchemy import URL, text
+from test_log import health
 from test_readme import commands
 
 GIT = ("git", "-c", "user.name=Ada", "-c", "user.email=ada@example.org")
@@ -45,6 +46,9 @@ PLANTED = {
         "disabled": "ALTER TABLE users DISABLE TRIGGER log",
         "partial index": "CREATE INDEX ix_part ON users (name text_pattern_ops) WHERE id > 7",
         "check": "ALTER TABLE users ADD CHECK (twice(id) <> 3) NOT VALID",
+        "check of texts": "CREATE TABLE listed (a varchar(9) CHECK (a IN ('x', 'it''s x')))",
+        "index of them": "CREATE INDEX ix_listed ON listed (a) WHERE a NOT IN ('p', 'q')",
+        "view of them": "CREATE VIEW seen AS SELECT a FROM listed AS l WHERE l.a IN ('x', 'y')",
         "exclusion": "ALTER TABLE users ADD EXCLUDE USING btree (name WITH =)",
         "comment": "COMMENT ON TABLE users IS 'It''s :all of them'",
         "comment on a column": "COMMENT ON COLUMN users.name IS '100%'",
@@ -54,6 +58,8 @@ PLANTED = {
         "enum": "CREATE TYPE mood AS ENUM ('sad', 'it''s')",
         "two columns of it": "CREATE TABLE moods (a mood NOT NULL DEFAULT 'sad', b mood[])",
         "its rows": "INSERT INTO moods VALUES ('sad', '{sad}')",
+        "enum of an array only": "CREATE TYPE kind AS ENUM ('a', 'b')",
+        "array of it": "CREATE TABLE kinds (a kind[])",
         "domain": "CREATE DOMAIN positive AS int CHECK (VALUE > 0)",
         "type": "CREATE TYPE pair AS (a int, b positive)",
         "columns": "CREATE TABLE odd (a positive, b pair, c int GENERATED ALWAYS AS IDENTITY (START 7),"
@@ -160,6 +166,8 @@ def test_all_that_revisions_make_is_carried_over(
         generic.alembic("upgrade", "head", env=env)
         generic.alembic("downgrade", "base", env=env)
     assert (b"op.create_table('users'" in source) == (dialect != "postgresql")
+    for table in (b"kinds", b"listed"):
+        assert (b"op.create_table('%b'" % table in source) == (dialect == "postgresql")
 
 
 @pytest.mark.slow
@@ -222,6 +230,7 @@ def test_databases_at_the_squashed_revision_need_nothing(generic: Project) -> No
         f"is at r001, which was squashed into r002: check out {commit_id}, run alembic upgrade r002"
         in line
     )
+    assert health(generic, behind) == (503, "behind", False)
     generic.alembic("upgrade", "head", env=new)
     generic.alembic("downgrade", "r002", env=new)
     assert "Running" not in generic.alembic("upgrade", "r002", env=new).stderr

@@ -12,7 +12,7 @@ from alembic.migration import MigrationContext
 from alembic.operations import MigrateOperation, Operations, ops
 from sqlalchemy.schema import conv, sort_tables_and_constraints
 
-from .said import Item, escaped
+from .said import Item, escaped, listed
 
 # How MySQL names what it would also have made of the other name.
 SPELLINGS = {
@@ -69,6 +69,10 @@ def simplify(table: sa.Table, dialect: Any, items: dict[Any, Item], raw: set[Any
     things: list[Any] = [*table.constraints, *table.indexes]
     for thing in things:
         thing.name = thing.name and conv(thing.name)  # which no naming convention changes
+        if isinstance(thing, sa.CheckConstraint):
+            thing.sqltext = sa.text(escaped(listed(str(thing.sqltext))))
+        elif where := thing.dialect_kwargs.get("postgresql_where"):
+            thing.dialect_kwargs["postgresql_where"] = listed(where)
         for option in [name for name, value in thing.dialect_kwargs.items() if not value]:
             thing.dialect_kwargs.pop(option)  # as it is anyway
     (text,) = [i.create for i in items.values() if i.key[::2] == ("table", full_name(table))]

@@ -5,10 +5,10 @@ from importlib import import_module
 from typing import Any
 
 from ...errors import Refused
-from .ask import ask, escaped
+from .ask import ask, escaped, listed
 from .item import Item
 
-__all__ = ["Item", "ask", "escaped", "literal", "said"]
+__all__ = ["Item", "ask", "escaped", "listed", "literal", "said"]
 KNOWN = ("mariadb", "mysql", "postgresql", "sqlite")
 
 
@@ -26,6 +26,8 @@ def said(connection: Any, own: Iterable[str]) -> list[Item]:
     items = [item for item in module.items(connection, own) if item.name not in own]
     for item in items:
         item.table = item.table and item.table.replace('"', "")
+        if item.kind != "function":  # whose text is kept
+            item.create = listed(item.create)
     return [item for item in items if item.table not in own]
 
 

@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Callable
+from copy import copy
 from inspect import signature
 from io import StringIO
 from pathlib import Path
@@ -115,7 +116,8 @@ def read(function: Callable[[MigrationContext], T], config: Config | None = None
         found[migration.opts.get("database", "default")] = function(migration)
         return []
 
-    config = config or alembic_config(stdout=StringIO())
+    config = copy(config or alembic_config())
+    config.stdout = StringIO()  # of what is read, env.py has nothing to print
     script = ScriptDirectory.from_config(config)
     with EnvironmentContext(config, script, fn=visit, dont_mutate=True):
         script.run_env()

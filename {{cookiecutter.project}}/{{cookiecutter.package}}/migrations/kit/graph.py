@@ -8,7 +8,6 @@ from alembic.script import Script, ScriptDirectory
 from alembic.util import CommandError, to_tuple
 
 from .api import alembic_config, read
-from .plan import quiet
 
 FEW = 40  # revisions: of more than that, those in a line between two others are drawn as one
 
@@ -23,10 +22,11 @@ def drawn(config: Config) -> str:
     revisions = [*script.walk_revisions()][::-1]
     lines, places = ["flowchart TB"], {}
     try:
-        places = read(lambda migration: migration.get_current_heads(), quiet(config))
+        places = read(lambda migration: migration.get_current_heads(), config)
     except CommandError as error:
         lines.append(f"    %% {error}")
-    needs = {each.revision: dependencies(script, each) for each in revisions}
+    found = {each: script.get_revisions(to_tuple(each.dependencies, ())) for each in revisions}
+    needs = {one.revision: tuple(n.revision for n in needed if n) for one, needed in found.items()}
     special = {*sum(needs.values(), ()), *sum(places.values(), ())}
     nodes: dict[str, list[Script]] = {}
     node_of: dict[str, str] = {}
@@ -41,11 +41,11 @@ def drawn(config: Config) -> str:
         node_of[name] = node
         nodes.setdefault(node, []).append(each)
         before = each if is_plain else None
-    for node, found in nodes.items():
-        first, last = found[0], found[-1]
+    for node, line in nodes.items():
+        first, last = line[0], line[-1]
         texts = [first.revision, (first.doc or "")[:40]]
         if first is not last:
-            texts = [f"{len(found)} revisions", f"{first.revision} to {last.revision}"]
+            texts = [f"{len(line)} revisions", f"{first.revision} to {last.revision}"]
         texts += map(str, to_tuple(vars(first.module).get("branch_labels"), ()))
         text = "<br>".join(escape(each.replace('"', "'"), quote=False) for each in texts if each)
         lines.append(f'    {node}["{text}"]' + (":::head" if last.is_head else ""))
@@ -57,9 +57,3 @@ def drawn(config: Config) -> str:
             f"    db{number} === {node_of.get(each, f'new{number}[{each}?]')}" for each in heads
         ]
     return "\n".join([*lines, "    classDef head stroke-width:4px"])
-
-
-def dependencies(script: ScriptDirectory, revision: Script) -> tuple[str, ...]:
-    """Return the ids of what a revision depends on, which may be named by label or in part."""
-    found = script.get_revisions(to_tuple(revision.dependencies, ()))
-    return tuple(each.revision for each in found if each)

@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from alembic.config import Config
+from alembic.operations.ops import CreateTableOp, DropTableOp
 from alembic.script import Script, ScriptDirectory
 from alembic.util import CommandError
 
 from .api import alembic_config
 from .backends import backend_of
 from .offline import rehearsals
-from .plan import between
+from .progress import between
 from .recorder import Step
 from .rules import ADVICE, OFF, PARTS, UNNAMED
 from .words import effects, is_longer_text, table_of
@@ -49,33 +50,31 @@ def findings(config: Config, span: str | None) -> list[str]:
     start, _, goal = (span or "").rpartition(":")
     chosen = between(script, (start or "base",), goal, False) if span else unmerged(script)
     lines = []
-    for migration, done in rehearsals(config, lambda _: chosen).values():
-        steps = [(each.revision, step) for each in done for step in each.steps]
+    for migration, found in rehearsals(config, lambda _: chosen).values():
+        steps = [(each.revision, step) for each in found for step in each.steps]
         linter = backend_of(migration.dialect).linter
         rules = by_sql(linter, steps) if linter else {}
         new: set[str] = set()  # tables that nobody uses yet
-        gone = {table_of(each.operation) for _, each in steps if kind_of(each) == "DropTableOp"}
+        done = [step.operation for _, step in steps]
+        gone = {table_of(each) for each in done if isinstance(each, DropTableOp)}
         for revision, step in steps:
-            found = {rule: "" for _, rule in effects(step) if rule and (not linter or step.copied)}
-            found |= rules.get(id(step), {})
+            broken = {rule: "" for _, rule in effects(step) if rule and (not linter or step.copied)}
+            broken |= rules.get(id(step), {})
             if is_longer_text(step.operation) and linter:
-                found.pop("changing-column-type", None)
+                broken.pop("changing-column-type", None)
             table = table_of(step.operation)
-            if kind_of(step) == "CreateTableOp":
+            if isinstance(step.operation, CreateTableOp):
                 new.add(table)
             elif table in new:
                 new.add(getattr(step.operation, "new_table_name", table))
-            elif table not in gone or kind_of(step) == "DropTableOp":
-                for rule, said in sorted(found.items()):
+            elif table not in gone or isinstance(step.operation, DropTableOp):
+                more = {rule: broken[rule] for rule in broken if rule not in PARTS} or broken
+                for rule, said in sorted(more.items()):
                     if not is_allowed(revision, step.line, rule):
                         place = f"{os.path.relpath(revision.path)}:{step.line}"
                         advice = ADVICE.get(rule, said)
                         lines.append(f"{place}: {revision.revision}: {rule}: {advice}")
     return [*dict.fromkeys(lines)]
-
-
-def kind_of(step: Step) -> str:
-    return type(step.operation).__name__
 
 
 def unmerged(script: ScriptDirectory) -> list[Script]:
@@ -90,8 +89,8 @@ def unmerged(script: ScriptDirectory) -> list[Script]:
 
     said = os.environ.get
     target = said("GITHUB_BASE_REF") or said("CI_MERGE_REQUEST_TARGET_BRANCH_NAME")
-    remote = [f"origin/{target}"] if target else ["origin/HEAD", "origin/main", "origin/master"]
-    names = [*remote, target] if target else [*remote, "main", "master"]
+    usual = ("origin/HEAD", "origin/main", "origin/master", "main", "master")
+    names = (f"origin/{target}", target) if target else usual
     main = next((name for name in names if git("rev-parse", "--verify", "--quiet", name)), None)
     if target and not main:
         raise CommandError(
@@ -115,13 +114,9 @@ def by_sql(linter: str, steps: Steps) -> dict[int, dict[str, str]]:
     command = shutil.which(linter, path=sysconfig.get_path("scripts")) or shutil.which(linter)
     if not command:
         raise CommandError(f"{linter} is not installed: add {linter}-cli to the dev group.")
-    done = subprocess.run(
-        (command, "--reporter", "json", "--exclude", ",".join(OFF)),
-        input=f"{text}COMMIT;\n",
-        capture_output=True,
-        check=False,
-        encoding="utf-8",
-    )
+    call = (command, "--reporter", "json", "--exclude", ",".join(OFF))
+    text += "COMMIT;\n"
+    done = subprocess.run(call, input=text, capture_output=True, check=False, encoding="utf-8")
     try:
         found: list[dict[str, Any]] = json.loads(done.stdout)
     except ValueError:
@@ -134,10 +129,7 @@ def by_sql(linter: str, steps: Steps) -> dict[int, dict[str, str]]:
     unread = {key: each for key, each in rules.items() if key and "syntax-error" in each}
     if unread:  # then it has looked at nothing else
         return unread | by_sql(linter, [each for each in steps if id(each[1]) not in unread])
-    return {
-        key: {rule: said for rule, said in each.items() if rule not in PARTS} or each
-        for key, each in rules.items()
-    }
+    return rules
 
 
 def is_allowed(revision: Script, line: int, rule: str) -> bool:

@@ -1,17 +1,16 @@
 """What an upgrade or a downgrade would do, in words or as SQL, without doing it: ``flask db plan``."""
 
 import re
-from copy import copy
 from io import StringIO
 from typing import Any
 
 from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
 from alembic.script import Script, ScriptDirectory
-from alembic.script.revision import RevisionError
-from alembic.util import CommandError
 
 from .api import alembic_config, read
 from .offline import Rehearsal, rehearsals
+from .progress import between
 from .words import effects
 
 
@@ -40,42 +39,18 @@ def show(config: Config, revision: str | None, sql: bool, down: bool) -> None:
 def planned(config: Config, revision: str | None, down: bool) -> dict[str, list[Rehearsal]]:
     start, colon, goal = (revision or ("-1" if down else "head")).rpartition(":")
     script = ScriptDirectory.from_config(config)
-    heads = {} if colon else positions(config)
+
+    def position(migration: MigrationContext) -> tuple[str, ...]:
+        heads = migration.get_current_heads()
+        script.get_revisions(heads)  # env.py explains those that are not here
+        return heads
+
+    heads = {} if colon else read(position, config)
 
     def chosen(name: str) -> list[Script]:
         return between(script, (start,) if colon else heads.get(name, ()), goal, down)
 
-    found = rehearsals(config, chosen, not down)
-    return {name: revisions for name, (_, revisions) in found.items()}
-
-
-def positions(config: Config) -> dict[str, tuple[str, ...]]:
-    """Return the heads of each database, by its name; env.py explains those that are not here."""
-
-    def heads(migration: Any) -> tuple[str, ...]:
-        found: tuple[str, ...] = migration.get_current_heads()
-        migration.script.get_revisions(found)
-        return found
-
-    return read(heads, quiet(config))
-
-
-def quiet(config: Config) -> Config:
-    """Return a configuration that prints nothing of its own."""
-    config = copy(config)
-    config.stdout = StringIO()
-    return config
-
-
-def between(script: ScriptDirectory, start: Any, goal: str, down: bool) -> list[Script]:
-    """Return the revisions from where a database is to a goal, in the order of their running."""
-    start = tuple(each.revision for each in script.get_revisions(start) if each)
-    try:
-        if down:
-            return [*script.iterate_revisions(start, goal, select_for_downgrade=True)]
-        return [*script.iterate_revisions(goal, start, implicit_base=True)][::-1]
-    except RevisionError as error:
-        raise CommandError(str(error)) from error
+    return {name: found for name, (_, found) in rehearsals(config, chosen, not down).items()}
 
 
 def described(found: Rehearsal) -> dict[str, Any]:

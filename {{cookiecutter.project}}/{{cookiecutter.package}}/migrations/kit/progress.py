@@ -8,7 +8,9 @@ from typing import Any
 
 from alembic import context
 from alembic.runtime.migration import MigrationContext
+from alembic.script import Script, ScriptDirectory
 from alembic.script.revision import RevisionError
+from alembic.util import CommandError
 
 from .outcome import is_changing
 
@@ -44,8 +46,9 @@ def announce(migration: MigrationContext, heads: Collection[str]) -> None:
     if way not in ("upgrade", "downgrade"):
         return
     try:
-        total = count(tuple(heads), way == "upgrade")
-    except RevisionError:
+        goal = context.get_revision_argument()
+        total = len(between(context.script, tuple(heads), goal, way == "downgrade"))
+    except CommandError:
         return  # Alembic will say it
     name: str = migration.opts.get("database", "default")
     where = f"Database {name} at {url_of(migration.connection)}"
@@ -82,9 +85,12 @@ def position(heads: Collection[str]) -> str:
     return f"at head ({at})" if {*heads} == newest else f"at {at or 'base'}"
 
 
-def count(heads: tuple[str, ...], is_up: bool) -> int:
-    """Return how many revisions a run has."""
-    goal, script = context.get_revision_argument(), context.script
-    if is_up:
-        return len([*script.iterate_revisions(goal, heads, implicit_base=True)])
-    return len([*script.iterate_revisions(heads, goal, select_for_downgrade=True)])
+def between(script: ScriptDirectory, start: Any, goal: Any, down: bool) -> list[Script]:
+    """Return the revisions from where a database is to a goal, in the order of their running."""
+    start = tuple(each.revision for each in script.get_revisions(start) if each)
+    try:
+        if down:
+            return [*script.iterate_revisions(start, goal, select_for_downgrade=True)]
+        return [*script.iterate_revisions(goal, start, implicit_base=True)][::-1]
+    except RevisionError as error:
+        raise CommandError(str(error)) from error

@@ -33,7 +33,7 @@ class Recorder:
         vars(operations)["invoke"] = partial(self.invoke, operations)
         vars(operations)["batch_alter_table"] = partial(self.batch, operations)
         vars(operations.impl)["static_output"] = self.write
-        vars(operations.get_bind())["commit"] = self.commit
+        vars(operations.get_bind())["commit"] = lambda: [*map(self.write, ("COMMIT;", "BEGIN;"))]
 
     def add(self, operation: MigrateOperation | None = None) -> Step:
         frames = traceback.walk_stack(None)
@@ -46,10 +46,6 @@ class Recorder:
 
     def write(self, text: str) -> None:
         (self.running or self.add()).sql.append(text.strip())
-
-    def commit(self) -> None:
-        self.write("COMMIT;")
-        self.write("BEGIN;")
 
     def invoke(self, operations: Any, operation: MigrateOperation) -> Any:
         before, self.running = self.running, self.add(operation)

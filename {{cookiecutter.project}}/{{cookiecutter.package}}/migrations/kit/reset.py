@@ -16,7 +16,6 @@ from sqlalchemy import MetaData, text
 from .api import alembic_config, lock, read
 from .backends import backend_of
 from .log import log_name
-from .plan import quiet
 from .progress import url_of
 
 
@@ -26,7 +25,7 @@ def reset(yes: bool = False) -> None:
 
 
 def start_over(config: Config, yes: bool) -> None:
-    urls = read(lambda migration: url_of(migration.connection), quiet(config))
+    urls = read(lambda migration: url_of(migration.connection), config)
     named = " and ".join(f"{name} at {url}" for name, url in urls.items())
     if not (yes or current_app.debug):
         raise CommandError(
@@ -65,5 +64,8 @@ def drop(_: object, migration: MigrationContext) -> list[Any]:
 
 
 def drop_others(connection: Any, schemas: set[str | None]) -> None:
-    for statement in backend_of(connection.dialect).others(connection, schemas):
-        connection.execute(text(statement))
+    done: list[str] = []
+    while (found := backend_of(connection.dialect).others(connection, schemas)) != done:
+        for statement in found:
+            connection.execute(text(statement))
+        done = found  # what stood on those is free now

@@ -31,10 +31,11 @@ ADVICE = {
     "require-concurrent-index-deletion": f"others wait until it gets its lock: {CONCURRENTLY}",
     "syntax-error": "squawk cannot read it: look at it yourself, then say so in a comment",
 }
-# Rules that come with those that say more, of the same statement or line.
+# What comes with rules that say more; and what squawk says of names that no code has.
 PARTS = ("ban-drop-function", "constraint-missing-not-valid", "renaming-object")
-# What squawk says of renaming things whose names no code has.
 UNNAMED = ("Renaming an index", "Renaming a constraint")
+TYPES = """ban-char-field prefer-bigint-over-int prefer-bigint-over-smallint prefer-identity
+prefer-text-field prefer-timestamp-tz"""
 # Rules of squawk that are off, and why.
 OFF = {
     "require-lock-timeout": "the guard sets it (MIGRATION_LOCK_TIMEOUT)",
@@ -44,12 +45,7 @@ OFF = {
     "ban-drop-not-null": "running code goes on writing values",
     "ban-drop-constraint": "running code goes on writing what was allowed",
     "ban-drop-type": "PostgreSQL drops only a type that no column has",
+    "transaction-nesting": "a revision may commit on its way",
     "require-enum-value-ordering": "mostly the end is where a new value belongs",
-    **dict.fromkeys(
-        (
-            *("ban-char-field", "prefer-bigint-over-int", "prefer-bigint-over-smallint"),
-            *("prefer-identity", "prefer-text-field", "prefer-timestamp-tz"),
-        ),
-        "types are a matter of the models, and lock nothing",
-    ),
+    **dict.fromkeys(TYPES.split(), "types are a matter of the models, and lock nothing"),
 }

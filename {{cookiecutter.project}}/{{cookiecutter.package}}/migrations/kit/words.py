@@ -1,14 +1,14 @@
 """Says what the steps of a revision do, for plan.py, and which rule they break, for lint.py."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 from alembic.operations import ops
 from sqlalchemy import TEXT, VARCHAR, Column, String, Text, Unicode, UnicodeText
 
 from .recorder import Step
 
-TEXTS = (String, Text, Unicode, UnicodeText, VARCHAR, TEXT)
+TEXTS = {String, Text, Unicode, UnicodeText, VARCHAR, TEXT}
 # Words by operation, and the rule, if running code or much data will not bear it.
 OPERATIONS = {
     "CreateTableOp": ("creates table {table}", ""),
@@ -63,8 +63,8 @@ def altered(operation: ops.AlterColumnOp) -> Iterator[tuple[str, str]]:
     if operation.modify_name:
         yield f"renames column {name} to {operation.modify_name}", "renaming-column"
     if operation.modify_type is not None:
-        old = f" from {type_of(operation.existing_type)!r}" if operation.existing_type else ""
-        text = f"changes the type of {name}{old} to {type_of(operation.modify_type)!r}"
+        old = f" from {Column(operation.existing_type).type!r}" if operation.existing_type else ""
+        text = f"changes the type of {name}{old} to {Column(operation.modify_type).type!r}"
         yield f"{text}; may rewrite the table", "changing-column-type"
     if operation.modify_nullable is False:
         yield f"makes {name} NOT NULL", "adding-not-nullable-field"
@@ -88,18 +88,12 @@ def table_of(operation: Any) -> str:
     return f"{schema}.{name}" if schema else str(name)
 
 
-def type_of(given: Any) -> Any:
-    """Return a type, of which an operation may have the class."""
-    return Column(given).type
-
-
 def is_longer_text(operation: Any) -> bool:
     """Say whether a text may only become longer, which PostgreSQL does at once."""
     given = (getattr(operation, f"{which}_type", None) for which in ("existing", "modify"))
-    old, new = (each and type_of(each) for each in given)
-    if type(old) not in TEXTS or type(new) not in TEXTS or old.collation != new.collation:
-        return False
-    return new.length is None or bool(old.length and old.length <= new.length)
+    old, new = (cast("Any", Column(each).type) for each in given)
+    is_text = {type(old), type(new)} <= TEXTS and old.collation == new.collation
+    return is_text and (new.length is None or bool(old.length and old.length <= new.length))
 
 
 def is_required(column: Any) -> bool:

@@ -38,6 +38,10 @@ BLOCKERS = """
 ROUTINES = """
     SELECT CONCAT('DROP ', routine_type, ' `', routine_name, '`')
     FROM information_schema.routines WHERE routine_schema = DATABASE()
+    UNION SELECT CONCAT('DROP EVENT `', event_name, '`') FROM information_schema.events
+    WHERE event_schema = DATABASE()
+    UNION SELECT CONCAT('DROP SEQUENCE `', table_name, '`') FROM information_schema.tables
+    WHERE table_schema = DATABASE() AND table_type = 'SEQUENCE'
 """
 
 

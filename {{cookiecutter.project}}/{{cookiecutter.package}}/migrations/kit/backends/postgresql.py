@@ -27,12 +27,12 @@ OTHERS = """
         UNION SELECT format('DROP SEQUENCE %s', oid::regclass), oid, oid, relnamespace
         FROM pg_class WHERE relkind = 'S'
         UNION SELECT format('DROP ROUTINE %s', oid::regprocedure), oid, oid, pronamespace FROM pg_proc
-        UNION SELECT format('DROP TYPE %s', oid::regtype), oid, oid, typnamespace
-        FROM pg_type WHERE typtype IN ('d', 'e', 'r')
+        UNION SELECT format('DROP TYPE %s', t.oid::regtype), t.oid, t.oid, typnamespace
+        FROM pg_type t LEFT JOIN pg_class c ON c.oid = typrelid WHERE typtype IN ('d', 'e', 'r') OR relkind = 'c'
     ) AS found (statement, base, id, schema)
     WHERE schema::regnamespace::text = ANY (SELECT quote_ident(unnest(CAST(:schemas AS text[]))))
     AND NOT EXISTS (SELECT FROM pg_depend WHERE objid = id AND deptype IN ('a', 'e', 'i')
-        OR refobjid = base AND deptype = 'n')
+        OR refobjid IN (base, (SELECT typarray FROM pg_type WHERE oid = base)) AND deptype = 'n')
 """
 # The sessions that hold locks on tables that a statement names.
 BLOCKERS = """

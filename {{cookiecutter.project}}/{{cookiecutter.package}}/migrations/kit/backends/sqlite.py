@@ -95,6 +95,10 @@ class SQLiteBackend(Backend):
             finally:
                 give_back(connection, leave)
 
+    def is_of_extension(self, connection: Connection, table: Any) -> bool:
+        rows = driver_of(connection).execute("PRAGMA table_list")  # since SQLite 3.37
+        return (table.name, "shadow") in [row[1:3] for row in rows]  # of a virtual table
+
     def is_same(self, one: Engine, other: Engine) -> bool:
         """Compare the paths: a connection would make the file of a database that nobody asked for."""
         names = [(each.url.database or "").removeprefix("file:") for each in (one, other)]
