@@ -122,12 +122,26 @@ def test_failing_commit_names_who_has_committed(multidb: Project, urls: dict[str
     assert "t" in tables(urls["auth"])
 
 
-def test_commit_by_a_statement_is_known(generic: Project) -> None:
+@pytest.mark.parametrize("commit", ["COMMIT", "SELECT 1;\\n commit work;\\nSELECT 2"])
+def test_commit_by_a_statement_is_known(generic: Project, commit: str) -> None:
     with servers.database("postgresql") as url:
-        generic.add_revision(f'{TABLE}\nop.execute("COMMIT")\n1 / 0')
+        generic.add_revision(f'{TABLE}\nop.execute("{commit}")\n1 / 0')
         done = generic.alembic("upgrade", "head", env=at(url), status=1)
-        assert "what was committed before it is kept" in done.stderr
+        assert "What was committed is kept, the rest is rolled back." in done.stderr
         assert "t" in tables(url)
+
+
+@pytest.mark.parametrize("urls", [("postgresql", "mysql")], indirect=True, ids="-".join)
+def test_fate_is_of_the_database_that_failed(multidb: Project, urls: dict[str, URL]) -> None:
+    """env.py has gone on to another, which keeps what a failure leaves."""
+    deferred = "op.execute('CREATE TABLE t (a int UNIQUE DEFERRABLE INITIALLY DEFERRED)')\n"
+    multidb.add_revision(
+        f"{deferred}op.execute('INSERT INTO t VALUES (1), (1)')", upgrade_auth=TABLE
+    )
+    line = multidb.fails("upgrade", "head", env=environment(multidb, urls))
+    assert "duplicate key" in line
+    assert line.endswith(". It is rolled back. Committed: 'auth'; not: no other.")
+    assert tables(urls["default"]) == set()
 
 
 AUTOCOMMIT = {

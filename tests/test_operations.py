@@ -1,14 +1,19 @@
 """What an operator does to a server: each is one line that is true, and the next run works."""
 
+import os
+import shutil
 import signal
 import subprocess
+import time
 from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from kit import Project
 from own_servers import Server, free_port, own_server, path_of
 from servers import at, query, tables
-from test_guard import start, wait_for_line
+from test_guard import UNTIL_TOLD, start, tell, wait_for_line
 
 pytestmark = pytest.mark.slow
 
@@ -41,6 +46,25 @@ def test_restart_in_the_middle(generic: Project, server: Server, how: signal.Sig
     generic.alembic("upgrade", "head", env=env)
 
 
+def test_restart_while_a_replica_waits(generic: Project, server: Server) -> None:
+    env = at(server.url)
+    generic.alembic("upgrade", "head", env=env)
+    revision = generic.add_revision(f"{UNTIL_TOLD}    op.execute('SELECT 1')")
+    first = start(generic, "upgrade", "head", env=env)
+    wait_for_line(first, f"-> {revision}")
+    waiting = start(generic, "upgrade", "head", env=env)
+    wait_for_line(waiting, "Waiting for")
+    server.stop()
+    time.sleep(1)
+    server.start()
+    tell(generic)
+    first.communicate(timeout=60)
+    assert first.returncode == 255
+    printed, log = waiting.communicate(timeout=60)
+    assert waiting.returncode == 0, printed + log
+    assert query(server.url, "SELECT version_num FROM alembic_version") == [revision]
+
+
 def test_role_without_rights(generic: Project, server: Server) -> None:
     """One that may write the kit's own tables, and change no table of the app."""
     generic.alembic("upgrade", "head", env=at(server.url))
@@ -56,6 +80,58 @@ def test_role_without_rights(generic: Project, server: Server) -> None:
     assert ("ALTER command denied" if is_mysql else "must be owner of table users") in line
     assert line.endswith(kept(server))
     generic.alembic("upgrade", "head", env=at(server.url))
+
+
+@pytest.mark.skipif(not shutil.which("mount") or os.geteuid() != 0, reason="only root mounts")
+@pytest.mark.parametrize("kind", ["postgresql", "mysql"])
+def test_full_disk_of_a_server(generic: Project, kind: str) -> None:
+    fill = {
+        "postgresql": "SELECT i, (SELECT string_agg(md5(CAST(random() AS text)), '')"
+        " FROM generate_series(1, 30)) FROM generate_series(1, 60000) AS i",
+        "mysql": "SELECT seq, REPEAT(MD5(seq), 200) FROM seq_1_to_60000",
+    }
+    options = ["--innodb-log-file-size=8M"] if kind == "mysql" else []
+    with TemporaryDirectory(prefix="kit-") as folder:
+        mount = ["mount", "-t", "tmpfs", "-o", "size=200m", "tmpfs", folder]
+        if subprocess.run(mount, check=False).returncode:
+            pytest.skip("nothing can be mounted here")
+        try:
+            with own_server(kind, *options, folder=Path(folder)) as server:
+                create = 'op.create_table("t", sa.Column("a", sa.Integer), sa.Column("b", sa.Text))'
+                generic.add_revision(create)
+                generic.alembic("upgrade", "head", env=at(server.url))
+                generic.add_revision(f'op.execute("INSERT INTO t {fill[kind]}")')
+                filler = Path(folder, "filler")
+                filler.write_bytes(bytes(shutil.disk_usage(folder).free - 9_000_000))
+                line = generic.fails("upgrade", "head", env=at(server.url))
+                assert line.startswith("FAILED: Revision r002 of database 'default': ")
+                assert line.endswith(kept(server))
+                filler.unlink()
+                assert query(server.url, "SELECT count(*) FROM t") == [0]
+                assert query(server.url, "SELECT version_num FROM alembic_version") == ["r001"]
+                path = next(generic.versions.glob("*r002*"))
+                path.write_text(path.read_text("utf-8").replace("60000", "60"), encoding="utf-8")
+                generic.alembic("upgrade", "head", env=at(server.url))
+                assert query(server.url, "SELECT count(*) FROM t") == [60]
+        finally:
+            subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+def test_server_that_is_about_to_accept_connections_is_waited_for(generic: Project) -> None:
+    """As a standby that is promoted, or a server after a crash."""
+    with own_server("postgresql") as server:
+        server.stop()
+        signal_file = Path(server.options["cwd"], "data", "standby.signal")
+        signal_file.touch()
+        server.process = subprocess.Popen(
+            [*server.command, "-c", "hot_standby=off"], **server.options
+        )
+        process = start(generic, "upgrade", "head", env=at(server.url))
+        wait_for_line(process, "Waiting for a connection")
+        promote = [path_of("pg_ctl"), "promote", "-D", str(signal_file.parent)]
+        subprocess.run(promote, check=True, timeout=60, **server.options)
+        printed, log = process.communicate(timeout=60)
+        assert process.returncode == 0, printed + log
 
 
 def test_standby(generic: Project) -> None:

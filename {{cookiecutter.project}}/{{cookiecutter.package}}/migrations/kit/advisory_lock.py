@@ -91,8 +91,8 @@ def in_transaction(connection: Connection, name: str, lock: int, limit: str) -> 
         wait(attempt, name)
 
     def commit(_: Connection) -> None:
-        if revision := revision_in(walk_stack(None)):
-            refuse(f"Revision {revision} commits in between")
+        if revision_in(walk_stack(None)):
+            refuse("it commits in between")
 
     twophase = listening(connection, begin_twophase=lambda *_: refuse(f"{name!r} has TWO_PHASE"))
     driver.prepare_threshold = None  # else psycopg prepares statements that others have, too
@@ -111,10 +111,7 @@ def take_local(connection: Connection, lock: int, limit: str) -> None:
 
 
 def take(connection: Connection, name: str, lock: int) -> bool:
-    """Take the lock of the session; say no where it is a pooler's.
-
-    :raises CommandError: if an earlier run has left something to decide
-    """
+    """Take the lock of the session, unless there is something to decide; say no if it is a pooler's."""
     info = getattr(driver_of(connection), "info", None)
     is_named = setting("MIGRATION_POOLER") == "session"
     told = None if is_named else getattr(info, "backend_pid", None)

@@ -8,6 +8,7 @@ from inspect import signature
 from io import StringIO
 from pathlib import Path
 from threading import RLock
+from traceback import walk_stack
 from typing import Any, TypeVar
 
 from alembic.autogenerate import compare_metadata
@@ -15,9 +16,11 @@ from alembic.config import Config
 from alembic.runtime.environment import EnvironmentContext
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from alembic.util import CommandError
 from flask import current_app
 
 from .locations import says_where, set_script_location, version_locations
+from .outcome import revision_in
 
 FOLDER = Path(__file__).parents[1]
 # Alembic has one environment at a time for the whole process: the threads of an app take turns.
@@ -27,6 +30,8 @@ T = TypeVar("T")
 
 
 def enter_alone(self: EnvironmentContext) -> EnvironmentContext:
+    if revision_in(walk_stack(None)):
+        raise CommandError("Alembic cannot be called here, while it runs this revision.")
     lock.acquire()
     return enter(self)
 
@@ -46,8 +51,6 @@ def alembic_config(**options: Any) -> Config:
     """Return the configuration that every function in ``alembic.command`` takes.
 
     It is the project's ``alembic.ini``: beside the package, above ``src/``, or in a wheel.
-
-    :param options: more that ``alembic.config.Config`` takes
     """
     folders = (FOLDER, *FOLDER.parents[:4])
     ini = next((ini for ini in (f / "alembic.ini" for f in folders) if says_where(ini)), None)
@@ -94,22 +97,16 @@ def needs_upgrade() -> list[str]:
 
 
 def differences() -> dict[str, list[Any]]:
-    """Return what autogenerate finds for each database that differs from its models, by its name.
+    """Return what ``compare_metadata()`` finds for each database that differs, by its name.
 
     A database that is behind is compared as it is.
-
-    :return: what ``alembic.autogenerate.compare_metadata()`` returns; nothing if none differs
     """
     found = read(lambda migration: compare_metadata(migration, migration.opts["target_metadata"]))
     return {name: changes for name, changes in found.items() if changes}
 
 
 def read(function: Callable[[MigrationContext], T], config: Config | None = None) -> dict[str, T]:
-    """Run env.py without changing anything, and return what a function returns of each database.
-
-    :param function: gets what ``context.configure()`` has made for the database
-    :raises CommandError: if a database cannot be reached
-    """
+    """Run env.py without changing anything, and return what a function returns of each database."""
     found = {}
 
     def visit(_: object, migration: MigrationContext) -> list[Any]:

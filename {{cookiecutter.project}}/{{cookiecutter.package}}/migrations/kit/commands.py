@@ -35,10 +35,7 @@ def configured(directory: Folder, x_arg: str | Sequence[str] | None, **options: 
 
 
 def function(name: str, **defaults: Any) -> Callable[..., None]:
-    """Return a command of Alembic as a function.
-
-    :param defaults: the parameters that it need not be given
-    """
+    """Return a command of Alembic as a function; it need not be given the defaults."""
 
     def run(
         directory: Folder = None,

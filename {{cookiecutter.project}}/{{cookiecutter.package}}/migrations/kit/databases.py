@@ -10,6 +10,7 @@ from alembic.util import CommandError
 from sqlalchemy.engine import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
+from .answer import answered
 from .backends import backend_of
 
 
@@ -34,10 +35,7 @@ def all_databases(db: Any) -> dict[str, Engine]:
 
 
 def hosts(engines: dict[str, Engine], chosen: Collection[str]) -> dict[str, str]:
-    """Return the first name of the same database for each of those that are to be migrated.
-
-    It is their own, unless two names mean the same. No other database is asked, nor made.
-    """
+    """Return for each of the chosen the first name of the same database; no other is asked, nor made."""
     found: dict[str, str] = {}
     for name in chosen:
         before = list(engines)[: list(engines).index(name)]
@@ -51,6 +49,6 @@ def is_same(one: Engine, other: Engine) -> bool:
         return False
     if one.url == other.url or context.is_offline_mode():
         return one.url == other.url
-    with suppress(SQLAlchemyError):
+    with suppress(SQLAlchemyError, OSError), answered():
         return backend_of(one.dialect).is_same(one, other)
     return False

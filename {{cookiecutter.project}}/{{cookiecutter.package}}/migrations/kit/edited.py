@@ -17,10 +17,7 @@ logger = logging.getLogger("alembic.env")
 
 
 def warn_of_edited(log: Log) -> None:
-    """Name the revisions that no longer do what they did; ``MIGRATION_EDITED=error`` fails then.
-
-    :raises CommandError: if it does
-    """
+    """Name the revisions that no longer do what they did; ``MIGRATION_EDITED=error`` fails then."""
     if not (edited := find_edited(log, context.script)):
         return
     which = f"Revision {edited[0]} was" if len(edited) == 1 else f"{', '.join(edited)} were"

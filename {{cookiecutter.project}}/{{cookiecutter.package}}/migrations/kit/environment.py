@@ -55,11 +55,7 @@ def process_revision_directives(*arguments: Any) -> None:
 
 
 def options(dialect: Dialect, name: str | None = None, names: list[str] | None = None) -> Any:
-    """Return the options of ``context.configure()`` that are hardly a choice.
-
-    :param name: of the database, where there are several
-    :param names: of all that are migrated together
-    """
+    """Return the options of ``context.configure()`` that are hardly a choice; ``names``: of all."""
     backend = backend_of(dialect)  # first of all, for it may load Alembic's own
     hooks = {
         "autogenerate_plugins": PLUGINS,

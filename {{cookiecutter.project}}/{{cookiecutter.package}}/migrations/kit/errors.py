@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 
 from alembic import context
 from alembic.util import CommandError, msg
-from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.engine import Engine
 from sqlalchemy.exc import DBAPIError
 
 from .backends import backend_of
@@ -34,10 +34,7 @@ def running_command() -> Any:
 
 
 def fail(message: str, status: int) -> NoReturn:
-    """End a command with an exit status of its own, which Alembic knows no way to.
-
-    :raises CommandError: where there is no command, but Python that calls Alembic
-    """
+    """End a command with an exit status of its own; where Python calls Alembic, with its error."""
     options: Any = context.config.cmd_opts
     if running_command() is None or options.raiseerr:
         raise CommandError(message)
@@ -54,30 +51,33 @@ class LockTimeout(CommandError):
 
 
 @contextmanager
-def explained(connection: Connection, outcome: Outcome) -> Iterator[None]:
-    """Say which revision of which database failed, and what became of what it had done.
-
-    :raises CommandError: for what is no fault of a revision, instead of its traceback
-    """
+def explained(outcome: Outcome) -> Iterator[None]:
+    """Say which revision of which database failed, and what became of what it had done."""
     try:
         yield
-    except (Exception, KeyboardInterrupt) as error:
+    except BaseException as error:
         if failed(error) != outcome.name:
             raise  # another of several databases: it has been explained, or will be
-        if isinstance(error, CommandError):
-            name_database(error, outcome.name)
-            raise
         revision = revision_in(frames_of(error))
         fate = outcome.fate(error, revision)
+        what = f"Revision {revision} of database" if revision else "Database"
+        what += f" {outcome.name!r}"
+        if isinstance(error, CommandError):
+            if revision and "Revision" not in str(error):
+                error.args = (f"{what}: {str(error).rstrip('.')}. {fate}",)
+            name_database(error, outcome.name)
+            raise
         if isinstance(error, DBAPIError):
-            explain(error, connection, outcome, revision, fate)
+            explain(error, outcome, revision, what, fate)
         if isinstance(error, KeyboardInterrupt) and running_command():
             fail(f"Interrupted. {fate}", 130)
-        line = f"Revision {revision} of database {outcome.name!r} failed. {fate}"
-        if revision and hasattr(error, "add_note"):  # what matters is below the traceback
-            error.add_note(line)
-        elif revision and running_command():  # Python 3.10
-            atexit.register(print, line, file=sys.stderr)
+        if isinstance(error, SystemExit) and revision:
+            status = error.code if isinstance(error.code, int) and error.code else 255
+            fail(f"{what} ended the process, with {error.code!r}. {fate}", status)
+        if fate and hasattr(error, "add_note"):  # what matters is below the traceback
+            error.add_note(f"{what} failed. {fate}")
+        elif fate and running_command():  # Python 3.10
+            atexit.register(print, f"{what} failed. {fate}", file=sys.stderr)
         raise
 
 
@@ -89,12 +89,10 @@ def frames_of(error: BaseException | None) -> Iterator[tuple[FrameType, int]]:
 
 
 def explain(
-    error: DBAPIError, connection: Connection, outcome: Outcome, revision: str | None, fate: str
+    error: DBAPIError, outcome: Outcome, revision: str | None, what: str, fate: str
 ) -> None:
-    """Say in one line what a database says, unless it is the fault of a revision.
-
-    :raises CommandError: that line
-    """
+    """Say in one line what a database says, unless it is the fault of a revision."""
+    connection = outcome.connection
     backend, found = backend_of(connection.dialect), codes(error)
     is_timeout, is_lost = backend.lock_timeout in found, error.connection_invalidated
     statement, holders = " ".join((error.statement or "").split()), ""
@@ -103,8 +101,6 @@ def explain(
             driver_of(connection).rollback()  # a failed transaction answers nothing
             fate += backend.remains(connection, statement)
             holders = backend.holders(connection, statement) if is_timeout else ""
-    what = f"Revision {revision} of database" if revision else "Database"
-    what += f" {outcome.name!r}"
     if is_timeout:
         held = f", which {holders} holds" if holders else ""
         what += " waited for a lock for longer than MIGRATION_LOCK_TIMEOUT"

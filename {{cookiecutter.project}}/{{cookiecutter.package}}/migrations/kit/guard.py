@@ -9,6 +9,7 @@ import gc
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from itertools import count
 from secrets import token_hex
 
 from alembic import context
@@ -16,6 +17,7 @@ from alembic.util import CommandError
 from sqlalchemy.engine import Connection, Engine, TwoPhaseTransaction
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
+from .answer import answered
 from .backends import backend_of
 from .errors import explained, fail, running_command, unreachable
 from .mistakes import first_line
@@ -24,8 +26,8 @@ from .session import Busy, in_transactions, wait
 from .shared import shared
 
 Given = Engine | Connection
-# What servers say that have no more connections, and DuckDB if another process has the file.
-NO_CONNECTION = "(?i)too many (clients|connections)|connection slots|max_user_conn|set lock on file"
+# What servers say that let nobody in now, and DuckDB if another process has the file.
+NO_CONNECTION = "(?i)too many (cli|conn)|connection slots|max_user_conn|set lock|database system is"
 
 
 @contextmanager
@@ -37,17 +39,14 @@ def guarded(
     What a caller of Alembic gave as ``config.attributes["connection"]``, a connection, an engine or
     a dict of these by name, takes the place of the app's.
 
-    :param name: the name of the database, in messages and in the lock
     :param twin: a guarded connection to the same database, under another name of it
-    :raises CommandError: if the database cannot be reached, another migration takes longer than
-        ``MIGRATION_WAIT`` seconds, or somebody locks a table for ``MIGRATION_LOCK_TIMEOUT`` seconds
     """
     if running_command():  # a process of its own, which has loaded all that it needs
         gc.freeze()  # the collector looks through none of that again: a tenth of the time of a long run
     with ExitStack() as stack:
-        found = twin or given(name) or engine
+        found, tries, enter = twin or given(name) or engine, count(), stack.enter_context
         try:
-            connection = twin or wait(lambda: stack.enter_context(opened(found, name)), name)
+            connection = twin or wait(lambda: enter(opened(found, name, next(tries))), name)
         except DBAPIError as error:
             raise unreachable(found.engine, name, error) from error
         except KeyboardInterrupt:
@@ -55,19 +54,16 @@ def guarded(
                 raise
             fail(f"Interrupted before database {name!r} was migrated.", 130)
         outcome = stack.enter_context(followed(connection, name))
-        stack.enter_context(explained(connection, outcome))
+        stack.enter_context(explained(outcome))
         yield connection
         if is_changing() and not outcome.is_callers and (left := connection.get_transaction()):
             left.commit()  # of what came after op.get_bind().commit(), which Alembic knows nothing of
 
 
 @contextmanager
-def opened(found: Given, name: str) -> Iterator[Connection]:
-    """Yield a connection with the lock and all else that migrating over it needs.
-
-    :raises Busy: if it is not to be had now; who waits keeps no connection, which the app may need
-    """
-    with connected(found, name) as connection, ExitStack() as stack:
+def opened(found: Given, name: str, tries: int) -> Iterator[Connection]:
+    """Yield a connection with the lock and all else that migrating over it needs, or be Busy."""
+    with connected(found, name, tries) as connection, ExitStack() as stack:
         backend, is_callers = backend_of(connection.dialect), connection.in_transaction()
         if not is_callers:
             stack.enter_context(in_transactions(connection))
@@ -81,8 +77,8 @@ def opened(found: Given, name: str) -> Iterator[Connection]:
 
 
 @contextmanager
-def connected(found: Given, name: str) -> Iterator[Connection]:
-    """Yield a connection, which is closed if it has to be waited for."""
+def connected(found: Given, name: str, tries: int) -> Iterator[Connection]:
+    """Yield a connection, which is closed if it has to be waited for, also while a server restarts."""
     if isinstance(found, Connection):
         yield found
         return
@@ -90,9 +86,10 @@ def connected(found: Given, name: str) -> Iterator[Connection]:
         problem = f"Database {name!r} has the asynchronous driver {found.dialect.driver}"
         raise CommandError(f"{problem}: name another in its URL, or give a connection.")
     try:
-        connection = found.connect()
-    except (SQLAlchemyError, TypeError, ValueError) as error:  # drivers refuse options in many ways
-        if is_changing() and re.search(NO_CONNECTION, str(error)):
+        with answered():
+            connection = found.connect()
+    except (SQLAlchemyError, TypeError, ValueError, OSError) as error:  # in many ways, by driver
+        if is_changing() and (tries or re.search(NO_CONNECTION, str(error))):
             raise Busy(first_line(error), "a connection") from error
         raise unreachable(found, name, error) from error
     with connection:

@@ -30,10 +30,7 @@ def says_where(ini: Path) -> bool:
 
 
 def set_script_location(config: Config, folder: str | Path) -> None:
-    """Let a configuration use the ``env.py`` and the revisions of a folder.
-
-    The folder of another tool, whose revisions are used here, means what there is here.
-    """
+    """Use the ``env.py`` and the revisions of a folder; that of an adopted tool means those here."""
     if config.get_main_option("script_location"):
         script = ScriptDirectory.from_config(config)
         mine = {Path(place).resolve() for place in (script.dir, *(script.version_locations or ()))}

@@ -11,10 +11,7 @@ from .session import Busy
 
 
 def lock_beside(file: str) -> sqlite3.Connection:
-    """Take the lock of a file, which the system takes back from a process that ends.
-
-    :raises Busy: if somebody else has it
-    """
+    """Take the lock of a file, which the system takes back from a process that ends, or be Busy."""
     path, lock = Path(f"{file}-migrating"), None
     try:
         lock = sqlite3.connect(path if file else ":memory:", timeout=0)

@@ -17,7 +17,7 @@ from sqlalchemy.engine import Row
 from sqlalchemy.schema import CreateTable
 
 from .checksum import digest, meaning
-from .session import listening
+from .session import commits, listening
 from .version import __version__
 
 
@@ -112,7 +112,7 @@ class Log:
 
     def flush(self, *found: Any) -> None:
         """Write what waits; as a listener to statements only before one that commits."""
-        if found[2:] and found[2][:6].upper() != "COMMIT":  # of a revision that knows better
+        if found[2:] and not commits(found[2]):
             return
         rows, self.waiting = self.waiting, []
         if rows:

@@ -33,10 +33,7 @@ MISTAKES: tuple[tuple[type[Exception], str, str], ...] = (
 
 @contextmanager
 def mistakes() -> Iterator[None]:
-    """Say what is wrong, without showing a URL: it has a password.
-
-    :raises CommandError: instead of an error that would be a traceback
-    """
+    """Say in one line what is wrong, without showing a URL: it has a password."""
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("error", "Revision .* is present more than once")

@@ -1,14 +1,18 @@
 """Follows the databases of a run, so that a message about a failure says no more than is true."""
 
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from traceback import walk_stack
 from types import FrameType
 from typing import Any
 
 from alembic import context
+from alembic.util import CommandError
 from sqlalchemy.engine import Connection, ExceptionContext
 
-from .session import listening
+from .backends.default import impl_of
+from .session import commits, driver_of, listening
 
 NOTHING_KEPT = "Nothing of this run is kept."
 
@@ -22,6 +26,7 @@ class Outcome:
         self.is_callers = connection.in_transaction()
         self.is_committing = False  # or has done nothing since
         self.error: BaseException | None = None
+        self.undone: str | None = None  # the revision that has rolled back what is not its own
 
     def begin(self, _: Connection) -> None:
         self.is_committing = False
@@ -31,15 +36,30 @@ class Outcome:
         for outcome in outcomes:  # the others have committed before, if they have
             outcome.is_committing = outcome is self
 
+    def rollback(self, *_: Any) -> None:
+        self.undone = self.undone or revision_in(walk_stack(None))
+        self.commits += self.error is None and self.is_behind()
+
     def execute(self, _: Connection, __: Any, statement: str, *___: Any) -> None:
-        if statement[:6].upper() == "COMMIT":  # of a revision that knows better
-            self.commits += 1
+        if self.undone:
+            what = f"Revision {self.undone} of database {self.name!r} rolls back the run before it"
+            raise CommandError(f"{what}: use op.get_bind().begin_nested(). {self.fate()}")
+        if re.match("(?i)ROLLBACK(?!.* TO )", statement):
+            self.rollback()
+        self.commits += commits(statement) or self.is_behind()
+
+    def is_behind(self) -> bool:
+        """Say whether a transaction was ended by other means, such as executescript() of SQLite."""
+        with suppress(Exception):  # of a connection that is lost
+            is_open = getattr(driver_of(self.connection), "in_transaction", True)
+            return self.connection.in_transaction() and not is_open
+        return False
 
     def handle_error(self, found: ExceptionContext) -> None:
         if found.connection is self.connection:
             self.error = found.sqlalchemy_exception
 
-    def fate(self, error: BaseException, revision: str | None) -> str:
+    def fate(self, error: BaseException | None = None, revision: str | None = None) -> str:
         """Say what became of this database, where a revision or else Alembic failed, and of the others."""
         if not is_changing():
             return ""
@@ -50,18 +70,16 @@ class Outcome:
         has_not_committed = self.is_committing and self.error is error
         is_lost = getattr(error, "connection_invalidated", isinstance(error, KeyboardInterrupt))
         if self.is_committing and is_lost:
-            return (
-                f"It is not known whether {self.name!r} has committed: see alembic current.{also}"
-            )
+            known = f"It is not known whether {self.name!r} has committed"
+            return f"{known}: see alembic current.{also}"
         if self.is_callers:
             kept = "Its changes are in the caller's transaction."
-        elif not context.is_transactional_ddl():
-            before, of = (
-                ("before it", "its own changes") if revision else ("that are done", "the next")
-            )
-            kept = f"Revisions {before} are kept; parts of {of} may remain."
+        elif not impl_of(self.connection.dialect).transactional_ddl:
+            kept = "Revisions before it are kept; parts of its own changes may remain."
+            if not revision:
+                kept = "Revisions that are done are kept; parts of the next may remain."
         elif self.commits > has_not_committed:
-            kept = "It is rolled back; what was committed before it is kept."
+            kept = "What was committed is kept, the rest is rolled back."
         else:
             kept = "It is rolled back." if also else NOTHING_KEPT
         return kept + also
@@ -104,8 +122,9 @@ def followed(connection: Connection, name: str) -> Iterator[Outcome]:
     """Follow a database until the first of the run is done."""
     outcome = Outcome(connection, name)
     outcomes.append(outcome)
-    functions: Any = {"begin": outcome.begin, "before_cursor_execute": outcome.execute}
-    functions |= dict.fromkeys(("commit", "commit_twophase"), outcome.commit)
+    functions: Any = dict.fromkeys(("commit", "commit_twophase"), outcome.commit)
+    functions |= {"begin": outcome.begin, "rollback": outcome.rollback}
+    functions["before_cursor_execute"] = outcome.execute
     error = listening(connection.engine, handle_error=outcome.handle_error)
     try:
         with listening(connection, **functions), error:

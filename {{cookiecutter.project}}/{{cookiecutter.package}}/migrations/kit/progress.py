@@ -20,10 +20,7 @@ last: dict[str, set[str]] = {}
 
 
 def show_progress(database: str | None = None) -> None:
-    """Print the name of a database that is only read; call this after ``context.configure()``.
-
-    :param database: its name, where there are several
-    """
+    """Print the name of a database that is only read; call this after ``context.configure()``."""
     if database and "revision_context" in context.get_context().opts:
         logging.getLogger("alembic.env").info("Database %s", database)
     elif database and not is_changing():

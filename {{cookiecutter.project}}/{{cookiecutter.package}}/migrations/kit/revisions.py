@@ -25,10 +25,7 @@ logger = logging.getLogger("alembic.env")
 
 
 def run_migrations(**arguments: Any) -> None:
-    """Do as ``context.run_migrations()``, and leave alone what newer code has migrated.
-
-    :raises CommandError: if the database is at a revision that is not here, and a command needs it
-    """
+    """Do as ``context.run_migrations()``, and leave alone what newer code has migrated."""
     migration = context.get_context()
     leave_own_alone(migration)
     log = Log(migration)
@@ -61,11 +58,7 @@ def run_migrations(**arguments: Any) -> None:
 
 
 def explain_unknown(log: Log) -> bool:
-    """Say what a database is at whose revision is not here; if there is nothing to do, it is well.
-
-    :return: False if its revision is here
-    :raises CommandError: if there was something to do
-    """
+    """Fail if a command needs a revision that is not here; return False if all of them are here."""
     current, heads = {*log.migration.get_current_heads()}, {*context.script.get_heads()}
     known = {revision.revision for revision in context.script.walk_revisions()}
     if current <= known:
@@ -93,18 +86,12 @@ def explain_unknown(log: Log) -> bool:
 
 
 def run_revisions(database: str) -> None:
-    """Run what the command has to run on the database that was configured last.
-
-    :param database: its name; a revision has a function for it, ``upgrade_NAME()``, or does nothing
-    """
+    """Run the functions for the database that was configured last: ``upgrade_NAME()``."""
     run_migrations(engine_name=database)
 
 
 def fit(database: str | None = None) -> None:
-    """Let revisions run that were written for another number of databases.
-
-    :param database: the name of one of several; None if there is one
-    """
+    """Let revisions run that were written for another number of databases; None: there is one."""
     for revision in context.script.walk_revisions():
         module = vars(revision.module)
         for direction in module.keys() & {"upgrade", "downgrade"}:

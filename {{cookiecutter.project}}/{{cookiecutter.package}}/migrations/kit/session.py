@@ -3,6 +3,7 @@
 import logging
 import os
 import random
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -72,6 +73,11 @@ def run(connection: Connection, sql: str, **parameters: Any) -> Any:
         return result.scalar() if result.returns_rows else None
 
 
+def commits(statement: str) -> bool:
+    """Say whether a statement, or one of several, is a COMMIT, of a revision that knows better."""
+    return bool(re.search(r"(?im)(^|;)\s*COMMIT\s*(;|$|WORK|TRAN|AND|PREP)", statement))
+
+
 def driver_of(connection: Connection) -> Any:
     return connection.connection.dbapi_connection
 
@@ -90,8 +96,10 @@ def listening(target: Any, retval: bool = False, **functions: Callable[..., Any]
 
 def give_back(connection: Connection, undo: Callable[[], object]) -> None:
     """End what a migration has left, and undo what it had set; else close the connection."""
-    if connection.invalidated:
-        return  # closed, and nothing is left; another session would be opened here
+    if connection.closed:  # by a revision: the pool has the session, with its lock
+        connection.engine.dispose()
+    if connection.closed or connection.invalidated:
+        return  # nothing is left; another session would be opened here
     try:
         if transaction := connection.get_transaction():
             transaction.rollback()

@@ -20,14 +20,11 @@ from .session import listening
 
 
 class Shared:
-    """A connection of the driver that is another's: what it begins is a savepoint there.
-
-    :param done: says how many statements the other has executed
-    """
+    """A connection of the driver that is another's: what it begins is a savepoint there."""
 
     def __init__(self, driver: Any, done: list[Any]) -> None:
         self.driver = driver
-        self.done = done
+        self.done = done  # one each for the statements that the other has executed
         self.began: int | None = None
         self.name = f"shared_{id(self)}"
 

@@ -33,10 +33,7 @@ def used() -> set[tuple[str, str]]:
 
 
 def refuse_unused() -> None:
-    """Refuse an answer to what was not asked: it is misspelled.
-
-    :raises CommandError: if there is one
-    """
+    """Refuse an answer to what was not asked: it is misspelled."""
     for name in ("rename", "fill"):
         for key, value in given(name).items():
             if (name, key) not in used():
@@ -55,10 +52,7 @@ def can_ask() -> bool:
 
 
 def ask(question: str) -> str:
-    """Return what somebody types.
-
-    :raises CommandError: if they end the input, or the command
-    """
+    """Return what somebody types, unless they end the input, or the command."""
     try:
         return input(f"{question} ").strip()
     except (EOFError, KeyboardInterrupt):

@@ -47,8 +47,8 @@ ROUTINES = """
 
 class MySQLBackend(Backend):
     lock_timeout = 1205
-    # Read-only, deadlock, disk full, table full; denied: a table, a database, what needs SUPER.
-    faults = (1290, 1213, 1021, 1114, 1142, 1044, 1227)
+    # Read-only, deadlock, disk full, table full; denied: a table, a database, SUPER; and cancelled.
+    faults = (1290, 1213, 1021, 1114, 1142, 1044, 1227, 1317, 1969, 3024)
     probe = (GET_LOCK, IS_USED, "SELECT DATABASE()", RELEASE_LOCK)
     time_limit = (TIME_LIMIT.format("2", "2000"), TIME_LIMIT.format("DEFAULT", "DEFAULT"))
 

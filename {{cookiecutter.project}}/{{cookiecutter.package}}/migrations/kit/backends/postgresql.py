@@ -53,7 +53,7 @@ TAKE = "SELECT pg_advisory_xact_lock(:lock)"  # freed with the transaction
 class PostgreSQLBackend(Backend):
     is_one_transaction = True
     lock_timeout = "55P03"
-    faults = ("25006", "40P01", "53100", "42501")  # read-only, deadlock, disk full, no right
+    faults = ("25006", "40P01", "53100", "42501", "57014")  # read-only, deadlock, full, right, stop
     linter = "squawk"
     rename_key = "ALTER TABLE {} RENAME CONSTRAINT {} TO {}"
     rename_value = "ALTER TYPE {} RENAME VALUE {} TO {}"

@@ -30,8 +30,7 @@ PRAGMAS = ("busy_timeout", "cache_spill", "foreign_keys")
 
 
 class SQLiteBackend(Backend):
-    # The ALTER TABLE of SQLite can do little, and begin() below makes its DDL transactional.
-    options = MappingProxyType({"render_as_batch": True, "transactional_ddl": True})
+    options = MappingProxyType({"render_as_batch": True})  # its ALTER TABLE can do little
     is_one_transaction = True
     lock_timeout = "database is locked"
     faults = ("attempt to write a readonly database", "database or disk is full", "disk I/O error")
@@ -143,6 +142,7 @@ def check_foreign_keys(driver: Any, file: str, name: str) -> None:
 
 class SQLite(ByName, SQLiteImpl):
     __dialect__ = "sqlite"
+    transactional_ddl = True  # by begin() above
     index_names = "SELECT name FROM sqlite_master WHERE type = 'index'"
 
 

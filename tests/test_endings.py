@@ -1,0 +1,187 @@
+"""Revisions that end what is not theirs: nothing is lost without a word, and what is said is true."""
+
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import servers
+from kit import Project
+from servers import at, query
+from sqlalchemy import URL, make_url
+from test_guard import ADVISORY_LOCKS, database
+
+TABLE = 'op.create_table("t", sa.Column("a", sa.Integer))'
+INSERT = 'op.execute("INSERT INTO t VALUES ({})")'
+
+
+@pytest.fixture(params=["sqlite", "postgresql", "mysql"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[URL]:
+    """A database of each kind in turn."""
+    with database(request.param, tmp_path) as url:
+        yield url
+
+
+@pytest.fixture
+def sqlite(tmp_path: Path) -> URL:
+    return make_url(f"sqlite:///{tmp_path / 'database.db'}")
+
+
+def prepared(project: Project, url: URL, body: str) -> str:
+    """Migrate to a table, and add a revision that writes to it before and after a body."""
+    project.add_revision(TABLE)
+    project.alembic("upgrade", "head", env=at(url))
+    return project.add_revision("\n".join([INSERT.format(1), body, INSERT.format(2)]))
+
+
+def state(url: URL) -> tuple[list[int], list[str], str]:
+    """Return the rows, the version, and the last revision of the log."""
+    log = query(url, "SELECT revision FROM alembic_log ORDER BY id")
+    version = query(url, "SELECT version_num FROM alembic_version")
+    return query(url, "SELECT a FROM t ORDER BY a"), version, log[-1]
+
+
+@pytest.mark.parametrize("is_last", [True, False], ids=["last", "not-last"])
+def test_revision_that_commits_loses_nothing(generic: Project, url: URL, is_last: bool) -> None:
+    last = prepared(generic, url, "op.get_bind().commit()")
+    if not is_last:
+        last = generic.add_revision(INSERT.format(3))
+    generic.alembic("upgrade", "head", env=at(url))
+    assert state(url) == ([1, 2] if is_last else [1, 2, 3], [last], last)
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        "op.get_bind().rollback()",
+        pytest.param("op.execute('ROLLBACK')", marks=pytest.mark.slow),
+        pytest.param(
+            "try:\n    op.get_bind().rollback()\nfinally:\n    pass", marks=pytest.mark.slow
+        ),
+    ],
+    ids=["caller", "statement", "finally"],
+)
+def test_revision_that_rolls_the_run_back_is_refused(generic: Project, url: URL, how: str) -> None:
+    generic.add_revision(TABLE)
+    generic.alembic("upgrade", "head", env=at(url))
+    generic.add_revision(INSERT.format(7))
+    revision = generic.add_revision(f"{how}\n{INSERT.format(8)}")
+    line = generic.fails("upgrade", "head", env=at(url))
+    assert line.startswith(f"FAILED: Revision {revision} of database 'default' rolls back")
+    assert "begin_nested()" in line
+    if url.get_backend_name() == "mysql":
+        assert state(url) == ([7], ["r002"], "r002")
+    else:
+        assert state(url) == ([], ["r001"], "r001")
+
+
+def test_savepoint_of_a_revision_may_be_rolled_back(generic: Project, url: URL) -> None:
+    body = f"nested = op.get_bind().begin_nested()\n{INSERT.format(9)}\nnested.rollback()"
+    revision = prepared(generic, url, body)
+    generic.alembic("upgrade", "head", env=at(url))
+    assert state(url) == ([1, 2], [revision], revision)
+
+
+@pytest.mark.parametrize(("code", "status"), [("", 255), ("3", 3), ("'no more'", 255)])
+def test_revision_that_ends_the_process_fails(
+    generic: Project, sqlite: URL, code: str, status: int
+) -> None:
+    revision = prepared(generic, sqlite, f"raise SystemExit({code})")
+    done = generic.alembic("upgrade", "head", env=at(sqlite), status=status)
+    start = (
+        f"FAILED: Revision {revision} of database 'default' ended the process, with {code or None}."
+    )
+    assert done.stdout == f"{start} Nothing of this run is kept.\n"
+    assert state(sqlite) == ([], ["r001"], "r001")
+
+
+def test_revision_that_ends_the_process_is_an_error_to_python(
+    generic: Project, sqlite: URL
+) -> None:
+    prepared(generic, sqlite, "raise SystemExit")
+    code = """
+        import pytest
+        from alembic.util import CommandError
+        from flask_app import create_app
+        from flask_app.migrations import upgrade
+
+        with create_app().app_context(), pytest.raises(CommandError, match="ended the process"):
+            upgrade()
+    """
+    generic.python("-c", code.replace("\n        ", "\n"), env=at(sqlite))
+
+
+def test_any_exception_says_what_is_kept(generic: Project, sqlite: URL) -> None:
+    prepared(generic, sqlite, "raise GeneratorExit")
+    done = generic.alembic("upgrade", "head", env=at(sqlite), status=1)
+    assert done.stderr.endswith("of database 'default' failed. Nothing of this run is kept.\n")
+
+
+def test_alembic_in_a_revision_is_refused(generic: Project, sqlite: URL) -> None:
+    revision = prepared(generic, sqlite, "from flask_app.migrations import current\ncurrent()")
+    line = generic.fails("upgrade", "head", env=at(sqlite))
+    assert line.startswith(f"FAILED: Revision {revision} of database 'default': Alembic cannot")
+    assert line.endswith(" Nothing of this run is kept.")
+    assert state(sqlite) == ([], ["r001"], "r001")
+
+
+def test_script_of_the_driver_has_committed(generic: Project, sqlite: URL) -> None:
+    """executescript() of sqlite3 commits what there was before it."""
+    prepared(
+        generic, sqlite, "op.get_bind().connection.executescript('SELECT 1')\nraise ValueError"
+    )
+    done = generic.alembic("upgrade", "head", env=at(sqlite), status=1)
+    assert done.stderr.endswith("failed. What was committed is kept, the rest is rolled back.\n")
+    assert state(sqlite)[0] == [1]
+
+
+def test_closed_connection_leaves_no_lock_in_the_pool(generic: Project) -> None:
+    with servers.database("postgresql") as url:
+        prepared(generic, url, "op.get_bind().close()")
+        code = f"""
+import pytest
+from flask_app import create_app
+from flask_app.migrations import upgrade
+from servers import query
+from sqlalchemy import make_url
+from sqlalchemy.exc import ResourceClosedError
+
+with create_app().app_context():
+    with pytest.raises(ResourceClosedError):
+        upgrade()
+    url = make_url({url.render_as_string(hide_password=False)!r})
+    assert query(url, {ADVISORY_LOCKS!r}) == [0]
+"""
+        tests = str(Path(__file__).parent)
+        generic.python("-c", code, env={**at(url), "PYTHONPATH": tests})
+
+
+CANCELLED = {
+    "postgresql": "op.execute('SET LOCAL statement_timeout = 100')\nop.execute('SELECT pg_sleep(9)')",
+    "mysql": "op.execute('SET max_statement_time = 0.1')\nop.execute('SELECT SLEEP(9)')",
+}
+
+
+@pytest.mark.parametrize("kind", CANCELLED)
+def test_cancelled_statement_is_one_line(generic: Project, kind: str) -> None:
+    with servers.database(kind) as url:
+        revision = prepared(generic, url, CANCELLED[kind])
+        line = generic.fails("upgrade", "head", env=at(url))
+        assert line.startswith(f"FAILED: Revision {revision} of database 'default': ")
+        assert state(url) == ([], ["r001"], "r001")
+
+
+@pytest.mark.parametrize("name", ["mysql+pymysql", "postgresql+psycopg"])
+@pytest.mark.parametrize("variant", ["generic", "multidb"])
+def test_server_that_says_nothing_is_not_waited_for_long(
+    request: pytest.FixtureRequest, name: str, variant: str
+) -> None:
+    project = request.getfixturevalue(variant)
+    project.edit("migrations/kit/answer.py", "LONGEST = 60", "LONGEST = 1")
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = make_url(f"{name}://user:secret@127.0.0.1:{silent.getsockname()[1]}/shop")
+        env = at(url) | at(url.set(database="auth"), "AUTH_DATABASE_URL")
+        line = project.fails("upgrade", "head", env=env)
+    assert "cannot be reached at" in line
+    assert "it has not answered for 1 s" in line
+    assert "secret" not in line
