@@ -15,6 +15,18 @@ from .versions import numbers
 MIGRATIONS = f"{PACKAGE}/migrations/"
 END = "\n\n# What the alembic"  # of the section of alembic.ini that says where things are
 
+# Revisions may ask for the target and its naming convention, so it is one where the old tool had one.
+MERGED = '''
+
+
+def merged(*models: MetaData) -> MetaData:
+    """Return the tables of all in one, which names constraints as the first does."""
+    target = MetaData(naming_convention=models[0].naming_convention)
+    for table in [table for each in models for table in each.tables.values()]:
+        table.to_metadata(target)
+    return target'''
+MERGED_LINE = '\n        "target_metadata": merged(*target_metadata),'
+
 
 def files(found: dict[str, Any], layout: Layout, server_default: bool) -> dict[str, str]:
     """Return the files to add by their paths from the root, each with its text.
@@ -55,6 +67,9 @@ def variables(found: dict[str, Any], layout: Layout, server_default: bool) -> di
         places = [*chain(*found["metadatas"].values())]
         several = {name: target(each) for name, each in found["metadatas"].items()}
     imports += [(module, name) for module, name, _ in places if module is not None]
+    is_merged = bool(found.get("merged")) and variant(found) == "generic"
+    if is_merged:
+        imports.append(("sqlalchemy", "MetaData"))
     options = found["old"]["options"] if found["old"] and "options" in found["old"] else []
     known = [option for option in options if option["code"] is not None]
     lines = [line for option in known for line in option["imports"]]
@@ -67,13 +82,15 @@ def variables(found: dict[str, Any], layout: Layout, server_default: bool) -> di
         "__engine": found["db"]["way"].format("db"),
         "__metadata": target(found["metadata"]),
         "__options": "".join(
-            option_line(option) for option in known if option["name"] != "include_object"
+            [MERGED_LINE] * is_merged
+            + [option_line(option) for option in known if option["name"] != "include_object"]
         ),
         "__include_object": "".join(
             f", {option['code']}" for option in known if option["name"] == "include_object"
         ),
         "__definitions": "".join(
-            f"\n\n\n{option['source']}" for option in known if option["source"]
+            [MERGED] * is_merged
+            + [f"\n\n\n{option['source']}" for option in known if option["source"]]
         ),
         "__server_default": str(server_default),
         **({"__metadatas": as_dict(several)} if several else {}),

@@ -86,8 +86,8 @@ def summary(old: Answers | None, new: Answers) -> list[str]:
         lines += [advice for words, advice in ADVICE.items() if words in error]
     if "import_error" in new:
         lines.append(
-            "Plain alembic heads, history, show, branches, merge and revision start no app and cannot "
-            f"import the revisions, flask db can: {new['import_error']}"
+            "Plain alembic heads, show and branches start no app, and cannot import the revisions; flask db "
+            f"can, and the others, by revision_environment = true in alembic.ini: {new['import_error']}"
         )
     if "current" in new:
         shown = ", ".join(

@@ -281,8 +281,31 @@ ODD = {
 ODD_BEGIN = ("migrate -m first", "upgrade")
 ODD_CHANGE = ("migrate -m second", "upgrade")
 
+# Flask-SQLAlchemy-Lite has no metadata of its own, so people say it in env.py.
+LITE = {
+    "shop/__init__.py": factory(INIT_MIGRATE).replace(
+        '"SQLALCHEMY_DATABASE_URI"] = os.environ["DATABASE_URL"]',
+        '"SQLALCHEMY_ENGINES"] = {"default": os.environ["DATABASE_URL"]}',
+    ),
+    "shop/extensions.py": MIGRATE.format(options="").replace("_sqlalchemy", "_sqlalchemy_lite"),
+    "shop/models.py": (
+        "import sqlalchemy as db\nfrom sqlalchemy.orm import declarative_base\n\n"
+        f"Model = declarative_base()\n\n\n{USERS_MODEL}\n\n{POSTS_MODEL}"
+    ).replace("(db.Model", "(Model"),
+}
+LITE_ENV = (
+    "target_db = current_app.extensions['migrate'].db",
+    "from shop.models import Model as target_db",
+)
+
 SHAPES = {
     "factory": Shape(by_migrate()),
+    "lite": Shape(
+        LITE,
+        begin=("db init",),
+        change=("db migrate -m first", "db upgrade"),
+        changes={"migrations/env.py": LITE_ENV},
+    ),
     "odd": Shape(
         ODD,
         app="",

@@ -2,10 +2,12 @@
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
 import time
+import zipfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -157,6 +159,172 @@ def test_without_yes_it_asks_first(tmp_path: Path) -> None:
     done = app.python("-m", "flask_alembic_kit", "adopt", input="n\n", status=None)
     assert "shop/migrations/env.py" in done.stdout
     assert app.tree() == before
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pseudo-terminals")
+def test_on_a_terminal_it_asks_for_what_it_cannot_find(tmp_path: Path) -> None:
+    from test_questions import on_terminal
+
+    app = build("factory", tmp_path)
+    (app.folder / "api").mkdir()
+    (app.folder / "api" / "__init__.py").write_text("def create_app(): ...\n", encoding="utf-8")
+    adopt = ("-m", "flask_alembic_kit", "adopt")
+    shown = on_terminal(app, "shop", "y", arguments=adopt, env=app.urls)
+    assert "Which is the app? api/__init__.py shop/__init__.py\r\n--app: " in shown
+    assert "Done." in shown and "exit 0" in shown
+    app.alembic("check")
+
+
+@pytest.mark.slow
+def test_helpers_and_a_sub_folder_of_old_revisions(tmp_path: Path) -> None:
+    app = build("inside", tmp_path)
+    folder = app.folder / "shop" / "migrations"
+    versions = folder / "versions"
+    (first,) = versions.glob("*first.py")
+    (versions / "old").mkdir()
+    first.rename(versions / "old" / first.name)
+    ini = folder / "alembic.ini"
+    text = ini.read_text(encoding="utf-8")
+    recursive = "[alembic]\nrecursive_version_locations = true\n"
+    ini.write_text(text.replace("[alembic]\n", recursive, 1), encoding="utf-8")
+    helper = "def add(op, *columns):\n    [op.add_column('posts', each) for each in columns]\n"
+    (folder / "helpers.py").write_text(helper, encoding="utf-8")
+    (second,) = versions.glob("*second.py")
+    source = second.read_text(encoding="utf-8")
+    source, number = re.subn(
+        r"(?s)    with op.batch_alter_table.*?\n\n",
+        "    add(op, sa.Column('body', sa.Text()))\n\n",
+        source,
+        count=1,
+    )
+    assert number
+    imported = "from shop.migrations.helpers import add\n"
+    second.write_text(
+        source.replace("import sqlalchemy", f"{imported}import sqlalchemy", 1), encoding="utf-8"
+    )
+    before = app.tree()
+    app.adopt()
+    assert not gone(before, app.tree())
+    app.alembic("history")
+    app.alembic("check")
+    start_replicas(app, "-1")
+    start_replicas(app, "base")
+
+
+@pytest.mark.slow
+def test_revisions_that_need_the_app_when_they_are_imported(tmp_path: Path) -> None:
+    """Commands that only read revisions run env.py first, as far as Alembic lets them."""
+    app = build("factory", tmp_path)
+    (last,) = (app.folder / "migrations" / "versions").glob("*second.py")
+    source = last.read_text(encoding="utf-8")
+    used = "from flask import current_app\nassert current_app.name\n"
+    last.write_text(
+        source.replace("import sqlalchemy", f"{used}import sqlalchemy", 1), encoding="utf-8"
+    )
+    done = app.adopt()
+    assert "Plain alembic heads, show and branches start no app" in done.stdout
+    adopted = app.tree()
+    app.alembic("history")
+    app.alembic("revision -m empty")
+    app.alembic("upgrade head")
+    for path in {*app.tree()} - {*adopted}:
+        (app.folder / path).unlink()
+    app.adopt()
+    assert app.tree() == adopted
+
+
+TAGS = """
+
+class Base(db.Model):
+    __abstract__ = True
+    metadata = db.MetaData()
+
+
+tags = db.Table("tags", Base.metadata, db.Column("name", db.String(20)))
+"""
+MAKE_TAGS = """def upgrade():
+    assert op.get_context().opts["target_metadata"].naming_convention
+    op.create_table("tags", sa.Column("name", sa.String(20)))
+
+
+def downgrade():
+    op.drop_table("tags")
+"""
+
+
+@pytest.mark.slow
+def test_models_are_all_compared_where_the_old_env_has_seen_some(tmp_path: Path) -> None:
+    """Else autogenerate would drop the tables of the others."""
+    app = build("factory", tmp_path)
+    models = app.folder / "shop" / "models.py"
+    models.write_text(models.read_text(encoding="utf-8") + TAGS, encoding="utf-8")
+    env = app.folder / "migrations" / "env.py"
+    source = env.read_text(encoding="utf-8")
+    only = "    from shop.models import Base\n    return Base.metadata\n"
+    env.write_text(
+        source.replace("    if hasattr(target_db", f"{only}    if hasattr(target_db", 1),
+        encoding="utf-8",
+    )
+    app.use(("db revision -m tags",))
+    (last,) = (app.folder / "migrations" / "versions").glob("*tags.py")
+    source = last.read_text(encoding="utf-8")
+    last.write_text(source[: source.index("def upgrade")] + MAKE_TAGS, encoding="utf-8")
+    app.use(("db upgrade",))
+    app.adopt()
+    app.alembic("check")
+    start_replicas(app, "base")
+
+
+@pytest.mark.slow
+def test_a_folder_that_no_setting_leads_to(tmp_path: Path) -> None:
+    """It is found if there is only one; else somebody has to say which."""
+    app = build("factory", tmp_path)
+    (app.folder / "schema").mkdir()
+    (app.folder / "migrations").rename(app.folder / "schema" / "migrations")
+    two = app.copy(tmp_path / "two")
+    shutil.copytree(two.folder / "schema" / "migrations", two.folder / "other")
+    before = two.tree()
+    done = two.adopt(status=1)
+    assert "Which has the app's revisions? other schema/migrations\n" in done.stderr
+    assert two.tree() == before
+    two.adopt(env={**two.environment, "FLASK_DB_DIRECTORY": "schema/migrations"})
+    app.adopt()
+    app.alembic("check")
+    start_replicas(app, "base")
+
+
+PYPROJECT = """\
+[project]
+name = "shop"
+version = "1"
+
+[build-system]
+requires = ["hatchling"]
+build-backend = "hatchling.build"
+"""
+
+
+@pytest.mark.slow
+def test_the_wheel_of_an_adopted_app_migrates(uv: str, tmp_path: Path) -> None:
+    """It is unpacked, which is what installing does; what it needs is in this environment."""
+    app = build("inside", tmp_path)
+    app.adopt()
+    init = app.folder / "shop" / "__init__.py"
+    source = init.read_text(encoding="utf-8")
+    line = "    from .migrations import kit; app.cli.add_command(kit.db)\n    return app"
+    init.write_text(source.replace("    return app", line), encoding="utf-8")
+    (app.folder / "pyproject.toml").write_text(PYPROJECT, encoding="utf-8")
+    run(uv, "build", "--quiet", "--wheel", cwd=app.folder)
+    (wheel,) = (app.folder / "dist").glob("*.whl")
+    zipfile.ZipFile(wheel).extractall(tmp_path / "site")
+    shutil.rmtree(app.folder)
+    app.folder.mkdir()
+    app.urls["DATABASE_URL"] = f"sqlite:///{(tmp_path / 'empty.db').as_posix()}"
+    env = {**app.environment, "PYTHONPATH": str(tmp_path / "site")}
+    for command in ("upgrade", "check"):
+        app.python("-m", "flask", "db", command, env=env)
+    assert rows(app) == {"users": 0, "posts": 0}
 
 
 @pytest.mark.slow

@@ -11,6 +11,7 @@ import time
 import pytest
 import servers
 from kit import ENVIRONMENT, Project
+from shapes import App
 from test_autogenerate import on_server
 
 POSTS = """
@@ -34,7 +35,7 @@ def posts(generic: Project) -> Project:
 
 
 def on_terminal(
-    project: Project,
+    project: Project | App,
     *answers: str,
     arguments: tuple[str, ...] = REVISION,
     env: dict[str, str] | None = None,
@@ -56,7 +57,7 @@ def on_terminal(
         except OSError:  # Linux: the other end is closed
             break
         shown += read
-        if left and re.search(r"(\[y/N\]|no rows\.\)) $", shown):
+        if left and re.search(r"(\[y/N\]:?|no rows\.\)|--app:) $", shown):
             os.write(terminal, f"{left.pop(0)}\n".encode())
             shown += "\n"
     os.close(terminal)

@@ -107,6 +107,8 @@ def prove(found: dict[str, Any], arguments: dict[str, Any]) -> None:
     new = answers(arguments)
     if old and "build_error" in new and "build_error" not in old:
         new = apart(arguments) or new
+    if "import_error" in new:
+        set_in(Path(arguments["ini"]), "revision_environment", "true")
     if "build_error" in new:
         before = old or ask("rebuild", **arguments)
         if new["build_error"] == before.get("build_error"):
@@ -142,17 +144,23 @@ def apart(arguments: dict[str, Any]) -> proof.Answers | None:
     :return: what the new environment says then; None if that does not help
     """
     ini = Path(arguments["ini"])
-    text = ini.read_text(encoding="utf-8")
-    ini.write_text(environment.with_setting(text, "share_connection", "false"), encoding="utf-8")
+    before = set_in(ini, "share_connection", "false")
     new = answers(arguments)
     if "build_error" in new:
-        ini.write_text(text, encoding="utf-8")
+        ini.write_text(before, encoding="utf-8")
         return None
     click.echo(
         "\nRevisions open connections of their own, and run only if these do not see what the run has "
         "done so far. So alembic.ini has share_connection = false."
     )
     return new
+
+
+def set_in(ini: Path, name: str, value: str) -> str:
+    """Write a setting into an alembic.ini, and return the text that it had before."""
+    text = ini.read_text(encoding="utf-8")
+    ini.write_text(environment.with_setting(text, name, value), encoding="utf-8")
+    return text
 
 
 def is_new(found: dict[str, Any]) -> bool:

@@ -16,9 +16,13 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from flask import Flask, current_app
 
+from .errors import Refused
+
 T = TypeVar("T")
 # An env.py of before is kept by this name where the new one takes its place.
 OLD = "old_"
+# What the kit's env.py has.
+KIT = ".kit import environment as kit"
 
 
 class Environment:
@@ -158,7 +162,7 @@ def old_environment(app: Flask, root: Path) -> Environment | None:
         places = [base / name for name in named if name for base in (root, Path(app.root_path))]
         folder = next((place for place in places if (place / "env.py").exists()), None)
         folder = folder or next((p for p in places if (p / f"{OLD}env.py").exists()), None)
-        return FlaskMigrate(folder, folder / "alembic.ini") if folder else None
+        return FlaskMigrate(folder, folder / "alembic.ini") if folder else elsewhere(root)
     alembic = app.extensions.get("alembic")
     if alembic is not None and hasattr(alembic, "script_directory"):
         with app.app_context():
@@ -174,10 +178,42 @@ def old_environment(app: Flask, root: Path) -> Environment | None:
         location = Config(str(ini)).get_main_option("script_location")
         if location:
             return Environment(resolved(location, root), ini)
-    folder = root / "migrations"
-    if (folder / "env.py").exists() and (folder / "versions").exists():
-        return FlaskMigrate(folder, folder / "alembic.ini")
-    return None
+    return elsewhere(root)
+
+
+def elsewhere(root: Path) -> Environment | None:
+    """Return what is in the only folder of revisions, where no extension and no alembic.ini leads to it.
+
+    :raises Refused: if there are more
+    """
+    found = histories(root)
+    if len(found) > 1:
+        names = " ".join(folder.relative_to(root).as_posix() for folder in found)
+        raise Refused(f"Which has the app's revisions? {names}\nSet FLASK_DB_DIRECTORY to it.")
+    if not found:
+        return None
+    inis = [folder / "alembic.ini" for folder in (found[0], found[0].parent)]
+    return FlaskMigrate(found[0], next((ini for ini in inis if ini.exists()), None))
+
+
+def histories(root: Path) -> list[Path]:
+    """Return the folders that have revisions and an env.py which is not the kit's."""
+    if named := os.environ.get("FLASK_DB_DIRECTORY"):
+        return [root / named]
+    found = []
+    for place, folders, files in os.walk(root):
+        here = Path(place)
+        folders[:] = sorted(name for name in folders if is_searched(here / name))
+        env = next((here / name for name in (f"{OLD}env.py", "env.py") if name in files), None)
+        if env and KIT not in env.read_text("utf-8", "replace") and any(here.glob("versions/*.py")):
+            found.append(here)
+    return found
+
+
+def is_searched(folder: Path) -> bool:
+    """Say whether an app may have its revisions in a folder."""
+    is_other = folder.name in ("node_modules", "site-packages", "build", "dist", "tests", "test")
+    return not (is_other or folder.name.startswith(".") or (folder / "pyvenv.cfg").exists())
 
 
 def adopted(ini: Path) -> Path | None:

@@ -20,6 +20,9 @@ from .errors import Refused
 # How the engine is got from what apps have, in the order in which it is tried.
 WAYS = ("{}.engine", "{}.get_engine()", "{}.manager.engine", "{}.get_bind()")
 
+# The module and the name that something is imported by, None if that is `db`, and an expression for it.
+Place = tuple[str | None, str, str]
+
 
 @dataclass
 class Db:
@@ -191,9 +194,6 @@ def assigned(module: ModuleType) -> set[str]:
     return names
 
 
-Place = tuple[str | None, str, str]
-
-
 def metadata(app: Flask, db: Db, root: Path) -> list[Place]:
     """Return where the models' metadata is: pairs of module and name, and the expression for it.
 
@@ -206,6 +206,14 @@ def metadata(app: Flask, db: Db, root: Path) -> list[Place]:
     there = places(root)
     told = [place for found in told_metadatas(app).values() for place in placed(found, there)]
     return told or [place for target, place in there if target.tables] or [(None, "", "metadata")]
+
+
+def others(targets: Any, db: Db, root: Path) -> list[Place]:
+    """Return where metadata is that an old env.py compares with, beside what ``db`` has itself."""
+    own = [attribute(db.thing, way) for way in ("metadata", "Model.metadata")]
+    named = targets if isinstance(targets, (list, tuple)) else [targets]
+    beside = [each for each in named if not any(each is other for other in own)]
+    return placed(beside, [place for place in places(root) if place[0].tables])
 
 
 def metadatas(

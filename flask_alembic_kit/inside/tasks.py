@@ -76,6 +76,10 @@ def found_in(reference: str | None, named: str | None, scratch: Scratch | None) 
         old = old_environment(app, root) if scratch and not answer["adopted"] else None
         if old is not None and scratch is not None:
             answer["old"] = described(app, old, engines, scratch)
+            compared, own = answer["old"].pop("compared"), answer["metadata"]
+            more = [place for place in finding.others(compared, db, root) if place not in own]
+            answer["metadata"] = [*more, *own]
+            answer["merged"] = bool(more) and not isinstance(compared, (list, tuple))
     return answer
 
 
@@ -131,6 +135,7 @@ def answers(
     if env is not None:
         with scratch.on():
             found["options"] = by_default(environment.read(options_in(environment, env)))
+            found["compared"] = by_default(environment.read(target))
     with scratch.on(), kept(found, "build_error"):
         environment.upgrade()
         found["built"] = {name: contents(engine) for name, engine in engines.items()}
@@ -163,6 +168,10 @@ def exists(engine: Any) -> bool:
 
 def current(migration: MigrationContext) -> list[str]:
     return sorted(migration.get_current_heads())
+
+
+def target(migration: MigrationContext) -> Any:
+    return migration.opts.get("target_metadata")
 
 
 def differences(migration: MigrationContext) -> list[str]:
