@@ -92,8 +92,7 @@ def needs_upgrade() -> list[str]:
     script = ScriptDirectory.from_config(alembic_config())
     known = {revision.revision for revision in script.walk_revisions()}
     newest = {*script.get_heads()}
-    found = ((name, {*revisions}) for name, revisions in current().items())
-    return [name for name, revisions in found if revisions <= known and revisions != newest]
+    return [name for name, at in current().items() if {*at} <= known and {*at} != newest]
 
 
 def differences() -> dict[str, list[Any]]:

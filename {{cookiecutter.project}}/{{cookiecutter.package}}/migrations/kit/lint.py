@@ -25,7 +25,6 @@ from .rules import ADVICE, OFF, PARTS, UNNAMED
 from .words import effects, is_longer_text, table_of
 
 PAGE = "https://github.com/org/flask-alembic-kit/blob/main/docs/lint.md"
-Steps = list[tuple[Script, Step]]
 
 
 def lint(revisions: str | None = None) -> list[str]:
@@ -55,8 +54,7 @@ def findings(config: Config, span: str | None) -> list[str]:
         linter = backend_of(migration.dialect).linter
         rules = by_sql(linter, steps) if linter else {}
         new: set[str] = set()  # tables that nobody uses yet
-        done = [step.operation for _, step in steps]
-        gone = {table_of(each) for each in done if isinstance(each, DropTableOp)}
+        gone = {table_of(s.operation) for _, s in steps if isinstance(s.operation, DropTableOp)}
         for revision, step in steps:
             broken = {rule: "" for _, rule in effects(step) if rule and (not linter or step.copied)}
             broken |= rules.get(id(step), {})
@@ -72,8 +70,8 @@ def findings(config: Config, span: str | None) -> list[str]:
                 for rule, said in sorted(more.items()):
                     if not is_allowed(revision, step.line, rule):
                         place = f"{os.path.relpath(revision.path)}:{step.line}"
-                        advice = ADVICE.get(rule, said)
-                        lines.append(f"{place}: {revision.revision}: {rule}: {advice}")
+                        place += f": {revision.revision}: {rule}"
+                        lines.append(f"{place}: {ADVICE.get(rule, said)}")
     return [*dict.fromkeys(lines)]
 
 
@@ -87,8 +85,8 @@ def unmerged(script: ScriptDirectory) -> list[Script]:
         except (OSError, subprocess.CalledProcessError):
             return ""
 
-    said = os.environ.get
-    target = said("GITHUB_BASE_REF") or said("CI_MERGE_REQUEST_TARGET_BRANCH_NAME")
+    ci = os.environ
+    target = ci.get("GITHUB_BASE_REF") or ci.get("CI_MERGE_REQUEST_TARGET_BRANCH_NAME")
     usual = ("origin/HEAD", "origin/main", "origin/master", "main", "master")
     names = (f"origin/{target}", target) if target else usual
     main = next((name for name in names if git("rev-parse", "--verify", "--quiet", name)), None)
@@ -104,7 +102,7 @@ def unmerged(script: ScriptDirectory) -> list[Script]:
     return new[::-1] or [each for each in script.get_revisions("heads") if each]
 
 
-def by_sql(linter: str, steps: Steps) -> dict[int, dict[str, str]]:
+def by_sql(linter: str, steps: list[tuple[Script, Step]]) -> dict[int, dict[str, str]]:
     """Return the rules that a linter of SQL finds broken, and what it says, by the id of the step."""
     text, owners = "BEGIN;\n", [0]
     for _, step in steps:

@@ -38,8 +38,7 @@ class Recorder:
     def add(self, operation: MigrateOperation | None = None) -> Step:
         frames = traceback.walk_stack(None)
         line = next((line for frame, line in frames if frame.f_globals is self.module), 0)
-        if isinstance(operation, ExecuteSQLOp):
-            operation = None
+        operation = None if isinstance(operation, ExecuteSQLOp) else operation
         if operation or not self.steps or self.steps[-1] != Step(line, None, self.steps[-1].sql):
             self.steps.append(Step(line, operation))  # else one of many statements, as for an enum
         return self.steps[-1]

@@ -50,12 +50,8 @@ def drop(_: object, migration: MigrationContext) -> list[Any]:
     for schema in schemas:
         found = MetaData()  # of its own: to drop some of its tables would drop the types of all
         found.reflect(connection, schema, resolve_fks=False)
-        names = [
-            table.name
-            for table in found.tables.values()
-            if table.name in own
-            or filters.run_object_filters(table, table.name, "table", True, None)
-        ]
+        tables, is_ours = found.tables.values(), filters.run_object_filters
+        names = [t.name for t in tables if t.name in own or is_ours(t, t.name, "table", True, None)]
         metadata.reflect(connection, schema, only=names, resolve_fks=False)
     drop_others(connection, schemas)  # views stand on tables, and tables on types
     metadata.drop_all(connection)
@@ -64,8 +60,6 @@ def drop(_: object, migration: MigrationContext) -> list[Any]:
 
 
 def drop_others(connection: Any, schemas: set[str | None]) -> None:
-    done: list[str] = []
-    while (found := backend_of(connection.dialect).others(connection, schemas)) != done:
-        for statement in found:
+    while found := backend_of(connection.dialect).others(connection, schemas):
+        for statement in found:  # what they stand on is found next
             connection.execute(text(statement))
-        done = found  # what stood on those is free now

@@ -48,8 +48,7 @@ def effects(step: Step) -> Iterator[tuple[str, str]]:
         yield f"adds column {name}, NOT NULL without a default", "adding-required-field"
     elif kind in OPERATIONS:
         words, rule = OPERATIONS[kind]
-        text = words.format(operation, table=table_of(operation))
-        yield text.replace(" None", ""), rule  # the database finds a name
+        yield words.format(operation, table=table_of(operation)).replace(" None", ""), rule
     else:  # a statement, or an operation of a plugin
         for sql in step.sql:
             line = " ".join(sql.split()).rstrip(";")

@@ -38,8 +38,7 @@ BLOCKERS = """
 ROUTINES = """
     SELECT CONCAT('DROP ', routine_type, ' `', routine_name, '`')
     FROM information_schema.routines WHERE routine_schema = DATABASE()
-    UNION SELECT CONCAT('DROP EVENT `', event_name, '`') FROM information_schema.events
-    WHERE event_schema = DATABASE()
+    UNION SELECT CONCAT('DROP EVENT `', event_name, '`') FROM information_schema.events WHERE event_schema = DATABASE()
     UNION SELECT CONCAT('DROP SEQUENCE `', table_name, '`') FROM information_schema.tables
     WHERE table_schema = DATABASE() AND table_type = 'SEQUENCE'
 """
@@ -77,8 +76,7 @@ class MySQLBackend(Backend):
         return connection.exec_driver_sql(BLOCKERS).scalar() or ""
 
     def others(self, connection: Connection, schemas: Collection[str | None]) -> list[str]:
-        routines = connection.execute(text(ROUTINES)).scalars()
-        return [*super().others(connection, schemas), *map(str, routines)]
+        return [*super().others(connection, schemas), *connection.execute(text(ROUTINES)).scalars()]
 
     def complete(self, connection: Connection, changes: ops.UpgradeOps) -> None:
         """Drop with a foreign key the index that MySQL has made for it, which would be left."""
