@@ -48,7 +48,7 @@ def losses(step: Any, connection: Connection) -> Iterator[tuple[str, str]]:
     elif isinstance(step, ops.AlterColumnOp) and (new := step.modify_type) is not None:
         value, type_ = first_rows(step, [step.column_name]).c[0], new.compile(connection.dialect)
         is_time = "DATE" in type_ or "TIME" in type_
-        changed = cast(cast(value, new), step.existing_type) != value
+        changed = cast(cast(value, new), step.existing_type or new) != value
         if is_time and isinstance(step.existing_type, String):  # which spells it as it likes
             changed = and_(value.is_not(None), cast(value, new).is_(None))
         is_copied = not connection.dialect.supports_alter and (is_time or type_ == "JSON")

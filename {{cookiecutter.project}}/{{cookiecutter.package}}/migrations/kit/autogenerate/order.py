@@ -15,7 +15,8 @@ from sqlalchemy.engine import Dialect
 from .steps import SQL, Comment, TableChanges, named
 
 Phase = IntEnum(
-    "Phase", "BEFORE DROP_KEYS DROP RENAME FREE CHANGE FILL SETTLE REMAKE RENAME_BACK CREATE CREATE_KEYS AFTER"
+    "Phase",
+    "BEFORE DROP_KEYS DROP RENAME FREE CHANGE FILL SETTLE REMAKE RENAME_BACK CREATE CREATE_KEYS AFTER",
 )
 INDEXES = ops.DropIndexOp, ops.CreateIndexOp
 Placed = Iterator[tuple[Phase, ops.MigrateOperation]]

@@ -1,7 +1,6 @@
-"""Tells what was renamed from what was dropped and added.
+"""Tells what was renamed from what was dropped and added; all values would be lost.
 
-Autogenerate sees the latter only, and all values would be lost. What is named after a table is dropped by
-its old name and created by the new one.
+What is named after a table is dropped by its old name and created by the new one.
 """
 
 from collections.abc import Iterator
@@ -30,9 +29,9 @@ def rename(changes: ops.UpgradeOps, autogenerate: AutogenContext, backend: Backe
     impl = autogenerate.migration_context.impl
     created = [step for step in changes.ops if isinstance(step, ops.CreateTableOp)]
     for drop in [step for step in changes.ops if isinstance(step, ops.DropTableOp)]:
-        for create in created:
-            names, is_like = (name_of(drop), name_of(create)), are_like(drop, create, impl)
-            if drop.schema == create.schema and is_renamed(*names, hints, is_like):
+        for create in [create for create in created if create.schema == drop.schema]:
+            names = name_of(drop), name_of(create)
+            if is_renamed(*names, hints, are_like(drop, create, impl)):
                 created.remove(create)
                 rename_table(changes, drop, create, autogenerate, backend.rename_key)
                 break
@@ -77,7 +76,7 @@ def renamed_values(step: Any, statement: str, hints: Hints) -> Iterator[Any]:
 def is_renamed(old: str, new: str, hints: Hints, is_like: bool = True) -> bool:
     """Say whether one name has become the other, as far as somebody knows.
 
-    :param is_like: whether to ask: what differs may be changed besides only where somebody says so
+    :param is_like: whether to ask; who answers without that may have changed it, too
     """
     if old in given("rename"):
         is_meant = given("rename")[old] in (new, new.rpartition(".")[2])
@@ -140,9 +139,8 @@ def rename_table(
         before, after = preparer.quote(one), preparer.quote(other)
         statement = partial(rename_key.format, preparer.format_table(wanted))
         change.ops.append(SQL(statement(before, after), statement(after, before)))
-    both = (name_of(drop), name_of(create))
-    gone = [s for s in changes.ops if getattr(s, "table_name", None) and name_of(s) in both]
-    changes.ops = [step for step in changes.ops if step not in gone]
+    both = {name_of(drop), name_of(create)}
+    changes.ops = [s for s in changes.ops if not hasattr(s, "table_name") or name_of(s) not in both]
     changes.ops += [keys, RenameTable(old, new, schema=schema), change]
 
 

@@ -32,7 +32,7 @@ def mend(changes: ops.UpgradeOps, filled: Collection[str], schema: str | None) -
     }
     new = [step for step in steps if isinstance(step, ops.AddColumnOp)]
     added = {(step.schema or schema, step.table_name, step.column.name) for step in new}
-    for step in [step for step in changes.ops if hasattr(step, "new_values")]:
+    for step in [step for step in steps if hasattr(step, "new_values")]:
         first: list[ops.MigrateOperation] = []
         old, values = [*step.old_values], [*step.new_values]
         is_first = not used.isdisjoint({*values} - {*old})
@@ -71,7 +71,10 @@ def without_default(step: ops.AlterColumnOp) -> Iterator[ops.AlterColumnOp]:
     if step.existing_server_default:
         drop = ops.AlterColumnOp(step.table_name, step.column_name, schema=step.schema)
         drop.existing_type, drop.existing_nullable = step.existing_type, step.existing_nullable
-        drop.existing_server_default, drop.modify_server_default = step.existing_server_default, None
+        drop.existing_server_default, drop.modify_server_default = (
+            step.existing_server_default,
+            None,
+        )
         yield drop
     step.existing_server_default = None
 

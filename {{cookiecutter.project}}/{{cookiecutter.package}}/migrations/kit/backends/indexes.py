@@ -43,7 +43,7 @@ class AsDefined(AsMade):
     That is its WHERE, its kind, its operator classes and more; Alembic compares the expressions.
     """
 
-    def compare_indexes(self, wanted: Index, found: Index) -> Any:  # Alembic asks since 1.12
+    def compare_indexes(self, wanted: Any, found: Any) -> Any:  # Alembic asks since 1.12
         from alembic.ddl.impl import ComparisonResult
 
         theirs: Any = super()
@@ -59,7 +59,10 @@ class AsDefined(AsMade):
             made.dialect_options["postgresql"]["concurrently"] = False
             self.connection.execute(CreateIndex(made))
             schema = wanted.table.schema or self.dialect.default_schema_name
-            one, other = self.defined(found.table.name, schema, wanted), self.defined(NAME, "pg_temp%", wanted)
+            one, other = (
+                self.defined(found.table.name, schema, wanted),
+                self.defined(NAME, "pg_temp%", wanted),
+            )
             savepoint.rollback()
             same = ComparisonResult.Equal()
             return same if one == other else ComparisonResult.Different(f"{one} to {other}")

@@ -21,7 +21,7 @@ from sqlalchemy.engine import Connection, Engine
 from ..lock_file import lock_beside
 from ..session import driver_of, give_back, listening, seconds
 from . import Backend
-from .kept import Kept
+from .batch import Kept
 
 # Bytes of changes kept in memory. With more, SQLite writes to the file before the commit, and from
 # then on nobody can read it, neither the app nor the check of what was there before.
