@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import CheckConstraint, String, Table, func, literal_column
 
-from .unread import Unread
+from .unread import INDEXES, Unread
 
 TRIGGERS = "SELECT sql FROM sqlite_master WHERE type = 'trigger' AND tbl_name = ?"
 NUMBERED = "SELECT 1 FROM sqlite_master WHERE sql LIKE '%AUTOINCREMENT%' AND name = ?"
@@ -36,14 +36,14 @@ class Kept(Unread):
                 if batch.columns[name].type is type_ and isinstance(type_, String):
                     type_.collation = collation
         read = {index.name: index for index in table.indexes}
-        statements = []
-        for name, (_, sql) in self.unread(table.name, read).items():
+        indexes, statements = self.connection.exec_driver_sql(INDEXES), []
+        for name, (_, sql) in self.unread(table.name, read, indexes).items():
             if batch.indexes.pop(name, None) is not None or name not in read:
                 statements.append(sql)
         run = self.connection.exec_driver_sql
         statements += run(TRIGGERS, (table.name,)).scalars()
         if run(NUMBERED, (table.name,)).scalar():
-            batch.new_table.dialect_options["sqlite"]["autoincrement"] = True
+            batch.new_table.dialect_options[self.dialect.name]["autoincrement"] = True
             one = "FROM sqlite_sequence WHERE name = '{}'".format(table.name.replace("'", "''"))
             for name, last in run(f"SELECT name, seq {one}"):
                 statements += [

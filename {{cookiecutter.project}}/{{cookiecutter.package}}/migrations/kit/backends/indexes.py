@@ -56,7 +56,7 @@ class AsDefined(AsMade):
             self.connection.execute(text(f"CREATE TEMPORARY TABLE {NAME} (LIKE {table})"))
             like = wanted.table.to_metadata(MetaData(), schema=None, name=NAME)
             (made,) = (index for index in like.indexes if index.name == wanted.name)
-            made.dialect_options["postgresql"]["concurrently"] = False
+            made.dialect_options[self.dialect.name]["concurrently"] = False
             self.connection.execute(CreateIndex(made))
             schema = wanted.table.schema or self.dialect.default_schema_name
             one, other = (

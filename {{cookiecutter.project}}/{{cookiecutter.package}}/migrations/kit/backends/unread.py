@@ -1,16 +1,21 @@
 """Reads of SQLite what SQLAlchemy does not: collations, and indexes on expressions and the like."""
 
 import re
+from collections.abc import Iterable
 from functools import cached_property
 from typing import Any
 
-from sqlalchemy import Index, MetaData, Table, literal_column
+from sqlalchemy import Column, Index, MetaData, Table, literal_column
 from sqlalchemy.schema import CreateIndex
 
 from .compare import AsMade
 
 SQL = "SELECT name, sql FROM sqlite_master WHERE sql LIKE '%COLLATE%' AND type = 'table'"
-INDEXES = "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND sql > '' AND tbl_name = ?"
+# Those that may be read only in part; one query for all tables, as each reads the whole catalogue.
+INDEXES = """
+    SELECT tbl_name, name, sql FROM sqlite_master WHERE type = 'index' AND (sql LIKE '%(%(%'
+    OR sql LIKE '%WHERE%' OR sql LIKE '%DESC%' OR sql LIKE '%COLLATE%')
+"""
 COLUMN = re.compile(r'(?:^|,)\s*(".*?"|\w+)[^,]*?\sCOLLATE\s+"?(\w+)', re.IGNORECASE)
 INDEX = re.compile(
     r'CREATE(\s+UNIQUE)?.*?\sON\s+(?:"[^"]+"|[^\s("]+)\s*\((.*?)\)\s*(?:WHERE\s+(.*))?',
@@ -52,7 +57,7 @@ class Unread(AsMade):
         found = found_and_wanted[1]
         for table in {item.table.name for items in found_and_wanted for item in items}:
             there = {index.name: index for index in found}
-            unread = self.unread(table, there)
+            unread = self.unread(table, there, self.all_indexes)
             found -= {index for name, index in there.items() if name in unread}
             found |= {index for index, _ in unread.values()}
 
@@ -60,7 +65,12 @@ class Unread(AsMade):
         """Compare all that the SQL says; Alembic asks since 1.12."""
         from alembic.ddl.impl import ComparisonResult
 
-        one, other = (self.bare(CreateIndex(index)) for index in (found, wanted))
+        both = (found, wanted)
+        items = [item for index in both for item in (*index.expressions, *index.dialect_kwargs)]
+        if all(isinstance(item, Column) for item in items):
+            theirs: Any = super()
+            return theirs.compare_indexes(wanted, found)
+        one, other = (self.bare(CreateIndex(index)) for index in both)
         same = ComparisonResult.Equal()
         return same if one == other else ComparisonResult.Different(f"{one} to {other}")
 
@@ -69,11 +79,19 @@ class Unread(AsMade):
         sql = sql if isinstance(sql, str) else str(sql.compile(dialect=self.dialect))
         return re.sub(r"[\s\"`()]", "", sql).lower()
 
-    def unread(self, table: str, read: dict[Any, Index]) -> dict[str, tuple[Index, str]]:
+    @cached_property
+    def all_indexes(self) -> list[Any]:
+        return [*self.connection.exec_driver_sql(INDEXES)]
+
+    def unread(
+        self, table: str, read: dict[Any, Index], indexes: Iterable[Any]
+    ) -> dict[str, tuple[Index, str]]:
         """Return the indexes on expressions and the like by name, with their SQL."""
         found = {}
-        for name, sql in self.connection.exec_driver_sql(INDEXES, (table,)):
-            if name not in read or self.bare(sql) != self.bare(CreateIndex(read[name])):
+        for owner, name, sql in indexes:
+            if owner == table and (
+                name not in read or self.bare(sql) != self.bare(CreateIndex(read[name]))
+            ):
                 unique, items, where = INDEX.fullmatch(sql).groups()  # type: ignore[union-attr]
                 options: dict[str, Any] = {"sqlite_where": literal_column(where)} if where else {}
                 index = Index(name, literal_column(items), unique=bool(unique), **options)
