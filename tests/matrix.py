@@ -162,6 +162,19 @@ EVERYWHERE: dict[str, list[Items]] = {
     ),
     "computed": [c(sa.Integer, sa.Computed("id + 1"))],
 }
+
+
+def indexes(dialect: str, *options: dict[str, Any]) -> list[Items]:
+    """Return indexes on one column and under one name, by what is special about them."""
+
+    def items(options: dict[str, Any]) -> list[Any]:
+        named = {f"{dialect}_{key}" if key != "unique" else key: options[key] for key in options}
+        by = named.pop(f"{dialect}_by", "c")
+        return [Column("c", sa.String(20)), Column("d", sa.Integer), Index("ix_one", by, **named)]
+
+    return each(items, {}, *options)
+
+
 POSTGRESQL: dict[str, list[Items]] = {
     "intervals": [
         c(t)
@@ -208,6 +221,18 @@ POSTGRESQL: dict[str, list[Items]] = {
     "oid": [c(postgresql.OID)],
     "double": [c(sa.Double), c(sa.REAL)],
     "collations": [c(sa.String(20, collation=x)) for x in ("C", "POSIX")],
+    "one index": indexes(
+        "postgresql",
+        *({"where": text(f"d > {n}")} for n in range(2)),
+        {"where": text("d > 1"), "unique": True},
+        {"include": ["d"]},
+        {"using": "hash"},
+        {"with": {"fillfactor": 50}},
+        {"ops": {"c": "varchar_pattern_ops"}},
+        {"unique": True, "nulls_not_distinct": True},
+        *({"by": text(by)} for by in ("lower(c)", "c DESC", "c DESC NULLS LAST", 'c COLLATE "C"')),
+        {"by": func.coalesce(sa.column("c"), "100%:x")},
+    ),
     "timezones": [c(sa.DateTime(timezone=x)) for x in (True, False)],
     "indexes of PostgreSQL": each(
         lambda i: [Column("c", sa.String(20)), i()],
@@ -276,6 +301,13 @@ SQLITE: dict[str, list[Items]] = {
     "uuids": [c(sa.Uuid)],
     "doubles": [c(sa.Double), c(sa.REAL), c(sa.Float)],
     "collations": [c(sa.String(20, collation=x)) for x in ("NOCASE", "RTRIM")],
+    "one index": indexes(
+        "sqlite",
+        *({"where": text(f"d > {n}")} for n in range(2)),
+        {"where": text("d > 1"), "unique": True},
+        *({"by": text(by)} for by in ("lower(c)", "upper(c)", "c DESC", "c COLLATE NOCASE")),
+        {"by": func.coalesce(sa.column("c"), "100%:x")},
+    ),
     "indexes of SQLite": each(
         lambda i: [Column("c", sa.String(20)), i()],
         lambda: Index("ix_s1", "c", sqlite_where=text("c <> ''")),
@@ -288,7 +320,6 @@ SQLITE: dict[str, list[Items]] = {
 
 # Changes that are not seen, nor by plain Alembic.
 UNSEEN = {
-    ("sqlite", "collations"),  # SQLite does not tell them
     ("mysql", "defaults by a function"),  # SQLAlchemy does not read them
     ("postgresql", "checks with a long name"),  # the database cuts it off
     ("mysql", "checks with a long name"),

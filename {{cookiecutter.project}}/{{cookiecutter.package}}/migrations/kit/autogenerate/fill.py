@@ -43,6 +43,16 @@ def filled(step: Step, change: ops.ModifyTableOps, connection: Connection) -> It
         step.existing_type, step.existing_nullable = column.type, True
         step.existing_comment = column.comment
         step.modify_nullable = False
+    elif isinstance(step, ops.AlterColumnOp) and (step.modify_type or step.modify_name):
+        first, step = step, ops.AlterColumnOp(change.table_name, column.name, schema=change.schema)
+        first.modify_nullable, step.modify_nullable, step.existing_nullable = None, False, True
+        step.existing_type = first.modify_type or first.existing_type
+        default, comment = first.modify_server_default, first.modify_comment
+        step.existing_server_default = (
+            first.existing_server_default if default is False else default
+        )
+        step.existing_comment = first.existing_comment if comment is False else comment
+        yield first
     name = f"{name_of(change)}.{column.name}"
     if value := value_of(name):
         yield ops.ExecuteSQLOp(statement(change, column, value, connection))
@@ -58,9 +68,10 @@ def not_null(step: Any, connection: Connection) -> Column[Any] | None:
         return None if has_value else step.column
     if is_not_null(step):
         empty = select(literal(1)).where(first_rows(step, [step.column_name]).c[0].is_(None))
-        is_told = f"{name_of(step)}.{step.column_name}" in given("fill")  # of another database
+        name = step.modify_name or step.column_name
+        is_told = f"{name_of(step)}.{name}" in given("fill")  # of another database
         if is_told or read(connection, empty.limit(1)):
-            return Column(step.column_name, step.existing_type)
+            return Column(name, step.existing_type)
     return None
 
 

@@ -65,7 +65,7 @@ def process_revision_directives(
         fill(changes[-1], connection)
     for way in (changes[-1], back):
         if not is_checked:
-            backend.free_indexes(connection, way)
+            backend.finish(connection, way)
         put_in_order(way, migration.dialect)
     if not is_checked:
         warn_of_losses(changes[-1], connection, hints)

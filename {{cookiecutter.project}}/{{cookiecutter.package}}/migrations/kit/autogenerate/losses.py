@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from alembic.operations import ops
-from sqlalchemy import String, column, func, select, table
+from sqlalchemy import String, and_, cast, column, func, select, table
 from sqlalchemy.engine import Connection
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DataError, SQLAlchemyError
 
 from ..backends import backend_of
 from .order import name_of
@@ -45,6 +45,17 @@ def losses(step: Any, connection: Connection) -> Iterator[tuple[str, str]]:
         longest = read(connection, select(func.max(func.length(value)))) if length else None
         if length and longest and (longest[0] or 0) > length:
             yield name, f"{name} becomes too short: a value has {longest[0]} characters"
+    elif isinstance(step, ops.AlterColumnOp) and (new := step.modify_type) is not None:
+        value, type_ = first_rows(step, [step.column_name]).c[0], new.compile(connection.dialect)
+        is_time = "DATE" in type_ or "TIME" in type_
+        changed = cast(cast(value, new), step.existing_type or new) != value
+        if is_time and isinstance(step.existing_type, String):  # which spells it as it likes
+            changed = and_(value.is_not(None), cast(value, new).is_(None))
+        is_copied = not connection.dialect.supports_alter and (is_time or type_ == "JSON")
+        query = select(value).where(changed).limit(1)
+        if not is_copied and read(connection, query, is_wrong=True):
+            name = f"{name_of(step)}.{step.column_name}"
+            yield name, f"{name} becomes {type_}: a value changes, or does not fit"
     elif isinstance(step, ops.CreateUniqueConstraintOp) or getattr(step, "unique", False):
         names = [str(item) for item in step.columns]
         some = first_rows(step, names).c
@@ -74,13 +85,18 @@ def first_rows(step: Any, names: list[str]) -> Any:
     return select(*items).select_from(found).limit(LIMIT + 1).subquery()
 
 
-def read(connection: Connection, query: Any) -> Any:
-    """Return the first row; None if there is none soon, or no such column: this revision adds it."""
+def read(connection: Connection, query: Any, is_wrong: Any = None) -> Any:
+    """Return the first row; None if there is none soon, or no such column: this revision adds it.
+
+    :param is_wrong: is returned for a value that the database cannot cast
+    """
     begin, end = backend_of(connection.dialect).time_limit
     savepoint = connection.begin_nested()
     try:
         connection.exec_driver_sql(begin)
         return connection.execute(query).first()
+    except DataError:
+        return is_wrong
     except SQLAlchemyError:
         return None
     finally:

@@ -15,8 +15,10 @@ from sqlalchemy.engine import Dialect
 from .steps import SQL, Comment, TableChanges, named
 
 Phase = IntEnum(
-    "Phase", "BEFORE DROP_KEYS DROP RENAME CHANGE FILL SETTLE RENAME_BACK CREATE CREATE_KEYS AFTER"
+    "Phase",
+    "BEFORE DROP_KEYS DROP RENAME FREE CHANGE FILL SETTLE REMAKE RENAME_BACK CREATE CREATE_KEYS AFTER",
 )
+INDEXES = ops.DropIndexOp, ops.CreateIndexOp
 Placed = Iterator[tuple[Phase, ops.MigrateOperation]]
 
 
@@ -80,18 +82,21 @@ def place_parts(change: ops.ModifyTableOps, others: set[str], dialect: Dialect) 
     is_renamed = any(isinstance(s, ops.AlterColumnOp) and s.modify_name for s in change.ops)
     fills = [step for step in change.ops if isinstance(step, ops.ExecuteSQLOp | Comment)]
     yield from ((Phase.FILL, step) for step in fills)
-    parts: dict[Phase, list[ops.MigrateOperation]] = {}
+    parts: dict[tuple[Phase, bool], list[ops.MigrateOperation]] = {}
     for step in sorted((step for step in change.ops if step not in fills), key=place):
         key = key_of(named(step, dialect))
         phase = Phase.CHANGE
-        if key is not None and (dialect.supports_alter or parent_of(key) in others):
+        is_apart = isinstance(step, INDEXES) and not dialect.supports_alter
+        if is_apart:  # batch mode knows only the columns of an index
+            phase = Phase.FREE if place(step) == 1 else Phase.REMAKE
+        elif key is not None and (dialect.supports_alter or parent_of(key) in others):
             phase = Phase.DROP_KEYS if place(step) == 0 else Phase.CREATE_KEYS
         elif is_renamed and not dialect.supports_alter and place(step) > 2:
-            phase = Phase.CREATE_KEYS  # batch mode knows the old name only
+            phase = Phase.REMAKE  # batch mode knows the old name only
         elif fills and (place(step) > 2 or isinstance(step, ops.DropColumnOp) or is_not_null(step)):
             phase = Phase.SETTLE
-        parts.setdefault(phase, []).append(step)
-    for phase, steps in parts.items():
+        parts.setdefault((phase, is_apart), []).append(step)
+    for (phase, _), steps in parts.items():
         yield phase, TableChanges(change.table_name, steps, schema=change.schema)
 
 

@@ -1,7 +1,6 @@
-"""Tells what was renamed from what was dropped and added.
+"""Tells what was renamed from what was dropped and added; all values would be lost.
 
-Autogenerate sees the latter only, and all values would be lost. What is named after a table is dropped by
-its old name and created by the new one.
+What is named after a table is dropped by its old name and created by the new one.
 """
 
 from collections.abc import Iterator
@@ -30,8 +29,9 @@ def rename(changes: ops.UpgradeOps, autogenerate: AutogenContext, backend: Backe
     impl = autogenerate.migration_context.impl
     created = [step for step in changes.ops if isinstance(step, ops.CreateTableOp)]
     for drop in [step for step in changes.ops if isinstance(step, ops.DropTableOp)]:
-        for create in created:
-            if are_like(drop, create, impl) and is_renamed(name_of(drop), name_of(create), hints):
+        for create in [create for create in created if create.schema == drop.schema]:
+            names = name_of(drop), name_of(create)
+            if is_renamed(*names, hints, are_like(drop, create, impl)):
                 created.remove(create)
                 rename_table(changes, drop, create, autogenerate, backend.rename_key)
                 break
@@ -39,8 +39,9 @@ def rename(changes: ops.UpgradeOps, autogenerate: AutogenContext, backend: Backe
         added = [step for step in change.ops if isinstance(step, ops.AddColumnOp)]
         for gone in [step for step in change.ops if isinstance(step, ops.DropColumnOp)]:
             found, table = gone.to_column(), name_of(change)
-            for add in [add for add in added if not impl.compare_type(found, add.column)]:
-                if is_renamed(f"{table}.{found.name}", f"{table}.{add.column.name}", hints):
+            for add in [*added]:
+                names = f"{table}.{found.name}", f"{table}.{add.column.name}"
+                if is_renamed(*names, hints, not impl.compare_type(found, add.column)):
                     added.remove(add)
                     step = RenameColumn(change.table_name, found.name, schema=change.schema)
                     pair = found, add.column
@@ -72,14 +73,18 @@ def renamed_values(step: Any, statement: str, hints: Hints) -> Iterator[Any]:
         yield step
 
 
-def is_renamed(old: str, new: str, hints: Hints) -> bool:
-    """Say whether one name has become the other, as far as somebody knows."""
+def is_renamed(old: str, new: str, hints: Hints, is_like: bool = True) -> bool:
+    """Say whether one name has become the other, as far as somebody knows.
+
+    :param is_like: whether to ask; who answers without that may have changed it, too
+    """
     if old in given("rename"):
         is_meant = given("rename")[old] in (new, new.rpartition(".")[2])
         return is_meant and answer("rename", old) is not None
-    if can_ask():
+    if is_like and can_ask():
         return ask(f"Was {old} renamed to {new}? [y/N]").lower() in ("y", "yes")
-    hints.setdefault(old, {})[new] = f"-x rename={old}:{new.rpartition('.')[2]}"
+    if is_like:
+        hints.setdefault(old, {})[new] = f"-x rename={old}:{new.rpartition('.')[2]}"
     return False
 
 
@@ -87,7 +92,7 @@ def are_like(drop: ops.DropTableOp, create: ops.CreateTableOp, impl: Any) -> boo
     """Say whether two tables have the same columns."""
     found = {column.name: column for column in drop.to_table().columns}
     wanted = {item.name: item for item in create.columns if isinstance(item, Column)}
-    return (drop.schema, found.keys()) == (create.schema, wanted.keys()) and not any(
+    return found.keys() == wanted.keys() and not any(
         impl.compare_type(found[name], wanted[name]) for name in found
     )
 
@@ -107,11 +112,16 @@ def rename_table(
     change = ops.ModifyTableOps(new, [], schema=schema)
     keys = ops.ModifyTableOps(old, [], schema=schema)
     compare(autogenerate, "table", change, schema, old, found, wanted)
-    for column in wanted.columns:
-        altered = ops.AlterColumnOp(new, column.name, schema=schema)
-        pair = found.columns[column.name], column
-        compare(autogenerate, "column", altered, schema, old, column.name, *pair)
+    columns = {column.name: column for column in wanted.columns}
+    for name, column in columns.items():
+        if name not in found.columns:
+            change.ops.append(ops.AddColumnOp.from_column(column))
+            continue
+        altered = ops.AlterColumnOp(new, name, schema=schema)
+        compare(autogenerate, "column", altered, schema, old, name, found.columns[name], column)
         change.ops += [altered] if altered.has_changes() else []
+    drop_column = partial(ops.DropColumnOp.from_column_and_tablename, schema, new)
+    change.ops += [drop_column(each) for each in found.columns if each.name not in columns]
     # Alembic does not compare the names of foreign keys. Where one can be dropped without its table,
     # all are, and before all else: MySQL cannot change its index meanwhile.
     change.ops = [step for step in change.ops if key_of(step) is None]
@@ -129,9 +139,8 @@ def rename_table(
         before, after = preparer.quote(one), preparer.quote(other)
         statement = partial(rename_key.format, preparer.format_table(wanted))
         change.ops.append(SQL(statement(before, after), statement(after, before)))
-    both = (name_of(drop), name_of(create))
-    gone = [s for s in changes.ops if getattr(s, "table_name", None) and name_of(s) in both]
-    changes.ops = [step for step in changes.ops if step not in gone]
+    both = {name_of(drop), name_of(create)}
+    changes.ops = [s for s in changes.ops if not hasattr(s, "table_name") or name_of(s) not in both]
     changes.ops += [keys, RenameTable(old, new, schema=schema), change]
 
 

@@ -76,8 +76,8 @@ class Backend:
     def complete(self, connection: Connection, changes: UpgradeOps) -> None:
         """Add to what autogenerate found what the database needs besides."""
 
-    def free_indexes(self, connection: Connection, way: OpContainer) -> None:
-        """Let one way of a revision drop the indexes that foreign keys need."""
+    def finish(self, connection: Connection, way: OpContainer) -> None:
+        """Add to one way of a revision what only this database needs."""
 
 
 def backend_of(dialect: Dialect) -> Backend:

@@ -1,26 +1,82 @@
 """Migrates the types of PostgreSQL's Enums, where alembic-postgresql-enum is installed."""
 
+import re
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from importlib import import_module
+from itertools import chain
 from typing import Any
+
+from alembic.operations import ops
 
 with suppress(ImportError):  # this way, nothing has to be known of it
     import_module("alembic_postgresql_enum")
 
 
-def mended(step: Any) -> Any:
-    """Return what changes the values of an Enum in a way that runs.
+def mend(changes: ops.UpgradeOps, filled: Collection[str], schema: str | None) -> None:
+    """Change the values of Enums in a way that runs.
 
-    alembic-postgresql-enum 1.11.0 puts values after the one that they are to be before, and writes
-    a default that the same revision changes as an object.
+    A new value cannot be used before the commit, if its type is not a new one. alembic-postgresql-enum
+    1.11.0 puts values after the one that they are to be before, quotes none, and knows one default only.
+
+    :param filled: what rows get
+    :param schema: that of tables that name none
     """
-    if not hasattr(step, "new_values"):
-        return step
-    step.affected_columns = [with_sql(each, step.name) for each in step.affected_columns]
-    is_added = step.operation_name == "add_enum_value"
-    is_between = is_added and step.new_values[: len(step.old_values)] != step.old_values
-    return step.reverse().reverse() if is_between else step
+    steps: list[Any] = [step for each in changes.ops for step in getattr(each, "ops", [each])]
+    used = {*filled, *chain.from_iterable(map(defaults, steps))}
+    altered = {
+        (step.schema or schema, step.table_name, step.column_name): step
+        for step in steps
+        if isinstance(step, ops.AlterColumnOp) and step.modify_server_default is not False
+    }
+    new = [step for step in steps if isinstance(step, ops.AddColumnOp)]
+    added = {(step.schema or schema, step.table_name, step.column.name) for step in new}
+    for step in [step for step in steps if hasattr(step, "new_values")]:
+        first: list[ops.MigrateOperation] = []
+        old, values = [*step.old_values], [*step.new_values]
+        is_first = not used.isdisjoint({*values} - {*old})
+        columns = []
+        for column in step.affected_columns:
+            place = (column.table_schema or schema, column.table_name, column.column_name)
+            if place in altered:
+                first += without_default(altered[place])
+                columns.append(replace(column, existing_server_default=None))
+            elif not (is_first and place in added):
+                columns.append(with_sql(column, step.name))
+            is_first = is_first or place in altered
+        step.affected_columns = columns
+        step.old_values, step.new_values = [*map(quoted, old)], [*map(quoted, values)]
+        is_whole = is_first or values[: len(old)] != old
+        whole = step.reverse().reverse() if is_whole else step
+        index = changes.ops.index(step)
+        changes.ops[index : index + 1] = [] if is_first else [whole]
+        changes.ops[:0] = [*first, whole] if is_first else []
+
+
+def quoted(value: str) -> str:
+    return re.sub(r"(?<![:\w]):(?=\w)", r"\\:", value.replace("'", "''"))
+
+
+def defaults(step: Any) -> Iterator[str]:
+    """Yield the defaults that a step sets, without quotes."""
+    columns = [*getattr(step, "columns", []), getattr(step, "column", None)]
+    found = [getattr(column, "server_default", None) for column in columns]
+    for default in [*found, getattr(step, "modify_server_default", None)]:
+        yield re.sub(r"^'|'(::.*)?$", "", str(getattr(default, "arg", default)))
+
+
+def without_default(step: ops.AlterColumnOp) -> Iterator[ops.AlterColumnOp]:
+    """Yield what takes the default of a column away, which a step sets then."""
+    if step.existing_server_default:
+        drop = ops.AlterColumnOp(step.table_name, step.column_name, schema=step.schema)
+        drop.existing_type, drop.existing_nullable = step.existing_type, step.existing_nullable
+        drop.existing_server_default, drop.modify_server_default = (
+            step.existing_server_default,
+            None,
+        )
+        yield drop
+    step.existing_server_default = None
 
 
 def with_sql(column: Any, type_: str) -> Any:

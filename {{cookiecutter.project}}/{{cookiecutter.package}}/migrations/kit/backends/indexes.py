@@ -1,10 +1,18 @@
-"""How autogenerate compares indexes that the database does not tell all of."""
+"""How autogenerate compares indexes that are not read, or of which Alembic compares only a part."""
 
+from contextlib import suppress
 from typing import Any
 
-from sqlalchemy import Column, Index
+from sqlalchemy import Column, Index, MetaData, text
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.schema import CreateIndex
 
-from .compare import AsMade
+from .compare import NAME, AsMade
+
+DEFINITION = """
+    SELECT split_part(indexdef, ' USING ', 2) FROM pg_indexes
+    WHERE indexname = :name AND tablename = :table AND schemaname LIKE :schema
+"""
 
 
 class ByName(AsMade):
@@ -27,3 +35,39 @@ class ByName(AsMade):
         theirs: Any = super().correct_for_autogen_constraints  # without type hints
         theirs(*found_and_wanted)
         wanted |= {by_name[name] for name in by_name.keys() - names}
+
+
+class AsDefined(AsMade):
+    """Compares what PostgreSQL says of an index with what it says of that of the models, if made.
+
+    That is its WHERE, its kind, its operator classes and more; Alembic compares the expressions.
+    """
+
+    def compare_indexes(self, wanted: Any, found: Any) -> Any:  # Alembic asks since 1.12
+        from alembic.ddl.impl import ComparisonResult
+
+        theirs: Any = super()
+        result = theirs.compare_indexes(wanted, found)
+        one, other = (str(CreateIndex(i).compile(dialect=self.dialect)) for i in (found, wanted))
+        if one == other or bool(found.unique) != bool(wanted.unique) or not self.can_make:
+            return result
+        with suppress(SQLAlchemyError), self.connection.begin_nested() as savepoint:
+            table = self.dialect.identifier_preparer.format_table(wanted.table)
+            self.connection.execute(text(f"CREATE TEMPORARY TABLE {NAME} (LIKE {table})"))
+            like = wanted.table.to_metadata(MetaData(), schema=None, name=NAME)
+            (made,) = (index for index in like.indexes if index.name == wanted.name)
+            made.dialect_options[self.dialect.name]["concurrently"] = False
+            self.connection.execute(CreateIndex(made))
+            schema = wanted.table.schema or self.dialect.default_schema_name
+            one, other = (
+                self.defined(found.table.name, schema, wanted),
+                self.defined(NAME, "pg_temp%", wanted),
+            )
+            savepoint.rollback()
+            same = ComparisonResult.Equal()
+            return same if one == other else ComparisonResult.Different(f"{one} to {other}")
+        return result
+
+    def defined(self, table: str, schema: Any, index: Index) -> Any:
+        names = {"name": index.name, "table": table, "schema": schema}
+        return self.connection.scalar(text(DEFINITION), names)

@@ -99,7 +99,7 @@ class MySQLBackend(Backend):
                 index = ops.CreateIndexOp(name, table, columns, schema=change.schema)
                 change.ops.append(index.reverse())
 
-    def free_indexes(self, connection: Connection, way: ops.OpContainer) -> None:
+    def finish(self, connection: Connection, way: ops.OpContainer) -> None:
         """Drop a foreign key while its index is dropped, and create it again: with another index."""
         for change in [step for step in way.ops if isinstance(step, ops.ModifyTableOps)]:
             keys = {getattr(s, "constraint_name", None) for s in change.ops}

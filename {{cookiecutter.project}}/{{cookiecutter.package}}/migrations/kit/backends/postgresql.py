@@ -7,16 +7,17 @@ from hashlib import sha256
 
 from alembic.ddl.postgresql import PostgresqlImpl
 from alembic.operations import ops
-from sqlalchemy import Index, Table, inspect, text
+from sqlalchemy import Table, inspect, text
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.schema import CreateIndex
 
 from ..advisory_lock import in_session, in_transaction, take, take_local, undecided
+from ..autogenerate.ask import given
 from ..session import listening, run, seconds, wait
 from . import Backend
-from .enums import mended
-from .indexes import ByName
+from .casts import cast
+from .enums import mend
+from .indexes import AsDefined
 
 # Views with what stands on them; and else what is of no extension, and nothing stands on.
 OTHERS = """
@@ -106,11 +107,14 @@ class PostgreSQLBackend(Backend):
 
     def complete(self, connection: Connection, changes: ops.UpgradeOps) -> None:
         """Create the schemas of new tables; no downgrade drops them: others may use them by then."""
-        changes.ops = [mended(step) for step in changes.ops]
+        mend(changes, given("fill").values(), connection.dialect.default_schema_name)
         schemas = {change.schema for change in changes.ops if isinstance(change, ops.CreateTableOp)}
         for schema in sorted(schemas - {None, *inspect(connection).get_schema_names()}, key=str):
             quoted = connection.dialect.identifier_preparer.quote(str(schema))
             changes.ops.insert(0, ops.ExecuteSQLOp(f"CREATE SCHEMA IF NOT EXISTS {quoted}"))
+
+    def finish(self, connection: Connection, way: ops.OpContainer) -> None:
+        cast(connection, way)
 
 
 def lock_and_limit(name: str) -> tuple[int, str]:
@@ -127,12 +131,8 @@ def check_decided(engine: Engine, name: str, xid: str) -> None:
         raise undecided(name, xid)
 
 
-class PostgreSQL(ByName, PostgresqlImpl):
+class PostgreSQL(AsDefined, PostgresqlImpl):
     __dialect__ = "postgresql"
-    index_names = "SELECT indexname FROM pg_indexes WHERE schemaname = ANY (current_schemas(false))"
-
-    def is_reflected(self, index: Index) -> bool:
-        return " COLLATE " not in str(CreateIndex(index).compile(dialect=self.dialect))
 
 
 backend = PostgreSQLBackend()

@@ -21,7 +21,7 @@ from sqlalchemy.engine import Connection, Engine
 from ..lock_file import lock_beside
 from ..session import driver_of, give_back, listening, seconds
 from . import Backend
-from .indexes import ByName
+from .batch import Kept
 
 # Bytes of changes kept in memory. With more, SQLite writes to the file before the commit, and from
 # then on nobody can read it, neither the app nor the check of what was there before.
@@ -140,10 +140,9 @@ def check_foreign_keys(driver: Any, file: str, name: str) -> None:
         )
 
 
-class SQLite(ByName, SQLiteImpl):
+class SQLite(Kept, SQLiteImpl):
     __dialect__ = "sqlite"
     transactional_ddl = True  # by begin() above
-    index_names = "SELECT name FROM sqlite_master WHERE type = 'index'"
 
 
 backend = SQLiteBackend()

@@ -1,0 +1,73 @@
+"""Tells PostgreSQL how values become those of another type, where it does not know by itself."""
+
+import re
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any
+
+from alembic.autogenerate import renderers
+from alembic.autogenerate.api import AutogenContext
+from alembic.operations import ops
+from sqlalchemy import Enum, text
+from sqlalchemy.engine import Connection
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.schema import DefaultClause
+
+from .compare import NAME
+from .enums import without_default
+
+
+class Cast(ops.AlterColumnOp):
+    """A changed type, with what makes its values."""
+
+
+@renderers.dispatch_for(Cast)
+def render_cast(autogenerate: AutogenContext, step: Cast) -> str:
+    found: str = renderers.dispatch(ops.AlterColumnOp)(autogenerate, step)
+    return f"{found[:-1]},\n{' ' * 11}postgresql_using={step.kw['postgresql_using']!r})"
+
+
+def cast(connection: Connection, way: ops.OpContainer) -> None:
+    """Let one way of a revision change types that PostgreSQL does not change by itself."""
+    for change in [step for step in way.ops if isinstance(step, ops.ModifyTableOps)]:
+        change.ops = [each for step in change.ops for each in steps(step, connection)]
+
+
+def steps(step: Any, connection: Connection) -> Iterator[ops.MigrateOperation]:
+    """Yield what a step becomes: the default of a column is in the way meanwhile."""
+    old, new = getattr(step, "existing_type", None), getattr(step, "modify_type", None)
+    if old is None or new is None or is_automatic(connection, old, new):
+        yield step
+        return
+    default: Any = step.existing_server_default
+    if isinstance(default, DefaultClause):
+        yield from without_default(step)
+        if step.modify_server_default is False:  # it is written with the old type
+            same = re.sub(r"(?<=')::[\w .\"]+(\(.*\))?$", "", str(default.arg))
+            type_ = new.compile(dialect=connection.dialect)
+            same = same if same.endswith("'") else f"({same})::{type_}"
+            step.modify_server_default = DefaultClause(text(same))
+    name = connection.dialect.identifier_preparer.quote(step.column_name)
+    ways = ["text"] if Enum in (type(old), type(new)) or is_text(new, connection) else []
+    ways += [] if is_text(new, connection) else [new.compile(dialect=connection.dialect)]
+    step.__class__ = Cast
+    step.kw["postgresql_using"] = "::".join([name, *ways])
+    yield step
+
+
+def is_text(type_: Any, connection: Connection) -> bool:
+    """Say whether values get such a type by themselves, and must, or PostgreSQL cuts them off."""
+    return bool(re.match(r"(VAR)?CHAR|TEXT", type_.compile(dialect=connection.dialect)))
+
+
+def is_automatic(connection: Connection, old: Any, new: Any) -> bool:
+    """Say whether PostgreSQL needs no word on a type, nor on its default."""
+    if is_text(new, connection):
+        return not isinstance(old, Enum)
+    one, other = (type_.compile(dialect=connection.dialect) for type_ in (old, new))
+    with suppress(SQLAlchemyError), connection.begin_nested():
+        connection.execute(text(f"CREATE TEMPORARY TABLE {NAME} (c {one})"))
+        connection.execute(text(f"ALTER TABLE {NAME} ALTER c TYPE {other}"))
+        connection.execute(text(f"DROP TABLE {NAME}"))
+        return True
+    return False
