@@ -421,8 +421,8 @@ def test_killed_migration_is_finished_by_the_next(
         again = generic.alembic("upgrade", "head", env=at(url), status=ANY)
         if dialect == "mysql" and again.returncode:
             following = f"r{int(reached[0][1:]) + 1:03}"
-            explanation = again.stderr.rstrip().rpartition("\n")[2]
-            assert f"Revision {following} of database 'default' failed." in explanation
+            explanation = f"{again.stdout}{again.stderr}"
+            assert f"Revision {following} of database 'default'" in explanation
             assert "may remain" in explanation
             assert query(url, "SELECT version_num FROM alembic_version") == reached
         else:
@@ -763,7 +763,7 @@ def test_unknown_kind_that_lets_only_one_write_says_so(generic: Project, sqlite:
         generic, sqlite.update_query_dict({"timeout": "0.1"}), "sqlite", "SQLite", "pysqlite"
     )
     done = generic.alembic("upgrade", "head", env=env)
-    assert "Database 'default' (other) has no lock that lets its owner write" in done.stderr
+    assert "Database 'default' (other) has no limits, nor a lock" in done.stderr
     assert {"users", "posts"} < tables(sqlite)
 
 

@@ -37,6 +37,7 @@ PACKAGE/migrations/__init__.py
 PACKAGE/migrations/env.py
 PACKAGE/migrations/kit/__init__.py
 PACKAGE/migrations/kit/advisory_lock.py
+PACKAGE/migrations/kit/answer.py
 PACKAGE/migrations/kit/api.py
 PACKAGE/migrations/kit/autogenerate/__init__.py
 PACKAGE/migrations/kit/autogenerate/ask.py
@@ -51,6 +52,8 @@ PACKAGE/migrations/kit/autogenerate/rename.py
 PACKAGE/migrations/kit/autogenerate/render.py
 PACKAGE/migrations/kit/autogenerate/steps.py
 PACKAGE/migrations/kit/backends/__init__.py
+PACKAGE/migrations/kit/backends/batch.py
+PACKAGE/migrations/kit/backends/casts.py
 PACKAGE/migrations/kit/backends/checks.py
 PACKAGE/migrations/kit/backends/compare.py
 PACKAGE/migrations/kit/backends/default.py
@@ -60,6 +63,7 @@ PACKAGE/migrations/kit/backends/mariadb.py
 PACKAGE/migrations/kit/backends/mysql.py
 PACKAGE/migrations/kit/backends/postgresql.py
 PACKAGE/migrations/kit/backends/sqlite.py
+PACKAGE/migrations/kit/backends/unread.py
 PACKAGE/migrations/kit/checksum.py
 PACKAGE/migrations/kit/command_line.py
 PACKAGE/migrations/kit/commands.py

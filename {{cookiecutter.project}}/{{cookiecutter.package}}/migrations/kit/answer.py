@@ -1,6 +1,7 @@
 """Limits how long a server may take to let a command in: PyMySQL waits for ever if it says nothing."""
 
 import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -19,7 +20,8 @@ def give_up(*_: Any) -> None:
 @contextmanager
 def answered() -> Iterator[None]:
     """Give up on a server that takes a connection, and then does not answer; not on Windows."""
-    has_alarm = is_command(context.config) and hasattr(signal, "SIGALRM")
+    is_main = threading.current_thread() is threading.main_thread()  # only there are signals
+    has_alarm = is_main and is_command(context.config) and hasattr(signal, "SIGALRM")
     before = signal.signal(signal.SIGALRM, give_up) if has_alarm else None
     try:
         if has_alarm:

@@ -89,10 +89,9 @@ class Unread(AsMade):
         """Return the indexes on expressions and the like by name, with their SQL."""
         found = {}
         for owner, name, sql in indexes:
-            if owner == table and (
-                name not in read or self.bare(sql) != self.bare(CreateIndex(read[name]))
-            ):
-                unique, items, where = INDEX.fullmatch(sql).groups()  # type: ignore[union-attr]
+            is_read = name in read and self.bare(sql) == self.bare(CreateIndex(read[name]))
+            if owner == table and not is_read and (parts := INDEX.fullmatch(sql)):
+                unique, items, where = parts.groups()
                 options: dict[str, Any] = {"sqlite_where": literal_column(where)} if where else {}
                 index = Index(name, literal_column(items), unique=bool(unique), **options)
                 Table(table, MetaData(), index)
