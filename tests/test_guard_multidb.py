@@ -175,7 +175,7 @@ def test_renamed_bind_is_one_line(multidb: Project) -> None:
     config = multidb.folder / multidb.package / "config.py"
     text = config.read_text(encoding="utf-8")
     config.write_text(text.replace('"auth": ', '"people": '), encoding="utf-8")
-    assert "models for the database 'auth', but it has no URL" in multidb.fails("upgrade", "head")
+    assert "The database 'auth' has models, but no URL" in multidb.fails("upgrade", "head")
 
 
 def test_only_binds(multidb: Project, tmp_path: Path) -> None:

@@ -49,9 +49,9 @@ URLS = {
     "two slashes": ("sqlite://shop.db", "needs one more slash"),
 }
 REACHED = {
-    "at": (f"postgresql://ada:x@{SECRET}@127.0.0.1/shop", "an '@' too many"),
-    "at, slash": (f"postgresql://ada:x@{SECRET}/{SECRET}@127.0.0.1/shop", "an '@' too many"),
-    "at, mysql": (f"mysql://ada:x@{SECRET}@127.0.0.1/shop", "an '@' too many"),
+    "at": (f"postgresql://ada:x@{SECRET}@127.0.0.1/shop", "one '@' too many"),
+    "at, slash": (f"postgresql://ada:x@{SECRET}/{SECRET}@127.0.0.1/shop", "one '@' too many"),
+    "at, mysql": (f"mysql://ada:x@{SECRET}@127.0.0.1/shop", "one '@' too many"),
     "slash": (f"postgresql://ada:x/{SECRET}@127.0.0.1:1/shop", "refused"),
     "hash": (f"postgresql://ada:x#{SECRET}@127.0.0.1:1/shop", "refused"),
     "question mark": (f"postgresql://ada:x?{SECRET}@127.0.0.1:1/shop", "refused"),
@@ -75,7 +75,10 @@ FILES: dict[str, tuple[dict[str, str | bytes], str]] = {
     "no id": ({FILE: "x = 1\n"}, "Could not determine revision id"),
     "syntax": ({FILE: "revision = 'x1'\ndown_revision =\n"}, "x.py, line 2: invalid syntax"),
     "indent": ({FILE: revision("\n1")}, "x.py, line 7"),
-    "follows none": ({FILE: revision(before="'nosuch'")}, "follows 'nosuch', which is not there"),
+    "follows none": (
+        {FILE: revision(before="'nosuch'")},
+        "has down_revision 'nosuch', which does not exist",
+    ),
     "no upgrade": ({FILE: "revision = 'x1'\ndown_revision = '5b1f0c3a9d27'\n"}, "lacks a function"),
     "itself": ({FILE: revision(before="'x1'")}, "Self-loop"),
     "circle": (

@@ -11,7 +11,7 @@ from kit import ENVIRONMENT, Project
 from servers import at
 from sqlalchemy import URL, make_url
 
-HINT = "Behind the code: database default. Run flask db upgrade."
+HINT = "Database default is behind the code: run flask db upgrade."
 
 
 def served(project: Project, url: URL, *options: str) -> str:

@@ -77,5 +77,5 @@ def warn(app: Flask) -> None:
     """Say that a database is behind: in a thread, as the server need not wait for Alembic's import."""
     with app.app_context():
         behind = [name for name, state in health().items() if state["status"] == "behind"]
-    if behind:
-        app.logger.warning("Behind the code: database %s. Run flask db upgrade.", ", ".join(behind))
+    for name in behind:
+        app.logger.warning("Database %s is behind the code: run flask db upgrade.", name)

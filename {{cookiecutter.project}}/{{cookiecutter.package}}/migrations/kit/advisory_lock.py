@@ -82,7 +82,7 @@ def in_transaction(connection: Connection, name: str, lock: int, limit: str) -> 
             raise
 
     def refuse(what: str) -> None:
-        problem = "a pooler such as PgBouncer gives no lock for that"
+        problem = "behind a pooler such as PgBouncer no lock is kept for that"
         raise CommandError(f"{what}, but {problem}: connect directly (MIGRATION_POOLER).")
 
     def begin(_: Connection) -> None:

@@ -26,7 +26,7 @@ def all_databases(db: Any) -> dict[str, Engine]:
             raise CommandError(f"A database cannot have the name {name!r}: {advice}.")
     models = {name or "default" for name in getattr(db, "metadatas", engines)}  # Lite has none
     if lost := sorted(models - {*engines} - {"default"}):
-        raise CommandError(f"There are models for the database {lost[0]!r}, but it has no URL.")
+        raise CommandError(f"The database {lost[0]!r} has models, but no URL: add one.")
     if lost := sorted({*engines} - models - {"default"}):
         raise CommandError(
             f"No model is for the database {lost[0]!r}: add one, or correct the name."

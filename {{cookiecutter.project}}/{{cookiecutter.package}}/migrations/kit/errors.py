@@ -125,9 +125,9 @@ def unreachable(engine: Engine, name: str, error: Exception) -> CommandError:
     """Return the one line for a database that does not let itself be connected to."""
     url = engine.url.set(query={})  # may have a password too
     if "@" in f"{url.host}{url.database}":  # a part of the password, which the driver says, too
-        return CommandError(f"The URL of database {name!r} has an '@' too many: write %40.")
+        return CommandError(f"The URL of database {name!r} has one '@' too many: write %40.")
     problem = f"Database {name!r} cannot be reached at {url!r}: {first_line(error)}"
-    return CommandError(f"{problem}. Check its URL, and that it is there.")
+    return CommandError(f"{problem}. Check the URL, and that the server runs.")
 
 
 def codes(error: DBAPIError) -> list[Any]:

@@ -28,6 +28,6 @@ def lock_beside(file: str) -> sqlite3.Connection:
             lock.close()
         if "locked" in str(error):
             raise Busy from error
-        problem = f"{path} cannot be written, so it would lock nobody out"
+        problem = f"{path} cannot be written, so it is no lock"
         raise CommandError(f"{problem}: {error}.") from error
     return lock

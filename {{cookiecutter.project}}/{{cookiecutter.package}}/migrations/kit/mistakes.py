@@ -26,7 +26,7 @@ MISTAKES: tuple[tuple[type[Exception], str, str], ...] = (
     (BrokenPipeError, "static_output", "Nobody reads the SQL to its end."),
     (UserWarning, "_revision_map", "{}: one of the files has to go, or gets another id."),
     (Exception, "fileConfig", "The logging in alembic.ini cannot be set up: {}."),
-    (KeyError, "alembic.script.revision", "Another revision follows {}, which is not there."),
+    (KeyError, "alembic.script.revision", "A revision has down_revision {}, which does not exist."),
     (AttributeError, "alembic.runtime.migration", "A revision lacks a function: {}."),
 )
 

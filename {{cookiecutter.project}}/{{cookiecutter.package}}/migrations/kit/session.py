@@ -56,8 +56,8 @@ def wait(attempt: Callable[[], T], name: str) -> T:
             waited = time.monotonic() - start
             if waited > longest:
                 raise CommandError(
-                    f"Database {name!r}: {busy.what}{busy.holder} was waited for in vain for "
-                    f"{longest:g} s (MIGRATION_WAIT). Check whether it hangs, then run this again."
+                    f"Database {name!r}: waited {longest:g} s (MIGRATION_WAIT) for {busy.what}"
+                    f"{busy.holder}. Check whether it hangs, then run this again."
                 ) from busy
         # Many may wait, and none should ask all the time, nor wait much longer than it has to.
         time.sleep(min(0.02 + waited / 10, 1) * random.uniform(0.5, 1))

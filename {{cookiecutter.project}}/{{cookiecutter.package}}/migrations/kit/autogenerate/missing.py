@@ -27,7 +27,7 @@ def refuse(changes: ops.UpgradeOps, models: int) -> None:
     :raises CommandError: unless ``-x without=MODULE`` or ``-x drop=most`` says that this is meant
     """
     for module in sorted({*modules_with_models()} - given("without").keys()):
-        problem = f"{module} defines models, but is not imported when the app is made"
+        problem = f"{module} defines models, but is not imported when the app is created"
         if is_check():
             logging.getLogger("alembic.env").warning("%s.", problem)
         else:

@@ -23,10 +23,10 @@ LOCK = sa.Table(
     sa.Column("times", sa.Integer, nullable=False),  # how often it was taken
 )
 HOLDS = (
-    "Database %r (%s) is locked by a row of the table alembic_lock. MIGRATION_WAIT may not hold while "
-    "its server lets a statement wait, MIGRATION_LOCK_TIMEOUT does not; see what a failure leaves."
+    "Database %r (%s): the lock is a row of the table alembic_lock. MIGRATION_LOCK_TIMEOUT has no "
+    "effect here, and MIGRATION_WAIT none while a statement waits in the server."
 )
-NO_LOCK = "Database %r (%s) has no limits, nor a lock whose owner may write: migrate one at a time."
+NO_LOCK = "Database %r (%s) cannot be locked while it is migrated: run one migration at a time."
 
 
 class DefaultBackend(Backend):
