@@ -63,7 +63,6 @@ PACKAGE/migrations/kit/backends/mariadb.py
 PACKAGE/migrations/kit/backends/mysql.py
 PACKAGE/migrations/kit/backends/postgresql.py
 PACKAGE/migrations/kit/backends/sqlite.py
-PACKAGE/migrations/kit/backends/unread.py
 PACKAGE/migrations/kit/checksum.py
 PACKAGE/migrations/kit/command_line.py
 PACKAGE/migrations/kit/commands.py

@@ -9,16 +9,28 @@ from typing import Any
 
 from sqlalchemy import CheckConstraint, String, Table, func, literal_column
 
-from .unread import INDEXES, Unread
+from .compare import NAME
+from .indexes import ByName
 
+# Indexes that SQLAlchemy does not read, or only in part.
+INDEXES = """
+    SELECT DISTINCT i.name, sql FROM sqlite_master AS i JOIN pragma_index_xinfo(i.name) AS c
+    WHERE type = 'index' AND tbl_name = ? AND (cid = -2 OR "desc" OR sql LIKE '% COLLATE %')
+    AND sql IS NOT NULL
+"""
 TRIGGERS = "SELECT sql FROM sqlite_master WHERE type = 'trigger' AND tbl_name = ?"
-NUMBERED = "SELECT 1 FROM sqlite_master WHERE sql LIKE '%AUTOINCREMENT%' AND name = ?"
-# Alembic says so of each check without a name: see keep_check().
-warnings.filterwarnings("ignore", "Unnamed CHECK constraint on reflected table")
+SAYS = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ? AND sql LIKE ?"
+WORD = re.compile(r"'(?:''|[^'])*'|\"[^\"]+\"|\w+")
 
 
-class Kept(Unread):
+class Kept(ByName):
+    index_names = "SELECT name FROM sqlite_master WHERE type = 'index' AND tbl_name = ?"
     kept: tuple[str, list[str]] = ("", [])  # the table that is made anew, and what it gets then
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        # Alembic says so of each check without a name, before prep_table_for_batch() keeps it.
+        warnings.filterwarnings("ignore", "Unnamed CHECK constraint on reflected table")
 
     def prep_table_for_batch(self, batch: Any, table: Table) -> None:
         """Note what is lost, before the new table is made."""
@@ -27,30 +39,46 @@ class Kept(Unread):
                 transfer.pop("expr", None)  # SQLite computes it again
         if self.as_sql:
             return
+        run, name = self.connection.exec_driver_sql, table.name
+        types = {name: repr(column.type) for name, column in batch.columns.items()}
+        altered = {c.name for c in table.columns if types.get(c.name) != repr(c.type)}
         for check in table.constraints:
             if isinstance(check, CheckConstraint) and not isinstance(check.name, str):
-                keep_check(str(check.sqltext), batch, table)
-        for (owner, name), collation in self.collations().items():
-            if owner == table.name and name in batch.columns:
-                type_ = table.c[name].type
-                if batch.columns[name].type is type_ and isinstance(type_, String):
-                    type_.collation = collation
-        read = {index.name: index for index in table.indexes}
-        indexes, statements = self.connection.exec_driver_sql(INDEXES), []
-        for name, (_, sql) in self.unread(table.name, read, indexes).items():
-            if batch.indexes.pop(name, None) is not None or name not in read:
-                statements.append(sql)
-        run = self.connection.exec_driver_sql
-        statements += run(TRIGGERS, (table.name,)).scalars()
-        if run(NUMBERED, (table.name,)).scalar():
+                condition = str(check.sqltext)
+                is_old = " IN " in condition and altered & columns_in(condition, table)
+                if not is_old and (condition := renamed(condition, batch, table)):
+                    batch.new_table.append_constraint(CheckConstraint(literal_column(condition)))
+        if run(SAYS, (name, "%COLLATE%")).scalar():
+            self.keep_collations(batch, table, altered)
+        statements, read = [], {index.name for index in table.indexes}
+        for index, sql in run(INDEXES, (name,)):
+            head, bracket, items = sql.partition("(")
+            if batch.indexes.pop(index, None) is not None or index not in read:
+                items = renamed(items, batch, table)
+                statements += [head + bracket + items] if items else []
+        statements += run(TRIGGERS, (name,)).scalars()
+        if run(SAYS, (name, "%AUTOINCREMENT%")).scalar():
             batch.new_table.dialect_options[self.dialect.name]["autoincrement"] = True
-            one = "FROM sqlite_sequence WHERE name = '{}'".format(table.name.replace("'", "''"))
-            for name, last in run(f"SELECT name, seq {one}"):
+            quoted = "'{}'".format(name.replace("'", "''"))
+            for last in run(f"SELECT seq FROM sqlite_sequence WHERE name = {quoted}").scalars():
                 statements += [
-                    f"DELETE {one}",
-                    f"INSERT INTO sqlite_sequence VALUES ('{name}', {last})",
+                    f"DELETE FROM sqlite_sequence WHERE name = {quoted}",
+                    f"INSERT INTO sqlite_sequence VALUES ({quoted}, {last})",
                 ]
-        self.kept = table.name, statements
+        self.kept = name, statements
+
+    def keep_collations(self, batch: Any, table: Table, altered: set[str]) -> None:
+        """Let an index say which they are: it has those of its columns."""
+        run, quote = self.connection.exec_driver_sql, self.dialect.identifier_preparer.quote
+        columns = ", ".join(quote(column.name) for column in table.columns)
+        run(f"CREATE INDEX {NAME} ON {quote(table.name)} ({columns}) WHERE 0")
+        for name, collation in run(
+            f"SELECT name, coll FROM pragma_index_xinfo('{NAME}') WHERE key"
+        ):
+            type_ = table.columns[name].type
+            if name not in altered and isinstance(type_, String) and collation != "BINARY":
+                batch.columns[name].type.collation = collation
+        run(f"DROP INDEX {NAME}")
 
     def rename_table(self, old: str, new: Any, schema: Any = None) -> None:
         """Give the new table the old name, which SQLite refuses while a view has it, and the rest."""
@@ -80,15 +108,14 @@ class Kept(Unread):
             theirs(existing, transfer, new)
 
 
-def keep_check(condition: str, batch: Any, table: Table) -> None:
-    """Copy a check without a name, unless its column is dropped, or gets other values to choose from."""
-    for name in [column.name for column in table.columns]:
-        word = rf'"{re.escape(name)}"|\b{re.escape(name)}\b'
-        column = batch.columns.get(name)
-        if not re.search(word, condition):
-            continue
-        if column is None or (column.type is not table.c[name].type and " IN " in condition):
-            return
-        if column.name != name:
-            condition = re.sub(word, f'"{column.name}"', condition)
-    batch.new_table.append_constraint(CheckConstraint(literal_column(condition)))
+def columns_in(sql: str, table: Table) -> set[str]:
+    return {word.strip('"') for word in WORD.findall(sql)} & {*table.columns.keys()}
+
+
+def renamed(sql: str, batch: Any, table: Table) -> str:
+    """Return SQL with the new names of columns; nothing if it needs one that is dropped."""
+    found = columns_in(sql, table)
+    if found - batch.columns.keys():
+        return ""
+    names = {name: f'"{batch.columns[name].name}"' for name in found}
+    return WORD.sub(lambda word: names.get(word[0].strip('"'), word[0]), sql)

@@ -134,9 +134,10 @@ def set_limits(connection: Connection, values: Sequence[int]) -> None:
 
 class MySQL(ByName, MySQLImpl):
     __dialect__ = "mysql"
-    index_names = (
-        "SELECT index_name FROM information_schema.statistics WHERE table_schema = DATABASE()"
-    )
+    index_names = """
+        SELECT index_name FROM information_schema.statistics
+        WHERE table_schema = DATABASE() AND table_name = %s
+    """
     drop = "DROP TEMPORARY TABLE"  # without the word, MySQL would commit
 
 
