@@ -88,6 +88,20 @@ def test_sqlite(generic: Project) -> None:
     assert generic.schema()["ix_places_lower"] == before["ix_places_lower"]
 
 
+def test_check_without_a_name_is_kept_without_a_warning(generic: Project) -> None:
+    """Alembic says that batch mode omits it, which is not true here; nor where warnings are errors."""
+    check = "CHECK (doors > 0 AND 'old' <> '')"
+    table = f'op.execute("CREATE TABLE cars (doors INTEGER, old INTEGER, {check})")'
+    generic.add_revision(table)
+    batch = """with op.batch_alter_table('cars', recreate='always') as batch_op:
+        batch_op.alter_column('doors', new_column_name='old_doors')
+        batch_op.drop_column('old')"""
+    generic.add_revision(batch)
+    errors = ("-W", "error:Unnamed CHECK", "-m", "alembic", "upgrade", "head")
+    assert "Unnamed" not in generic.python(*errors).stderr
+    assert "CHECK (\"old_doors\" > 0 AND 'old' <> '')" in generic.schema()["cars"]
+
+
 @pytest.mark.slow
 def test_mysql(generic: Project) -> None:
     use(generic, "mysql")

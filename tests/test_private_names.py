@@ -12,16 +12,19 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from types import FunctionType
+from typing import Any
 
 import pytest
 from alembic import context
 from alembic.config import CommandLine, Config
 from alembic.ddl.impl import DefaultImpl
+from alembic.ddl.sqlite import SQLiteImpl
+from alembic.operations import Operations
 from alembic.runtime.environment import EnvironmentContext
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from kit import CHOICES, ROOT, Project
-from sqlalchemy import Connection, create_engine, text
+from sqlalchemy import Column, Connection, Integer, Table, create_engine, text
 from sqlalchemy.engine.default import DefaultDialect
 from sqlalchemy.orm import Session
 
@@ -32,6 +35,9 @@ PYTHONS |= {"__all__", "__version__", "__getattr__", "__init__", "__enter__", "_
 # SQLAlchemy's and Flask-SQLAlchemy's, which their documentation tells everybody to use.
 PUBLIC = {"__abstract__", "__bind_key__", "__tablename__"}
 LISTED = {"_actions", "__dialect__", "__exit__", "_proxy"}
+# Alembic's, not private, but in no documentation.
+HOOKS = {"prep_table_for_batch", "cast_for_batch_migrate"}
+BATCH = {"columns", "column_transfers", "indexes", "new_table"}
 
 
 def with_session(connection: Connection) -> None:
@@ -124,7 +130,7 @@ def test_contributing_has_a_reason_for_each() -> None:
     section = contributing.partition("\n## Private names\n")[2].partition("\n## ")[0]
     rows = [line.strip("| ").split(" | ") for line in section.splitlines() if "`" in line[:4]]
     named = {name for row in rows for name in re.findall("`(.+?)`", row[0])}
-    assert named == LISTED | {*REPLACED}
+    assert named == LISTED | {*REPLACED} | HOOKS | BATCH
     assert all(len(row) == 4 and row[3] for row in rows)
 
 
@@ -159,6 +165,32 @@ def test_last_class_with_a_dialect_is_taken() -> None:
         __dialect__ = "private"
 
     assert taken() is Second, "Alembic keeps the first class with a __dialect__"
+
+
+def test_batch_mode_asks_the_dialect(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = {}
+
+    def prepare(_: SQLiteImpl, batch: Any, table: Table) -> None:
+        asked["prep_table_for_batch"] = table.name
+        missing = {name for name in BATCH if not hasattr(batch, name)}
+        assert not missing, f"Alembic's ApplyBatchImpl has no {missing}"
+        assert batch.columns["a"].table is batch.new_table
+        assert "expr" in batch.column_transfers["a"]
+        assert batch.indexes["ix"].name == "ix"
+
+    def cast(_: SQLiteImpl, existing: Column[Any], transfer: dict[str, Any], new: Any) -> None:
+        asked["cast_for_batch_migrate"] = existing.name
+        assert "expr" in transfer
+
+    monkeypatch.setattr(SQLiteImpl, "prep_table_for_batch", prepare)
+    monkeypatch.setattr(SQLiteImpl, "cast_for_batch_migrate", cast)
+    with create_engine("sqlite://").connect() as connection:
+        connection.execute(text("CREATE TABLE t (a VARCHAR(9))"))
+        connection.execute(text("CREATE INDEX ix ON t (a)"))
+        operations = Operations(MigrationContext.configure(connection))
+        with operations.batch_alter_table("t") as batch:
+            batch.alter_column("a", type_=Integer())
+    assert asked.keys() == HOOKS, f"Alembic does not call {HOOKS - asked.keys()}"
 
 
 def test_proxy_is_the_environment_that_runs(tmp_path: Path) -> None:

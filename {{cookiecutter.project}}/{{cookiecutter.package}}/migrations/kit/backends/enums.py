@@ -10,6 +10,8 @@ from typing import Any
 
 from alembic.operations import ops
 
+from ..autogenerate.steps import as_text
+
 with suppress(ImportError):  # this way, nothing has to be known of it
     import_module("alembic_postgresql_enum")
 
@@ -46,16 +48,14 @@ def mend(changes: ops.UpgradeOps, filled: Collection[str], schema: str | None) -
                 columns.append(with_sql(column, step.name))
             is_first = is_first or place in altered
         step.affected_columns = columns
-        step.old_values, step.new_values = [*map(quoted, old)], [*map(quoted, values)]
+        step.old_values, step.new_values = (
+            [as_text(value.replace("'", "''")) for value in each] for each in (old, values)
+        )
         is_whole = is_first or values[: len(old)] != old
         whole = step.reverse().reverse() if is_whole else step
         index = changes.ops.index(step)
         changes.ops[index : index + 1] = [] if is_first else [whole]
         changes.ops[:0] = [*first, whole] if is_first else []
-
-
-def quoted(value: str) -> str:
-    return re.sub(r"(?<![:\w]):(?=\w)", r"\\:", value.replace("'", "''"))
 
 
 def defaults(step: Any) -> Iterator[str]:

@@ -3,7 +3,7 @@
 from contextlib import suppress
 from typing import Any
 
-from sqlalchemy import Column, Index, MetaData, text
+from sqlalchemy import Column, MetaData, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.schema import CreateIndex
 
@@ -61,15 +61,10 @@ class AsDefined(AsMade):
             made.dialect_options[self.dialect.name]["concurrently"] = False
             self.connection.execute(CreateIndex(made))
             schema = wanted.table.schema or self.dialect.default_schema_name
-            one, other = (
-                self.defined(found.table.name, schema, wanted),
-                self.defined(NAME, "pg_temp%", wanted),
-            )
+            places = (found.table.name, schema), (NAME, "pg_temp%")
+            named = [{"name": wanted.name, "table": t, "schema": s} for t, s in places]
+            one, other = (self.connection.scalar(text(DEFINITION), names) for names in named)
             savepoint.rollback()
             same = ComparisonResult.Equal()
             return same if one == other else ComparisonResult.Different(f"{one} to {other}")
         return result
-
-    def defined(self, table: str, schema: Any, index: Index) -> Any:
-        names = {"name": index.name, "table": table, "schema": schema}
-        return self.connection.scalar(text(DEFINITION), names)

@@ -92,12 +92,9 @@ class MySQLBackend(Backend):
             found = inspect(connection).get_indexes(change.table_name, change.schema) if own else []
             made = {index["name"] for index in found if not index["unique"]} - gone
             for name in sorted(own.keys() & made, key=str):
-                table, columns = (
-                    names.get(change.table_name, change.table_name),
-                    own[name].column_keys,
-                )
-                index = ops.CreateIndexOp(name, table, columns, schema=change.schema)
-                change.ops.append(index.reverse())
+                table = names.get(change.table_name, change.table_name)
+                step = ops.CreateIndexOp(name, table, own[name].column_keys, schema=change.schema)
+                change.ops.append(step.reverse())
 
     def finish(self, connection: Connection, way: ops.OpContainer) -> None:
         """Drop a foreign key while its index is dropped, and create it again: with another index."""
