@@ -52,10 +52,10 @@ def variables(found: dict[str, Any], layout: Layout, server_default: bool) -> di
         module, _, name = module.rpartition(".")
     imports = [(module, name if name == "db" else f"{name} as db")]
     made = app["call"] or app["name"]
-    if app["call"] or app["module"] == module:
+    is_named = bool(app["call"]) or app["module"] == module
+    if is_named:
         imports.append((app["module"], app["name"]))
-    else:  # to import it is to make it, which may migrate: not while Alembic reads env.py's head
-        imports.append(("importlib", "import_module"))
+    else:
         made = f'import_module("{app["module"]}").{app["name"]}'
     places = found["metadata"]
     several: dict[str, str] = {}
@@ -77,7 +77,9 @@ def variables(found: dict[str, Any], layout: Layout, server_default: bool) -> di
     return {
         "variant": variant(found),
         "__migrations": layout.module,
-        "__imports": "\n".join([*dotenv(layout), *import_lines(imports), *sorted({*lines})]),
+        "__imports": "\n".join(
+            [*dotenv(layout), *first(found, is_named), *import_lines(imports), *sorted({*lines})]
+        ),
         "__app": app["name"] if is_plain else f"lambda: {made}",
         "__engine": found["db"]["way"].format("db"),
         "__metadata": target(found["metadata"]),
@@ -95,6 +97,28 @@ def variables(found: dict[str, Any], layout: Layout, server_default: bool) -> di
         "__server_default": str(server_default),
         **({"__metadatas": as_dict(several)} if several else {}),
     }
+
+
+def first(found: dict[str, Any], is_named: bool) -> list[str]:
+    """Return the lines that import the app's module, first as flask does: it may patch what others import.
+
+    :param is_named: whether what makes the app is imported by name; else to import the module is to
+        make the app, which is not done twice
+    """
+    module = found["app"]["module"]
+    if is_named:
+        return [f"import {module}  # first, as flask does", "", "# isort: split"]
+    lines = ["from importlib import import_module", ""]
+    if found["migrated"]:  # by the import itself: not while Alembic reads env.py's head
+        return lines
+    return [
+        *lines,
+        "from flask import has_app_context",
+        "",
+        "if not has_app_context():",
+        f'    import_module("{module}")  # first, as flask does: it may patch what others import',
+        "",
+    ]
 
 
 def as_dict(items: dict[str, str]) -> str:

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from subprocess import PIPE, STDOUT
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -42,10 +43,15 @@ def answer_of(task: str, arguments: dict[str, Any]) -> dict[str, Any]:
             json.dumps({"do": task, "folder": str(folder), **arguments}), encoding="utf-8"
         )
         command = (sys.executable, "-m", "flask_alembic_kit.inside", str(question), str(answer))
-        done = subprocess.run(
-            command, check=False, capture_output=True, text=True, encoding="utf-8", errors="replace"
+        process = subprocess.Popen(
+            command, stdout=PIPE, stderr=STDOUT, text=True, encoding="utf-8", errors="replace"
         )
+        try:
+            output, _ = process.communicate()
+        except KeyboardInterrupt:
+            process.wait()  # it was interrupted, too, and drops its scratch databases
+            raise
         if not answer.exists():
-            raise ClickException(f"The app ended the process:\n{done.stdout}{done.stderr}")
+            raise ClickException(f"The app ended the process:\n{output}")
         found: dict[str, Any] = json.loads(answer.read_text(encoding="utf-8"))
     return found

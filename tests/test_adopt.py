@@ -426,6 +426,18 @@ def test_health_without_an_extension(tmp_path: Path) -> None:
     assert app.python("-c", ask, env=environment).stdout.splitlines()[-1] == "ok"
 
 
+@pytest.mark.slow
+def test_what_the_module_of_the_app_patches_is_patched_for_alembic_too(tmp_path: Path) -> None:
+    app = build("factory", tmp_path)
+    wsgi = "import sys\nsys.patched = True\nfrom shop import create_app\napp = create_app()\n"
+    (app.folder / "wsgi.py").write_text(wsgi, encoding="utf-8")
+    extensions = app.folder / "shop" / "extensions.py"
+    source = extensions.read_text(encoding="utf-8")
+    extensions.write_text(f"import sys\nassert sys.patched\n{source}", encoding="utf-8")
+    app.adopt("--app", "wsgi")
+    app.alembic("check")
+
+
 ENV_OPTIONS = """\
 LEFT_ALONE = {"spatial_ref_sys"}
 
@@ -457,8 +469,11 @@ def test_options_of_the_old_env_are_in_the_new_one(tmp_path: Path) -> None:
     execute(
         app, ["ALTER TABLE alembic_version RENAME TO v", "CREATE TABLE spatial_ref_sys (id int)"]
     )
+    env.write_text(env.read_text(encoding="utf-8") + "\nlogging.captureWarnings(True)\n", "utf-8")
     done = app.adopt()
     assert "Not taken over from env.py: isolation_level='AUTOCOMMIT'" in done.stdout
+    shown = [line for line in done.stdout.splitlines() if "from env.py, line" in line]
+    assert len(shown) == 1 and shown[0].endswith(": logging.captureWarnings(True)")
     app.alembic("check")
     written = (app.folder / "shop" / "migrations" / "env.py").read_text(encoding="utf-8")
     assert '"transaction_per_migration": True,' in written

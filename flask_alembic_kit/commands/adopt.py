@@ -75,6 +75,8 @@ def show(plan: Plan, found: dict[str, Any], layout: Layout) -> None:
     for option in (old or {}).get("options", []):
         if option["code"] is None:
             click.echo(f"Not taken over from env.py: {option['name']}={option['shown']}")
+    for line in (old or {}).get("beside", []):
+        click.echo(f"Not taken over from env.py, line {line}")
     if is_new(found):
         click.echo(
             "    the first revision, from the models; a database that has their tables is stamped"
@@ -135,7 +137,8 @@ def prove(found: dict[str, Any], arguments: dict[str, Any]) -> None:
 def answers(arguments: dict[str, Any]) -> proof.Answers:
     """Return what the new environment says and makes, as ``alembic`` and as ``flask db`` run it."""
     # In a process each: many a factory can make one app only.
-    return {**ask("alone", ini=arguments["ini"]), **ask("prove", **arguments)}
+    ini = arguments["ini"]
+    return {**ask("imported", ini=ini), **ask("alone", ini=ini), **ask("prove", **arguments)}
 
 
 def apart(arguments: dict[str, Any]) -> proof.Answers | None:

@@ -25,6 +25,9 @@ def main(task_file: str, answer_file: str) -> None:
         answer["error"] = str(refused or error) or type(error).__name__
         answer["option"] = getattr(refused, "option", None)
         answer["traceback"] = "" if refused else traceback.format_exc()
+    if scratch := sys.modules.get(f"{__package__}.scratch"):
+        for each in scratch.Scratch.all:
+            each.drop()
     Path(answer_file).write_text(json.dumps(answer, default=str), encoding="utf-8")
     sys.stdout.flush()
     sys.stderr.flush()

@@ -3,6 +3,7 @@
 import ast
 import inspect
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,15 @@ OWN = {
 # What the kit does too, or instead, if the old tool's value is this.
 SAME = {"render_as_batch": True, "include_schemas": True, "compare_server_default": True}
 STANDARD_HOOK = "No changes in schema detected"
+# What an env.py imports for its own work, also where it does not use it.
+STANDARD = {*sys.stdlib_module_names, "alembic", "flask", "sqlalchemy"}
+# What the env.py of the usual templates calls, and what only sets things up for it.
+USUAL = {
+    "fileConfig", "set_main_option", "set_section_option", "configure", "run_migrations", "close",
+    "dispose", "begin", "commit", "rollback", "prepare", "run", "run_sync", "debug", "info",
+    "warning", "error", "exception", "write", "append", "insert", "extend", "update", "setdefault",
+    "load_dotenv", "print",
+}  # fmt: skip
 
 
 def options_of(migration: MigrationContext, env: Path) -> list[dict[str, Any]]:
@@ -42,11 +52,69 @@ def options_of(migration: MigrationContext, env: Path) -> list[dict[str, Any]]:
         and value not in (None, (), [])
         and not same(value, defaults.get(name))
         and not same(value, SAME.get(name))
+        and not is_target(value, migration)
         and not is_standard_hook(value)
     ] + [
         {"name": name, "shown": shown(value), "code": None, "imports": [], "source": ""}
         for name, value in by_hand.items()
     ]
+
+
+def beside(env: Path, options: list[dict[str, Any]], packages: set[str]) -> list[str]:
+    """Return what an env.py does beside passing options, each with its line; the new one does not.
+
+    :param options: what has been found in it, with the source of what is taken over
+    :param packages: of the app: to import them is to have their models
+    """
+    text = env.read_text(encoding="utf-8")
+    tree = ast.parse(text)
+    own = {name for node in tree.body for name in defined_by(node)} - imported(tree)
+    taken = "\n".join(option["source"] for option in options)
+    names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    found = []
+    for node in statements(tree.body):
+        source = ast.get_source_segment(text, node) or ""
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
+            called = ast.unparse(node.value.func)
+            is_new = called not in own and called.rpartition(".")[2] not in USUAL
+        elif isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+            is_new = bool(node.decorator_list)
+            source = ast.unparse(node.decorator_list[0]) if is_new else ""
+        elif isinstance(node, (ast.Import, ast.ImportFrom)):
+            module = getattr(node, "module", None) or node.names[0].name
+            is_used = not names.isdisjoint(defined_by(node))
+            is_new = not is_used and module.partition(".")[0] not in {*packages, *STANDARD}
+        else:
+            continue
+        if is_new and source not in taken:
+            found.append(f"{node.lineno}: {' '.join(source.split())[:100]}")
+    return found
+
+
+def statements(body: list[ast.stmt]) -> Iterator[ast.stmt]:
+    """Yield all statements, also those in others."""
+    for node in body:
+        yield node
+        for inner in ast.iter_child_nodes(node):
+            if isinstance(inner, ast.ExceptHandler):
+                yield from statements(inner.body)
+        children = [getattr(node, name, []) for name in ("body", "orelse", "finalbody")]
+        yield from statements([each for block in children for each in block])
+
+
+def imported(tree: ast.Module) -> set[str]:
+    nodes = [node for node in tree.body if isinstance(node, (ast.Import, ast.ImportFrom))]
+    return {name for node in nodes for name in defined_by(node)}
+
+
+def is_target(value: object, migration: MigrationContext) -> bool:
+    """Say whether an option is one more name for metadata that is compared: it has no effect."""
+    target = migration.opts.get("target_metadata")
+    return value is not None and any(value is each for each in (target, *as_list(target)))
+
+
+def as_list(value: object) -> list[object]:
+    return list(value) if isinstance(value, (list, tuple)) else []
 
 
 def same(value: object, other: object) -> bool:

@@ -3,6 +3,7 @@
 The proof builds the schema there, and no code of the app or of an old env.py can reach the real one.
 """
 
+import secrets
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -23,12 +24,13 @@ class Scratch:
     """Knows the scratch databases of this process.
 
     :param folder: where those of SQLite are
-    :param label: begins the names of those on a server
+    :param label: begins the names of those on a server; the rest is random, for others have some too
     :param server: where they are made, if not on the server of the app
     """
 
     # All that have connected since the first was made, before the app was loaded.
     engines: ClassVar[weakref.WeakSet[Engine]] = weakref.WeakSet()
+    all: ClassVar[list["Scratch"]] = []
 
     def __init__(self, folder: Path, label: str, server: Any = None) -> None:
         self.folder = folder
@@ -36,8 +38,9 @@ class Scratch:
         self.server = server
         self.is_on = False
         self.used: set[str] = set()
-        self.made: dict[str, tuple[Any, Any, Any]] = {}
+        self.made: dict[tuple[str, ...], tuple[str, Any, Any, Any]] = {}
         self.opened: list[Any] = []
+        self.all.append(self)
         event.listen(Engine, "do_connect", self.connect)
         event.listen(Engine, "engine_connect", self.remember)
 
@@ -59,20 +62,23 @@ class Scratch:
         key = key or {"postgresql": "dbname", "mysql": "database"}.get(dialect.name)
         if key is None:
             raise Refused(f"No scratch database can be made on {dialect.name}.")
-        name = f"{self.label}_{cparams.get(key, 'server')}"[:60]
+        where = tuple(str(cparams.get(word)) for word in ("host", "port", "unix_socket", key))
         if self.server is not None:
             cargs, cparams = dialect.create_connect_args(self.server)
-        if name not in self.made:
-            self.execute(dialect, cargs, cparams, *recreate(dialect.name, name))
-            self.made[name] = dialect, list(cargs), dict(cparams)
+        if where not in self.made:
+            name = f"{self.label}_{secrets.token_hex(6)}"
+            create = f"CREATE DATABASE {quoted(dialect.name, name)}"
+            self.execute(dialect, cargs, cparams, create)
+            self.made[where] = name, dialect, list(cargs), dict(cparams)
+        name = self.made[where][0]
         self.used.add(name)
         found(dialect, name)
         connection = dialect.connect(*cargs, **{**cparams, key: name})
         self.opened.append(connection)
         return connection
 
-    def execute(self, dialect: Any, cargs: Any, cparams: Any, *statements: str) -> None:
-        """Execute statements on the server that the app uses.
+    def execute(self, dialect: Any, cargs: Any, cparams: Any, statement: str) -> None:
+        """Execute a statement on the server that the app uses.
 
         :raises Refused: if the app's user may not
         """
@@ -82,8 +88,7 @@ class Scratch:
                 connection.autocommit(True)
             else:
                 connection.autocommit = True
-            for statement in statements:
-                connection.cursor().execute(statement)
+            connection.cursor().execute(statement)
         except Exception as error:
             said = " ".join(str(error).split())
             raise Refused(f"No scratch database can be made: {said}") from error
@@ -111,9 +116,11 @@ class Scratch:
         for connection in self.opened:
             with suppress(Exception):
                 connection.close()
-        for name, (dialect, cargs, cparams) in self.made.items():
-            with suppress(Refused):
-                self.execute(dialect, cargs, cparams, recreate(dialect.name, name)[0])
+        for name, dialect, cargs, cparams in self.made.values():
+            force = " WITH (FORCE)" if dialect.name == "postgresql" else ""
+            drop = f"DROP DATABASE IF EXISTS {quoted(dialect.name, name)}{force}"
+            with suppress(Exception):
+                self.execute(dialect, cargs, cparams, drop)
         self.made.clear()
 
 
@@ -123,8 +130,5 @@ def found(dialect: Any, name: Any) -> None:
         dialect.default_schema_name = name
 
 
-def recreate(kind: str, name: str) -> tuple[str, str]:
-    """Return the statements that drop a database and make it anew."""
-    quoted = f'"{name}"' if kind == "postgresql" else f"`{name}`"
-    force = " WITH (FORCE)" if kind == "postgresql" else ""
-    return f"DROP DATABASE IF EXISTS {quoted}{force}", f"CREATE DATABASE {quoted}"
+def quoted(kind: str, name: str) -> str:
+    return f'"{name}"' if kind == "postgresql" else f"`{name}`"

@@ -15,7 +15,7 @@ from sqlalchemy import Column, Constraint, DefaultClause, Index, Table, inspecti
 from . import environments, finding
 from .environments import Environment, new_environment, old_environment, resolved
 from .loading import load
-from .options import options_of
+from .options import beside, options_of
 from .schema import contents
 from .scratch import Scratch
 from .squash import chained, squash
@@ -134,7 +134,11 @@ def answers(
     found: dict[str, Any] = {"heads": environment.heads(), "history": environment.history()}
     if env is not None:
         with scratch.on():
-            found["options"] = by_default(environment.read(options_in(environment, env)))
+            file = env / "old_env.py"
+            file = file if file.exists() else env / "env.py"
+            options = by_default(environment.read(lambda migration: options_of(migration, file)))
+            found["options"] = options
+            found["beside"] = beside(file, options, app_packages()) if file.exists() else []
             found["compared"] = by_default(environment.read(target))
     with scratch.on(), kept(found, "build_error"):
         environment.upgrade()
@@ -146,7 +150,6 @@ def answers(
         if all(exists(engine) for engine in engines.values()):
             found["current"] = environment.read(current)
             found["differs"] = environment.read(differences)
-    scratch.drop()
     if not scratch.used and "build_error" not in found:
         found["build_error"] = "No engine of the app connected: nothing could be compared."
     return found
@@ -198,10 +201,9 @@ def word_for(part: Any) -> str:
     return str(getattr(part, "arg", part) if isinstance(part, DefaultClause) else repr(part))
 
 
-def options_in(environment: Environment, folder: Path) -> Callable[[MigrationContext], Any]:
-    file = folder / "env.py"
-    old = folder / "old_env.py"
-    return lambda migration: options_of(migration, old if old.exists() else file)
+def app_packages() -> set[str]:
+    """Return the names of the outermost packages and modules that are the app's own."""
+    return {module.__name__.partition(".")[0] for module in finding.modules(Path.cwd().resolve())}
 
 
 def by_default(found: dict[str, Any]) -> Any:
@@ -219,7 +221,6 @@ def rebuild(app: str | None, db: str | None, folder: str, ini: str) -> dict[str,
         if old is not None:
             with scratch.on(), kept(found, "build_error"):
                 old.upgrade()
-    scratch.drop()
     return found
 
 
@@ -228,11 +229,17 @@ def alone(folder: str, ini: str) -> dict[str, Any]:
     scratch = Scratch(Path(folder), "kit_new")
     environment = new_environment(Path(ini))
     found: dict[str, Any] = {}
-    with kept(found, "import_error"):
-        environment.heads()
     with scratch.on(), kept(found, "alone_error"):
         environment.read(current)
-    scratch.drop()
+    return found
+
+
+def imported(folder: str, ini: str) -> dict[str, Any]:
+    """Return what fails if ``alembic`` imports the revisions and no app, as for ``heads``."""
+    # In a process of its own: revisions may import modules that the app has to patch first.
+    found: dict[str, Any] = {}
+    with kept(found, "import_error"):
+        new_environment(Path(ini)).heads()
     return found
 
 
@@ -259,7 +266,6 @@ def baseline(app: str | None, db: str | None, folder: str, ini: str, into: str) 
     config.cmd_opts.autogenerate = True  # type: ignore[union-attr]
     with application.app_context(), scratch.on():
         command.revision(config, BASELINE, autogenerate=True)
-    scratch.drop()
     files = [*written.glob("*.py")]
     Path(into).mkdir(parents=True, exist_ok=True)
     for file in files:
@@ -306,6 +312,7 @@ TASKS: dict[str, Callable[..., dict[str, Any]]] = {
     "inspect": inspect,
     "look": look,
     "alone": alone,
+    "imported": imported,
     "rebuild": rebuild,
     "prove": prove,
     "baseline": baseline,

@@ -1,7 +1,6 @@
 """The tasks of squash in the process inside the app."""
 
 import re
-import secrets
 from pathlib import Path
 from textwrap import wrap
 from typing import Any
@@ -103,12 +102,10 @@ def squash(
             return Squash(environment, found, scratches, copy, commit).run()
         except (CommandError, SQLAlchemyError, OSError) as error:
             raise Refused(" ".join(str(error).split())) from error
-        finally:
-            scratches.drop()
 
 
 class Scratches:
-    """Makes databases with random names, and drops them."""
+    """Makes scratch databases, each time other ones."""
 
     def __init__(self, folder: Path, server: str | None) -> None:
         self.folder = folder
@@ -122,13 +119,9 @@ class Scratches:
     def new(self) -> Scratch:
         folder = self.folder / f"databases_{len(self.made)}"
         folder.mkdir()
-        scratch = Scratch(folder, f"kit_squash_{secrets.token_hex(4)}", self.server)
+        scratch = Scratch(folder, "kit_squash", self.server)
         self.made.append(scratch)
         return scratch
-
-    def drop(self) -> None:
-        for scratch in self.made:
-            scratch.drop()
 
 
 class Squash:
