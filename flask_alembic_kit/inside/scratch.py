@@ -17,6 +17,7 @@ from .errors import Refused
 
 # The names that drivers give to the name of a database.
 NAMES = ("dbname", "database", "db")
+SAME = {"mysql": "mariadb", "mariadb": "mysql"}
 
 
 class Scratch:
@@ -61,6 +62,8 @@ class Scratch:
             raise Refused(f"No scratch database can be made on {dialect.name}.")
         name = f"{self.label}_{cparams.get(key, 'server')}"[:60]
         if self.server is not None:
+            if self.server.get_backend_name() not in (dialect.name, SAME.get(dialect.name)):
+                raise Refused(f"--scratch is not the URL of a server of {dialect.name}.")
             cargs, cparams = dialect.create_connect_args(self.server)
         if name not in self.made:
             self.execute(dialect, cargs, cparams, *recreate(dialect.name, name))
@@ -76,8 +79,9 @@ class Scratch:
 
         :raises Refused: if the app's user may not
         """
-        connection = dialect.connect(*cargs, **cparams)
+        connection = None
         try:
+            connection = dialect.connect(*cargs, **cparams)
             if callable(connection.autocommit):
                 connection.autocommit(True)
             else:
@@ -88,7 +92,8 @@ class Scratch:
             said = " ".join(str(error).split())
             raise Refused(f"No scratch database can be made: {said}") from error
         finally:
-            connection.close()
+            if connection is not None:
+                connection.close()
 
     def dispose(self) -> None:
         """Let no pool hand out a connection of before."""
