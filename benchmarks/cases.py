@@ -87,6 +87,7 @@ def from_empty(peer: Peer, dialect: str, number: int = 1, **options: Any) -> Sam
         return run(peer, "upgrade", "head", url=url, number=number, **options)
 
 
+IMPORTS = "import alembic.config, flask, sqlalchemy"
 FLOOR = """
 import sys
 from pathlib import Path
@@ -105,7 +106,7 @@ connection.execute("COMMIT")
 """
 
 
-def bare_driver(peer: Peer, dialect: str) -> Sample:
+def bare_driver(peer: Peer, dialect: str, imports: str = "") -> Sample:
     """Time the statements of an upgrade through the driver of the database."""
     script = peer.folder / f"{dialect}.sql"
     with database(dialect, peer.folder) as url:
@@ -113,7 +114,7 @@ def bare_driver(peer: Peer, dialect: str) -> Sample:
             arguments = ("-m", *peer.tool.command, "upgrade", "head", "--sql")
             script.write_text(peer.python(*arguments, url=url).stdout, encoding="utf-8")
         address = url.render_as_string(hide_password=False)
-        return timed("-c", FLOOR, address, str(script), cwd=peer.folder)
+        return timed("-c", imports + FLOOR, address, str(script), cwd=peer.folder)
 
 
 IN_ONE_TRANSACTION = {
@@ -173,7 +174,10 @@ def squashed(folder: Path, stack: ExitStack, *, revisions: int, dialect: str) ->
         git(*command, folder=kit.folder)
     with database(dialect, folder) as url:
         kit.python("-m", "flask_alembic_kit", "squash", "--yes", url=url, timeout=600)
-    return titles({name: partial(from_empty, peer, dialect) for name, peer in apps.items()})
+    contenders = titles({name: partial(from_empty, peer, dialect) for name, peer in apps.items()})
+    if dialect != "mysql":  # no shorter way: what any tool imports, and what the server then does
+        contenders["(imports, bare driver)"] = partial(bare_driver, kit, dialect, IMPORTS)
+    return contenders
 
 
 def git(*command: str, folder: Path) -> None:
@@ -195,7 +199,7 @@ def replicas(folder: Path, stack: ExitStack, *, revisions: int, dialect: str) ->
 
 def bare_imports(folder: Path) -> Sample:
     """Time the import of the libraries alone."""
-    return timed("-c", "import alembic.config, flask, sqlalchemy", cwd=folder)
+    return timed("-c", IMPORTS, cwd=folder)
 
 
 def command(folder: Path, stack: ExitStack, *, name: str, revisions: int) -> Contenders:

@@ -566,7 +566,7 @@ class Project:
             "squash",
             "--yes",
             cwd=Path.cwd(),
-            env=os.environ,
+            env={**os.environ},
         )
         assert len([*self.versions.glob("*.py")]) == 1
 

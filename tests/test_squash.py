@@ -182,7 +182,7 @@ def test_what_is_not_carried_over_is_named_and_can_be_copied(generic: Project) -
             env = servers.at(url.set(username=role))
             line = refused(generic, env=env)
             assert (
-                "denied to create database Name a server where one can be made: --scratch URL"
+                "denied to create database. Name a server where one can be made: --scratch URL"
                 in line
             )
             there = "--scratch", url.render_as_string(hide_password=False)
@@ -279,7 +279,21 @@ def test_scratch_databases_that_cannot_be_made_are_said_in_one_line(generic: Pro
     nowhere = "postgresql+psycopg://postgres:secret@127.0.0.1:1/postgres"
     with servers.database("postgresql") as url:
         line = refused(generic, "--scratch", nowhere, env=servers.at(url))
-    assert "secret" not in line and "127.0.0.1" in line
+        other = refused(generic, "--scratch", "mysql://127.0.0.1", env=servers.at(url))
+    assert line.startswith("No scratch database can be made") and "secret" not in line
+    assert other.startswith("--scratch is not the URL of a server of postgresql.")
+
+
+@pytest.mark.slow
+def test_a_revision_that_fails_or_differs_is_said_in_short_lines(generic: Project) -> None:
+    twice = generic.add_revision(executes("INSERT INTO users (name) VALUES (hex(randomblob(9)))"))
+    commit(generic)
+    line, _, end = squash(generic, "--copy", twice, status=1).stderr.strip().splitlines()
+    assert end.startswith("Not the same")
+    assert line.startswith("rows of users: nothing before, (2, '")
+    generic.add_revision("op.execute('SELECT nothing FROM nowhere')")
+    commit(generic)
+    assert "do not run on an empty database: " in refused(generic)
 
 
 @pytest.mark.slow
@@ -311,7 +325,7 @@ def test_several_databases_and_branches(multidb: Project) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("dialect", ["sqlite", "postgresql"])
+@pytest.mark.parametrize("dialect", ["sqlite", "postgresql", "mysql"])
 def test_random_histories_are_the_same_squashed(
     dialect: str, generic: Project, tmp_path: Path
 ) -> None:

@@ -18,6 +18,7 @@ from .errors import Refused
 
 # The names that drivers give to the name of a database.
 NAMES = ("dbname", "database", "db")
+SAME = {"mysql": "mariadb", "mariadb": "mysql"}
 
 
 class Scratch:
@@ -64,6 +65,8 @@ class Scratch:
             raise Refused(f"No scratch database can be made on {dialect.name}.")
         where = tuple(str(cparams.get(word)) for word in ("host", "port", "unix_socket", key))
         if self.server is not None:
+            if self.server.get_backend_name() not in (dialect.name, SAME.get(dialect.name)):
+                raise Refused(f"--scratch is not the URL of a server of {dialect.name}.")
             cargs, cparams = dialect.create_connect_args(self.server)
         if where not in self.made:
             name = f"{self.label}_{secrets.token_hex(6)}"
@@ -82,8 +85,9 @@ class Scratch:
 
         :raises Refused: if the app's user may not
         """
-        connection = dialect.connect(*cargs, **cparams)
+        connection = None
         try:
+            connection = dialect.connect(*cargs, **cparams)
             if callable(connection.autocommit):
                 connection.autocommit(True)
             else:
@@ -93,7 +97,8 @@ class Scratch:
             said = " ".join(str(error).split())
             raise Refused(f"No scratch database can be made: {said}") from error
         finally:
-            connection.close()
+            if connection is not None:
+                connection.close()
 
     def dispose(self) -> None:
         """Let no pool hand out a connection of before."""

@@ -216,33 +216,19 @@ def executed(statement: str) -> str:
     return "op.execute(\n" + "".join(f"    {line!r}\n" for line in lines) + ")"
 
 
-def copied(source: str, revision: str, databases: list[str | None]) -> tuple[str, set[str]]:
-    """Return functions with what a revision does, named for it and not nested in its names.
+def copied(source: str, revision: str) -> tuple[str, str, set[str]]:
+    """Return a function in which all of a revision stands, so that its names are seen nowhere else.
 
-    :return: the code, and the names of its functions, such as ``upgrade_1f2e_auth``
+    :return: its name, its code, and which functions it can do
     """
     tree = ast.parse(source)
-    known = {"revision", "down_revision", "branch_labels", "depends_on"}
     body = [
         node
-        for node in tree.body
-        if not (
-            isinstance(node, ast.Assign) and {getattr(t, "id", "") for t in node.targets} & known
-        )
-        and not (isinstance(node, ast.AnnAssign) and getattr(node.target, "id", "") in known)
-        and not (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant))
-        and not (isinstance(node, ast.ImportFrom) and node.module == "__future__")
+        for node in tree.body[ast.get_docstring(tree) is not None :]
+        if not (isinstance(node, ast.ImportFrom) and node.module == "__future__")
     ]
+    name = re.sub(r"\W", "_", f"do_{revision}")
+    code = f'def {name}(function: str) -> None:\n    """Do what revision {revision} did."""\n'
+    code += textwrap.indent("\n".join(map(ast.unparse, body)), "    ")
     defined = {node.name for node in body if isinstance(node, ast.FunctionDef)}
-    inner = textwrap.indent("\n".join(map(ast.unparse, body)), "    ")
-    found, code = set(), []
-    for way in ("upgrade", "downgrade"):
-        for database in databases:
-            name = f"{way}_{database}" if database else way
-            if name in defined:
-                found.add(f"{way}_{revision}{f'_{database}' if database else ''}")
-                code.append(
-                    f"def {way}_{revision}{f'_{database}' if database else ''}() -> None:\n"
-                    f'    """Do what {name}() of revision {revision} did."""\n{inner}\n    {name}()\n'
-                )
-    return "\n\n".join(code), found
+    return name, f"{code}\n    locals()[function]()", defined

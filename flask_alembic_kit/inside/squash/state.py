@@ -27,7 +27,7 @@ class State:
     """What is in the database of a migration context.
 
     :param items: what the server says
-    :param tables: what SQLAlchemy reflects, by table, with the columns in their order
+    :param tables: what SQLAlchemy reflects, by table, as lines
     :param rows: those in the tables, as text
     """
 
@@ -40,7 +40,7 @@ class State:
         metadata = reflected(connection, self.own)
         found = contents(connection.engine)
         self.tables = {
-            name: (table["columns"], [*table["columns"]])
+            name: [f"{column} {says}" for column, says in table["columns"].items()]
             for name, table in found.items()
             if name not in self.own
         }
@@ -79,12 +79,21 @@ class State:
 
     def explain(self, new: "State", what: str, key: Any) -> str:
         """Return a difference in words."""
-        if what != "item":
-            before, after = getattr(self, what).get(key), getattr(new, what).get(key)
-            return f"{'rows' if what == 'rows' else 'table'} of {key}: {before} before, {after} now"
-        item = self.items.get(key) or new.items[key]
-        if key not in new.items:
-            return f"{item}: not carried over"
-        if key not in self.items:
-            return f"{item}: was not there"
-        return f"{item}: {item.says} before, {new.items[key].says} now"
+        if what == "item":
+            item = self.items.get(key) or new.items[key]
+            if key not in new.items:
+                return f"{item}: not carried over"
+            if key not in self.items:
+                return f"{item}: was not there"
+            return f"{item}: {change(item.says.splitlines(), new.items[key].says.splitlines())}"
+        found = (getattr(each, what).get(key) or [] for each in (self, new))
+        return f"{'rows of' if what == 'rows' else 'table'} {key}: {change(*found)}"
+
+
+def change(before: list[str], after: list[str]) -> str:
+    """Return the first of the lines that are not in both, shortened."""
+    gone, new = (
+        [f"{line.strip(' ,'):.100}" for line in lines if line not in others] or ["nothing"]
+        for lines, others in ((before, after), (after, before))
+    )
+    return f"{gone[0]} before, {new[0]} now" if [*gone, *new] != ["nothing"] * 2 else "other order"

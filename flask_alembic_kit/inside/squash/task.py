@@ -138,18 +138,18 @@ class Squash:
         self.environment = environment
         self.chain = found
         self.scratches = scratches
-        self.copy = [self.source_of(name) for name in copy]
+        self.copy = [self.copied(name) for name in copy]
         self.commit = commit
         self.choices: dict[str, Choices] = {}
 
-    def source_of(self, name: str) -> tuple[str, str]:
-        """Return the id and the source of a revision that is copied.
+    def copied(self, name: str) -> tuple[str, str, set[str]]:
+        """Return a revision that is copied.
 
         :raises Refused: if it is none of those that are replaced
         """
         for each in self.chain.replaced:
             if each.revision.startswith(name):
-                return each.revision, Path(each.path).read_text(encoding="utf-8")
+                return copied(Path(each.path).read_text(encoding="utf-8"), each.revision)
         raise Refused(
             f"{name} cannot be copied: it is no revision up to {self.chain.last.revision}."
         )
@@ -172,7 +172,7 @@ class Squash:
             except Exception as error:  # noqa: BLE001 (whatever the operations raise)
                 if self.avoided(old, str(getattr(error, "statement", None) or "")):
                     continue
-                return {"failed": " ".join(str(error).split())}
+                return {"failed": " ".join(str(error).split()).rstrip(".")}
             differ = {name: old[name].differences(new[name]) for name in old}
             if not self.chose_anew(old, differ):
                 break
@@ -204,7 +204,8 @@ class Squash:
         try:
             self.environment.upgrade(self.chain.last.revision)
         except Refused as error:
-            raise Refused(f"{error} Name a server where one can be made: --scratch URL.") from error
+            line = f"{str(error).rstrip('.')}. Name a server where one can be made: --scratch URL."
+            raise Refused(line) from error
         except Exception as error:
             said = " ".join(str(error).split())
             raise Refused(f"The revisions do not run on an empty database: {said}") from error
@@ -275,16 +276,13 @@ class Squash:
         script = Alone(self.environment, folder).script()
         several = codes.keys() != {"default"}
         arguments: dict[str, Any] = {"databases": [*codes]} if several else {}
-        functions = []
-        for revision, source in self.copy:
-            code, names = copied(source, revision, [*codes] if several else [None])
-            functions.append(code)
+        for function, _, known in self.copy:
             for name, each in codes.items():
                 suffix = f"_{name}" if several else ""
-                if f"upgrade_{revision}{suffix}" in names:
-                    each.up.append(f"upgrade_{revision}{suffix}()")
-                if f"downgrade_{revision}{suffix}" in names:
-                    each.down.insert(0, f"downgrade_{revision}{suffix}()")
+                if f"upgrade{suffix}" in known:
+                    each.up.append(f'{function}("upgrade{suffix}")')
+                if f"downgrade{suffix}" in known:
+                    each.down.insert(0, f'{function}("downgrade{suffix}")')
         for name, each in codes.items():
             prefix = f"{name}_" if several else ""
             arguments[f"{prefix}upgrades"] = indented(each.up)
@@ -300,7 +298,7 @@ class Squash:
         text = Path(written.path).read_text(encoding="utf-8").rstrip()
         Path(written.path).unlink()
         ids = "\n".join(wrap(", ".join(f'"{id_}"' for id_ in self.chain.ids), 94))
-        text += "".join(f"\n\n\n{code.rstrip()}" for code in functions if code)
+        text += "".join(f"\n\n\n{code}" for _, code, _ in self.copy)
         text += "\n\n\n# A database at one of these has to be upgraded to this revision by the code of before.\n"
         text += (
             "replaces = (\n" + "".join(f"    {line}\n" for line in f"{ids},".splitlines()) + ")\n"

@@ -1,15 +1,59 @@
 """What a server itself says is in a database: a file for each kind, by the name of SQLAlchemy's dialect."""
 
+import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
-from ...errors import Refused
-from .ask import ask, escaped, listed
-from .item import Item
+import sqlalchemy as sa
 
-__all__ = ["Item", "ask", "escaped", "listed", "literal", "said"]
+from ...errors import Refused
+
 KNOWN = ("mariadb", "mysql", "postgresql", "sqlite")
+TEXT = r"'(?:[^']|'')*'"
+NAME = r"""((?:\w+|"(?:[^"]|"")+")(?:\.(?:\w+|"(?:[^"]|"")+"))*)"""
+LIST = re.compile(
+    rf"(?:\({NAME}\)|{NAME})::text (= ANY|<> ALL) "
+    rf"\(\(?ARRAY\[((?:{TEXT}::character varying(?:, )?)+)\]\)?::text\[\]\)"
+)
+OPERATORS = {"= ANY": " IN", "<> ALL": " NOT IN"}
+
+
+@dataclass
+class Item:
+    """One thing in a database, as the server describes it.
+
+    :param kind: in words of the database
+    :param name: unique among those of its kind, together with the table
+    :param create: the statement that makes it; one without cannot be carried over, only named
+    :param drop: the statement that drops it, if that does not go with its table
+    :param table: what it belongs to
+    :param when: ``before`` the tables; ``table``; ``with`` its table; ``index``: after the rows;
+        ``after`` all. What is not reflected is before or after, the others are only used for a
+        table that the operations of Alembic do not make the same.
+    :param text: what is compared, if not the statement
+    """
+
+    kind: str
+    name: str
+    create: str = ""
+    drop: str = ""
+    table: str | None = None
+    when: str = "after"
+    text: str = ""
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        return self.kind, self.name, self.table or ""
+
+    @property
+    def says(self) -> str:
+        return self.text or self.create
+
+    def __str__(self) -> str:
+        of = f" of {self.table}" if self.table not in (None, self.name) else ""
+        return f"{self.kind} {self.name}{of}"
 
 
 def said(connection: Any, own: Iterable[str]) -> list[Item]:
@@ -39,3 +83,26 @@ def literal(dialect: Any, column: str, is_binary: bool) -> str:
     }.get(
         dialect.name, "coalesce(concat('0x', hex({0})), 'NULL')" if is_binary else "quote({0})"
     ).format(column)
+
+
+def ask(connection: Any, statement: str) -> Any:
+    """Return the result of a statement that is sent as it stands, whatever the driver."""
+    return connection.execute(sa.text(escaped(statement)))
+
+
+def escaped(statement: str) -> str:
+    """Return a statement in which SQLAlchemy sees no parameter."""
+    return re.sub(r"(?<![:\w\\]):(?=\w)", r"\\:", statement)
+
+
+def listed(expression: str) -> str:
+    """Return an expression of PostgreSQL with ``IN``, which is stored as it was.
+
+    What it says itself for an ``IN`` of texts is stored in another way if it is executed.
+    """
+
+    def written(found: re.Match[str]) -> str:
+        values = ", ".join(re.findall(TEXT, found[4]))
+        return f"{found[1] or found[2]}{OPERATORS[found[3]]} ({values})"
+
+    return LIST.sub(written, expression)

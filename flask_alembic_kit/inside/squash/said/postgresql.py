@@ -4,8 +4,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from .ask import ask as send
-from .item import Item
+from . import Item, ask
 
 # What belongs to the system or to an extension is none of the app's.
 OURS = """
@@ -14,47 +13,74 @@ OURS = """
         AND e.deptype = 'e')
 """
 CLASSES = OURS.format(ns="n", catalog="pg_class", oid="c.oid")
+# Each row of a query is an item: kind, name, statement, that which drops it, table, when.
 SCHEMAS = """
-    SELECT quote_ident(nspname) FROM pg_namespace n
+    SELECT 'schema', format('%I', nspname), format('CREATE SCHEMA %I', nspname),
+        format('DROP SCHEMA %I', nspname), NULL, 'before' FROM pg_namespace n
     WHERE nspname !~ '^pg_' AND nspname NOT IN ('information_schema', 'public') AND NOT EXISTS (
         SELECT FROM pg_depend e WHERE e.classid = 'pg_namespace'::regclass AND e.objid = n.oid
         AND e.deptype = 'e')
     ORDER BY oid
 """
-EXTENSIONS = "SELECT quote_ident(extname) FROM pg_extension WHERE extname <> 'plpgsql' ORDER BY oid"
+EXTENSIONS = """
+    SELECT 'extension', format('%I', extname), format('CREATE EXTENSION IF NOT EXISTS %I', extname),
+        format('DROP EXTENSION %I', extname), NULL, 'before'
+    FROM pg_extension WHERE extname <> 'plpgsql' ORDER BY oid
+"""
 TYPES = f"""
-    SELECT t.oid::regtype::text, t.typtype, CASE t.typtype
-        WHEN 'e' THEN 'ENUM (' || (
+    SELECT CASE t.typtype WHEN 'e' THEN 'enum' WHEN 'd' THEN 'domain' ELSE 'type' END,
+        t.oid::regtype::text, CASE t.typtype
+        WHEN 'e' THEN format('CREATE TYPE %s AS ENUM (', t.oid::regtype) || (
             SELECT string_agg(quote_literal(enumlabel), ', ' ORDER BY enumsortorder)
             FROM pg_enum WHERE enumtypid = t.oid) || ')'
-        WHEN 'd' THEN format_type(t.typbasetype, t.typtypmod)
+        WHEN 'd' THEN format('CREATE DOMAIN %s AS ', t.oid::regtype) || format_type(t.typbasetype, t.typtypmod)
             || coalesce(' COLLATE ' || (SELECT quote_ident(collname) FROM pg_collation k
                 WHERE k.oid = t.typcollation AND k.collname <> 'default'), '')
             || coalesce(' DEFAULT ' || t.typdefault, '') || CASE WHEN t.typnotnull THEN ' NOT NULL' ELSE '' END
             || coalesce((SELECT string_agg(' CONSTRAINT ' || quote_ident(conname) || ' '
                 || pg_get_constraintdef(oid, true), '' ORDER BY conname)
                 FROM pg_constraint WHERE contypid = t.oid AND contype = 'c'), '')
-        ELSE '(' || (
+        ELSE format('CREATE TYPE %s AS (', t.oid::regtype) || (
             SELECT string_agg(quote_ident(attname) || ' ' || format_type(atttypid, atttypmod), ', ' ORDER BY attnum)
             FROM pg_attribute WHERE attrelid = t.typrelid AND attnum > 0 AND NOT attisdropped) || ')'
-        END
+        END, format('DROP %s %s', CASE t.typtype WHEN 'd' THEN 'DOMAIN' ELSE 'TYPE' END, t.oid::regtype), NULL, 'before'
     FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace LEFT JOIN pg_class c ON c.oid = t.typrelid
     WHERE (t.typtype IN ('e', 'd') OR (t.typtype = 'c' AND c.relkind = 'c'))
         AND {OURS.format(ns="n", catalog="pg_type", oid="t.oid")}
     ORDER BY t.oid
 """
-SEQUENCES = f"""
-    SELECT c.oid::regclass::text, format_type(s.seqtypid, NULL), s.seqincrement, s.seqmin, s.seqmax,
-        s.seqstart, s.seqcache, s.seqcycle, d.deptype, d.refobjid::regclass::text, quote_ident(a.attname),
-        pg_sequence_last_value(c.oid), quote_literal(c.oid::regclass::text)
-    FROM pg_sequence s JOIN pg_class c ON c.oid = s.seqrelid JOIN pg_namespace n ON n.oid = c.relnamespace
-    LEFT JOIN pg_depend d ON d.objid = c.oid AND d.classid = 'pg_class'::regclass AND d.deptype IN ('a', 'i')
-        AND d.refclassid = 'pg_class'::regclass AND d.refobjsubid > 0
-    LEFT JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
-    WHERE {CLASSES} ORDER BY c.oid
+FOUND = f"""
+    WITH found AS (
+        SELECT s.*, c.oid, c.oid::regclass::text AS name, d.deptype, d.refobjid::regclass::text AS of,
+            quote_ident(a.attname) AS part, pg_sequence_last_value(c.oid) AS last
+        FROM pg_sequence s JOIN pg_class c ON c.oid = s.seqrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+        LEFT JOIN pg_depend d ON d.objid = c.oid AND d.classid = 'pg_class'::regclass AND d.deptype IN ('a', 'i')
+            AND d.refclassid = 'pg_class'::regclass AND d.refobjsubid > 0
+        LEFT JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
+        WHERE {CLASSES} ORDER BY c.oid)
 """
-COLUMNS = f"""
-    SELECT c.oid::regclass::text, string_agg(
+SEQUENCES = f"""{FOUND}
+    SELECT 'sequence', name, format('CREATE SEQUENCE %s AS %s INCREMENT %s MINVALUE %s MAXVALUE %s START %s CACHE %s%s',
+        name, format_type(seqtypid, NULL), seqincrement, seqmin, seqmax, seqstart, seqcache,
+        CASE WHEN seqcycle THEN ' CYCLE' END),
+        CASE WHEN of IS NULL THEN 'DROP SEQUENCE ' || name ELSE '' END, of, 'before'
+    FROM found WHERE deptype IS DISTINCT FROM 'i'
+"""
+OWNERS = f"""{FOUND}
+    SELECT 'owner of sequence', name, format('ALTER SEQUENCE %s OWNED BY %s.%s', name, of, part), '', of, 'with'
+    FROM found WHERE deptype = 'a'
+"""
+NUMBERS = f"""{FOUND}
+    SELECT 'next number', name, format('SELECT setval(%L, %s)', name, last), '', of, 'after'
+    FROM found WHERE last IS NOT NULL
+"""
+TABLES = f"""
+    SELECT 'table', name, format('CREATE %sTABLE %s', CASE relpersistence WHEN 'u' THEN 'UNLOGGED ' END, name)
+        || CASE WHEN bound IS NOT NULL THEN format(' PARTITION OF %s %s', parents, bound)
+            ELSE format(E' (\\n    %s\\n)', columns) || coalesce(' INHERITS (' || parents || ')', '') END
+        || coalesce(' PARTITION BY ' || partition, '')
+        || coalesce(' WITH (' || array_to_string(reloptions, ', ') || ')', ''), '', name, 'table' FROM (
+    SELECT c.oid::regclass::text AS name, string_agg(
         quote_ident(a.attname) || ' ' || format_type(a.atttypid, a.atttypmod)
         || coalesce(' COLLATE ' || CASE WHEN pg_collation_is_visible(k.oid) THEN '' ELSE
             quote_ident(k.collnamespace::regnamespace::text) || '.' END || quote_ident(k.collname), '')
@@ -69,71 +95,98 @@ COLUMNS = f"""
             FROM pg_sequence s JOIN pg_depend i ON i.objid = s.seqrelid AND i.deptype = 'i'
                 AND i.classid = 'pg_class'::regclass
             WHERE i.refobjid = c.oid AND i.refobjsubid = a.attnum), '')
-        || CASE WHEN a.attnotnull THEN ' NOT NULL' ELSE '' END, E',\n    ' ORDER BY a.attnum),
-        c.relkind, c.relpersistence, c.reloptions, pg_get_expr(c.relpartbound, c.oid),
-        CASE WHEN c.relkind = 'p' THEN pg_get_partkeydef(c.oid) END,
+        || CASE WHEN a.attnotnull THEN ' NOT NULL' ELSE '' END, E',\n    ' ORDER BY a.attnum) AS columns,
+        c.relpersistence, c.reloptions, pg_get_expr(c.relpartbound, c.oid) AS bound,
+        CASE WHEN c.relkind = 'p' THEN pg_get_partkeydef(c.oid) END AS partition,
         (SELECT string_agg(inhparent::regclass::text, ', ' ORDER BY inhseqno) FROM pg_inherits WHERE inhrelid = c.oid)
+        AS parents
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
     LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
     LEFT JOIN pg_type t ON t.oid = a.atttypid
     LEFT JOIN pg_collation k ON k.oid = a.attcollation AND a.attcollation <> t.typcollation
     LEFT JOIN pg_attrdef d ON d.adrelid = c.oid AND d.adnum = a.attnum
     WHERE c.relkind IN ('r', 'p') AND {CLASSES}
-    GROUP BY c.oid ORDER BY c.oid
+    GROUP BY c.oid ORDER BY c.oid) AS found
 """
 CONSTRAINTS = f"""
-    SELECT quote_ident(conname), c.oid::regclass::text, pg_get_constraintdef(o.oid, true), contype
+    SELECT 'constraint', quote_ident(conname), format('ALTER TABLE %s ADD CONSTRAINT %I %s', c.oid::regclass, conname,
+        pg_get_constraintdef(o.oid, true)), '', c.oid::regclass::text, CASE contype WHEN 'f' THEN 'index' ELSE 'with' END
     FROM pg_constraint o JOIN pg_class c ON c.oid = o.conrelid JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE contype IN ('c', 'p', 'u', 'x', 'f') AND conparentid = 0 AND {CLASSES} AND coninhcount = 0
     ORDER BY contype <> 'p', o.oid
 """
 INDEXES = f"""
-    SELECT i.indexrelid::regclass::text, c.oid::regclass::text, pg_get_indexdef(i.indexrelid, 0, true),
-        c.relkind
+    SELECT 'index', i.indexrelid::regclass::text, pg_get_indexdef(i.indexrelid, 0, true), '', c.oid::regclass::text,
+        CASE WHEN c.relkind IN ('r', 'p') THEN 'index' ELSE 'after' END
     FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE NOT EXISTS (SELECT FROM pg_constraint WHERE conindid = i.indexrelid AND contype IN ('p', 'u', 'x'))
         AND NOT EXISTS (SELECT FROM pg_inherits WHERE inhrelid = i.indexrelid) AND {CLASSES}
     ORDER BY i.indexrelid
 """
 # Those that a default, a check, an index or a type needs come before the tables.
-FUNCTIONS = f"""
-    SELECT p.oid::regprocedure::text, pg_get_functiondef(p.oid), n.nspname, EXISTS (
+MADE = f"""
+    SELECT p.oid, 'function' AS kind, p.oid::regprocedure::text AS name, regexp_replace(
+        rtrim(pg_get_functiondef(p.oid), E' \\n'), '^([^(]*? )' || quote_ident(current_schema()) || '[.]', '\\1'),
+        'DROP ROUTINE ' || p.oid::regprocedure, EXISTS (
         SELECT FROM pg_depend d WHERE d.refclassid = 'pg_proc'::regclass AND d.refobjid = p.oid AND d.classid IN (
-            'pg_attrdef'::regclass, 'pg_constraint'::regclass, 'pg_class'::regclass, 'pg_type'::regclass)),
-        p.oid::bigint
+            'pg_attrdef'::regclass, 'pg_constraint'::regclass, 'pg_class'::regclass, 'pg_type'::regclass)) AS early
     FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
     WHERE p.prokind <> 'a' AND {OURS.format(ns="n", catalog="pg_proc", oid="p.oid")}
-    ORDER BY p.oid
-"""
-VIEWS = f"""
-    SELECT c.oid::regclass::text, pg_get_viewdef(c.oid), c.relkind, c.reloptions, c.oid::bigint
+    UNION ALL SELECT c.oid, what, c.oid::regclass::text, format(E'CREATE %s %s%s AS\\n%s', upper(what), c.oid::regclass,
+        ' WITH (' || array_to_string(reloptions, ', ') || ')', rtrim(pg_get_viewdef(c.oid), ';')),
+        format('DROP %s %s', upper(what), c.oid::regclass), false
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-    WHERE c.relkind IN ('v', 'm') AND {CLASSES} ORDER BY c.oid
+    CROSS JOIN LATERAL (SELECT CASE relkind WHEN 'm' THEN 'materialized view' ELSE 'view' END AS what) AS w
+    WHERE c.relkind IN ('v', 'm') AND {CLASSES}
+"""
+# Their bodies may speak of tables.
+BODIES = f"""
+    SELECT 'bodies', 'unchecked', 'SET LOCAL check_function_bodies = off', '', NULL, 'before'
+    WHERE EXISTS (SELECT FROM ({MADE}) AS made WHERE early)
+"""
+FUNCTIONS, VIEWS = (
+    f"""
+    SELECT kind, name, create_, drop_, NULL, '{when}'
+    FROM ({MADE}) AS made(oid, kind, name, create_, drop_, early) WHERE {which} ORDER BY oid
+"""
+    for when, which in (("before", "early"), ("after", "NOT early"))
+)
+TRIGGER = f"""
+    FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE NOT tgisinternal AND {CLASSES}
 """
 TRIGGERS = f"""
-    SELECT quote_ident(tgname), c.oid::regclass::text, pg_get_triggerdef(t.oid, true), tgenabled
-    FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_namespace n ON n.oid = c.relnamespace
-    WHERE NOT tgisinternal AND {CLASSES} ORDER BY t.oid
+    SELECT 'trigger', quote_ident(tgname), pg_get_triggerdef(t.oid, true),
+        format('DROP TRIGGER %I ON %s', tgname, c.oid::regclass), c.oid::regclass::text, 'after' {TRIGGER} ORDER BY t.oid
+"""
+STATES = f"""
+    SELECT 'trigger''s state', quote_ident(tgname), format('ALTER TABLE %s %s TRIGGER %I', c.oid::regclass,
+        CASE tgenabled WHEN 'D' THEN 'DISABLE' WHEN 'R' THEN 'ENABLE REPLICA' ELSE 'ENABLE ALWAYS' END, tgname),
+        '', c.oid::regclass::text, 'after' {TRIGGER} AND tgenabled <> 'O' ORDER BY t.oid
 """
 RULES = f"""
-    SELECT quote_ident(rulename), c.oid::regclass::text, pg_get_ruledef(r.oid, true)
+    SELECT 'rule', quote_ident(rulename), rtrim(pg_get_ruledef(r.oid, true), ';'),
+        format('DROP RULE %I ON %s', rulename, c.oid::regclass), c.oid::regclass::text, 'after'
     FROM pg_rewrite r JOIN pg_class c ON c.oid = r.ev_class JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE rulename <> '_RETURN' AND {CLASSES} ORDER BY r.oid
 """
 POLICIES = """
-    SELECT quote_ident(policyname), format('%I.%I', schemaname, tablename)::regclass::text,
-        permissive, array_to_string(array(SELECT CASE r WHEN 'public' THEN r ELSE quote_ident(r) END
-        FROM unnest(roles::text[]) r), ', '), cmd, qual, with_check FROM pg_policies
+    SELECT 'policy', quote_ident(policyname), format('CREATE POLICY %I ON %s AS %s FOR %s TO %s%s%s',
+        policyname, of, permissive, cmd, array_to_string(array(SELECT CASE r WHEN 'public' THEN r ELSE quote_ident(r) END
+        FROM unnest(roles::text[]) r), ', '), ' USING (' || qual || ')', ' WITH CHECK (' || with_check || ')'),
+        '', of::text, 'after'
+    FROM pg_policies CROSS JOIN LATERAL (SELECT format('%I.%I', schemaname, tablename)::regclass AS of) AS o
 """
 # What can be said of a table or a column beyond its definition.
 SETTINGS = f"""
-    SELECT c.oid::regclass::text, unnest(array[
+    SELECT 'setting', what, format('ALTER TABLE %s %s', name, what), '', name, 'after' FROM (
+    SELECT c.oid::regclass::text AS name, unnest(array[
         CASE WHEN relrowsecurity THEN 'ENABLE ROW LEVEL SECURITY' END,
         CASE WHEN relforcerowsecurity THEN 'FORCE ROW LEVEL SECURITY' END,
         CASE relreplident WHEN 'f' THEN 'REPLICA IDENTITY FULL' WHEN 'n' THEN 'REPLICA IDENTITY NOTHING'
             WHEN 'i' THEN 'REPLICA IDENTITY USING INDEX ' || (
                 SELECT quote_ident(x.relname) FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid
-                WHERE i.indrelid = c.oid AND i.indisreplident) END])
+                WHERE i.indrelid = c.oid AND i.indisreplident) END]) AS what
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind IN ('r', 'p') AND {CLASSES}
     UNION ALL
     SELECT c.oid::regclass::text, 'ALTER ' || quote_ident(attname) || ' SET ' || unnest(array[
@@ -143,7 +196,7 @@ SETTINGS = f"""
         '(' || (SELECT string_agg(o, ', ') FROM unnest(attoptions) o WHERE o ^@ 'n_distinct') || ')'])
     FROM pg_attribute a JOIN pg_class c ON c.oid = attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
     JOIN pg_type t ON t.oid = atttypid
-    WHERE attnum > 0 AND NOT attisdropped AND c.relkind IN ('r', 'p') AND {CLASSES}
+    WHERE attnum > 0 AND NOT attisdropped AND c.relkind IN ('r', 'p') AND {CLASSES}) AS found WHERE what IS NOT NULL
 """
 COMMENTS = """
     SELECT i.type, i.identity, i.schema, quote_literal(description), d.objsubid,
@@ -158,13 +211,13 @@ COMMENTS = """
     ORDER BY 1, 2
 """
 STATISTICS = f"""
-    SELECT quote_ident(s.stxnamespace::regnamespace::text) || '.' || quote_ident(stxname),
-        c.oid::regclass::text, pg_get_statisticsobjdef(s.oid)
+    SELECT 'statistics', format('%I.%I', s.stxnamespace::regnamespace, stxname), pg_get_statisticsobjdef(s.oid), '',
+        c.oid::regclass::text, 'after'
     FROM pg_statistic_ext s JOIN pg_class c ON c.oid = stxrelid JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE {CLASSES} ORDER BY s.oid
 """
 DATABASE = """
-    SELECT unnest(setconfig) FROM pg_db_role_setting JOIN pg_database d ON d.oid = setdatabase
+    SELECT 'setting of the database', unnest(setconfig) FROM pg_db_role_setting JOIN pg_database d ON d.oid = setdatabase
     WHERE datname = current_database()
 """
 # Every object that has a number of its own is at least named.
@@ -179,72 +232,30 @@ OBJECTS = """
     WHERE o.oid >= 16384 AND i.identity !~ 'pg_toast|RI_ConstraintTrigger|pg_temp' AND NOT EXISTS (
         SELECT FROM pg_depend e WHERE e.classid = '{catalog}'::regclass AND e.objid = o.oid AND e.deptype = 'e')
 """
-STATEMENTS = {"e": "TYPE {0} AS {1}", "d": "DOMAIN {0} AS {1}", "c": "TYPE {0} AS {1}"}
-NAMES = {"e": "enum", "d": "domain", "c": "type"}
+QUERIES = (
+    *(
+        SCHEMAS,
+        EXTENSIONS,
+        TYPES,
+        SEQUENCES,
+        OWNERS,
+        NUMBERS,
+        BODIES,
+        FUNCTIONS,
+        TABLES,
+        CONSTRAINTS,
+    ),
+    *(VIEWS, INDEXES, TRIGGERS, STATES, RULES, POLICIES, STATISTICS, SETTINGS, DATABASE),
+)
 
 
 def items(connection: Any, own: set[str]) -> Iterator[Item]:
-    def ask(query: str) -> Any:
-        return send(connection, query).all()
-
-    ((usual,),) = ask("SELECT current_schema()")
-    for (name,) in ask(SCHEMAS):
-        yield Item("schema", name, f"CREATE SCHEMA {name}", f"DROP SCHEMA {name}", when="before")
-    for (name,) in ask(EXTENSIONS):
-        create = f"CREATE EXTENSION IF NOT EXISTS {name}"
-        yield Item("extension", name, create, f"DROP EXTENSION {name}", when="before")
-    for name, kind, definition in ask(TYPES):
-        create = STATEMENTS[kind].format(name, definition)
-        drop = f"DROP {create.split()[0]} {name}"
-        yield Item(NAMES[kind], name, f"CREATE {create}", drop, when="before")
-    for row in ask(SEQUENCES):
-        yield from sequence(*row)
-    functions, views = ask(FUNCTIONS), ask(VIEWS)
-    if any(row[3] for row in functions):  # whose bodies may speak of tables
-        yield Item("bodies", "unchecked", "SET LOCAL check_function_bodies = off", when="before")
-    for name, definition, schema, is_early, _ in functions:
-        if is_early:
-            yield function(name, definition, schema, usual, "before")
-    yield from tables(ask, own)
-    made = [
-        (oid, function(name, definition, schema, usual, "after"))
-        for name, definition, schema, is_early, oid in functions
-        if not is_early
-    ]
-    for name, definition, kind, options, oid in views:
-        what = "MATERIALIZED VIEW" if kind == "m" else "VIEW"
-        settings = f" WITH ({', '.join(options)})" if options else ""
-        create = f"CREATE {what} {name}{settings} AS\n{definition.rstrip(';')}"
-        made.append((oid, Item(what.lower(), name, create, f"DROP {what} {name}")))
-    yield from (item for _, item in sorted(made, key=lambda pair: pair[0]))
-    for name, table, definition, kind in ask(INDEXES):
-        when = "index" if kind in "rp" else "after"
-        yield Item("index", name, definition, table=table, when=when)
-    for name, table, definition, enabled in ask(TRIGGERS):
-        yield Item("trigger", name, definition, f"DROP TRIGGER {name} ON {table}", table)
-        if enabled != "O":
-            how = {"D": "DISABLE", "R": "ENABLE REPLICA", "A": "ENABLE ALWAYS"}[enabled]
-            yield Item(
-                "trigger's state", name, f"ALTER TABLE {table} {how} TRIGGER {name}", "", table
-            )
-    for name, table, definition in ask(RULES):
-        yield Item("rule", name, definition.rstrip(";"), f"DROP RULE {name} ON {table}", table)
-    for name, table, permissive, roles, command, using, check in ask(POLICIES):
-        create = f"CREATE POLICY {name} ON {table} AS {permissive} FOR {command} TO {roles}"
-        create += (f" USING ({using})" if using else "") + (
-            f" WITH CHECK ({check})" if check else ""
-        )
-        yield Item("policy", name, create, "", table)
-    for name, table, definition in ask(STATISTICS):
-        yield Item("statistics", name, definition, "", table)
-    for table, setting in ask(SETTINGS):
-        if setting:
-            yield Item("setting", setting, f"ALTER TABLE {table} {setting}", "", table)
-    yield from comments(ask(COMMENTS), usual)
-    for (setting,) in ask(DATABASE):
-        yield Item("setting of the database", setting)
-    for (catalog,) in ask(CATALOGS):
-        for kind, identity in ask(OBJECTS.format(catalog=catalog)):
+    ((usual,),) = ask(connection, "SELECT current_schema()")
+    for query in QUERIES:
+        yield from (Item(*row) for row in ask(connection, query))
+    yield from comments(ask(connection, COMMENTS), usual)
+    for (catalog,) in ask(connection, CATALOGS).all():
+        for kind, identity in ask(connection, OBJECTS.format(catalog=catalog)):
             if not any(mentions(identity, name) for name in own):
                 yield Item("object", f"{kind} {identity}")
 
@@ -252,58 +263,6 @@ def items(connection: Any, own: set[str]) -> Iterator[Item]:
 def mentions(identity: str, table: str) -> bool:
     """Say whether something is of a table: it has its name, or one after it."""
     return re.search(rf"(?<!\w){re.escape(table)}", identity) is not None
-
-
-def sequence(
-    name: str,
-    kind: str,
-    step: int,
-    low: int,
-    high: int,
-    start: int,
-    cache: int,
-    cycle: bool,
-    owned: str | None,
-    table: str | None,
-    column: str | None,
-    last: int | None,
-    literal: str,
-) -> Iterator[Item]:
-    if owned != "i":
-        create = f"CREATE SEQUENCE {name} AS {kind} INCREMENT {step} MINVALUE {low} MAXVALUE {high}"
-        create += f" START {start} CACHE {cache}{' CYCLE' if cycle else ''}"
-        drop = "" if table else f"DROP SEQUENCE {name}"
-        yield Item("sequence", name, create, drop, table, "before")
-    if owned == "a":
-        create = f"ALTER SEQUENCE {name} OWNED BY {table}.{column}"
-        yield Item("owner of sequence", name, create, "", table, "with")
-    if last is not None:
-        yield Item("next number", name, f"SELECT setval({literal}, {last})", "", table)
-
-
-def function(name: str, definition: str, schema: str, usual: str, when: str) -> Item:
-    head, space, rest = definition.partition("(")
-    if schema == usual:
-        head = head.replace(f" {schema}.", " ", 1)
-    return Item("function", name, head + space + rest.rstrip(), f"DROP ROUTINE {name}", when=when)
-
-
-def tables(ask: Any, own: set[str]) -> Iterator[Item]:
-    constraints = ask(CONSTRAINTS)
-    for name, columns, _, persistence, options, bound, partition, parents in ask(COLUMNS):
-        create = f"CREATE {'UNLOGGED ' if persistence == 'u' else ''}TABLE {name}"
-        if bound:
-            create += f" PARTITION OF {parents} {bound}"
-        else:
-            create += f" (\n    {columns or ''}\n)" + (f" INHERITS ({parents})" if parents else "")
-        create += f" PARTITION BY {partition}" if partition else ""
-        create += f" WITH ({', '.join(options)})" if options else ""
-        yield Item("table", name, create, table=name, when="table")
-        for constraint, table, definition, kind in constraints:
-            if table == name:
-                statement = f"ALTER TABLE {table} ADD CONSTRAINT {constraint} {definition}"
-                when = "index" if kind == "f" else "with"
-                yield Item("constraint", constraint, statement, "", table, when)
 
 
 def comments(rows: Any, usual: str) -> Iterator[Item]:

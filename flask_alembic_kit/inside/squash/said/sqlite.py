@@ -4,8 +4,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from .ask import ask
-from .item import Item
+from . import Item, ask
 
 WHEN = {"table": "table", "index": "index"}
 ORDER = ("table", "index", "view", "trigger")
