@@ -226,7 +226,7 @@ def metadatas(
     if hasattr(db.thing, "metadatas"):
         return {}
     there, told = places(root), told_metadatas(app)
-    if not told and hasattr(db.thing, "sessionmaker"):
+    if not told and hasattr(db.thing, "sessionmaker") and hasattr(db.thing, "engines"):  # Lite
         engines = {id(engine): name for name, engine in db.thing.engines.items()}
         binds = db.thing.sessionmaker.kw.get("binds") or {}
         owners = {id(base.metadata): engines[id(engine)] for base, engine in binds.items()}

@@ -2,6 +2,8 @@
 
 import re
 from hashlib import sha256
+from pathlib import Path
+from typing import Any
 
 STRING = (
     rb'"""[^\\]*?(?:\\.[^\\]*?)*?"""|"[^"\\]*(?:\\.[^"\\]*)*"|'
@@ -9,6 +11,12 @@ STRING = (
 )
 DOCSTRING = re.compile(rb"(?:\s|#[^\n]*)*(?:%b)" % STRING, re.DOTALL)
 WORDS = re.compile(rb"(%b)|\s+|#[^\n]*|\\\n" % STRING, re.DOTALL)
+
+
+def sums(script: Any, revision: str) -> dict[str, str]:
+    """Return the checksums of a revision as the log has them."""
+    source = Path(script.get_revision(revision).path).read_bytes()
+    return {"file": digest(source), "code": meaning(source)}
 
 
 def digest(data: bytes) -> str:

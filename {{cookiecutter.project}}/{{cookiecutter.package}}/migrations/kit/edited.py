@@ -9,7 +9,7 @@ from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy.engine import Row
 
-from .checksum import digest, meaning
+from .checksum import digest, meaning, sums
 from .log import Log
 from .session import setting
 
@@ -33,7 +33,10 @@ def accept_edited(log: Log) -> bool:
     named = {x.partition("=")[2] for x in context.get_x_argument() if x.startswith("accept=")}
     accepted = [name for name in find_edited(log, context.script) if name in named] if named else []
     for name in accepted:
-        log.accept(name)
+        before = [row.down_revision for row in log.rows() if row.revision == name][-1]
+        found = sums(context.script, name)
+        log.add(revision=name, direction="up", stamped=True, down_revision=before, **found)
+        log.flush()
         logger.info("Database %r: revision %s is accepted as it is now.", log.name, name)
     return bool(accepted)
 

@@ -1,22 +1,23 @@
 """The log of what was applied: a table beside the version table, written with it.
 
-It tells a database that newer code has migrated from one that is lost, and which revisions were
-edited after they had been applied.
+It tells whether newer code has migrated a database, and which applied revisions were edited since.
 """
 
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timezone
-from pathlib import Path
+from traceback import walk_stack
 from typing import Any, cast
 
 import sqlalchemy as sa
 from alembic.runtime.migration import MigrationContext, MigrationInfo
 from sqlalchemy.engine import Row
+from sqlalchemy.exc import InvalidRequestError
 from sqlalchemy.schema import CreateTable
 
-from .checksum import digest, meaning
+from .checksum import sums
+from .outcome import revision_in
 from .session import commits, listening
 from .version import __version__
 
@@ -51,6 +52,7 @@ class Log:
             schema=migration.version_table_schema,
         )
         self.waiting: list[dict[str, Any]] = []
+        self.has_committed = False  # by a revision
 
     def create(self) -> None:
         """Make the table, unless it is there."""
@@ -63,35 +65,37 @@ class Log:
     def written(self) -> Iterator[None]:
         """Write the steps of a run, at its end, or before it commits on its way."""
         self.migration.on_version_apply_callbacks += (self.write,)
-        if self.migration.as_sql:
-            yield
-            return
-        with listening(self.connection, commit=self.flush, before_cursor_execute=self.flush):
+        functions: Any = {"commit": self.flush, "before_cursor_execute": self.flush}
+        with listening(self.connection, **({} if self.migration.as_sql else functions)):
             yield
             self.flush()
 
     def write(self, step: MigrationInfo, **_: Any) -> None:
         """Add a step: for Alembic's ``on_version_apply``."""
         before, self.moment = self.moment, time.monotonic()
-        is_timed = not step.is_stamp and not self.migration.as_sql
+        is_untimed = step.is_stamp or self.migration.as_sql
         values: dict[str, Any] = {
             "down_revision": ",".join(step.down_revision_ids) or None,
             "direction": "up" if step.is_upgrade else "down",
             "stamped": step.is_stamp,
-            "seconds": round(self.moment - before, 3) if is_timed else None,
+            "seconds": None if is_untimed else round(self.moment - before, 3),
         }
         for revision in step.up_revision_ids:
-            sums = {} if step.is_stamp else self.sums(revision)
-            self.add(revision=revision, **values, **sums)
+            found = {} if step.is_stamp else sums(self.migration.script, revision)
+            self.add(revision=revision, **values, **found)
         if not self.migration.impl.transactional_ddl:
             self.flush()
+        if self.has_committed:
+            self.commit()
 
-    def accept(self, revision: str) -> None:
-        """Take the file of an applied revision as it is now."""
-        before = [row.down_revision for row in self.rows() if row.revision == revision]
-        row = {"down_revision": before[-1], "direction": "up", "stamped": True}
-        self.add(revision=revision, **row, **self.sums(revision))
-        self.flush()
+    def commit(self) -> None:
+        """Keep the version of a revision that has committed: run again, it might fail."""
+        try:
+            with self.migration.autocommit_block():  # before it, Alembic commits
+                pass
+        except (AssertionError, InvalidRequestError):  # a transaction that is not Alembic's
+            self.connection.get_transaction().commit()
+        self.has_committed = False
 
     def add(self, **values: Any) -> None:
         """Add a row; not every database can number it."""
@@ -114,17 +118,12 @@ class Log:
         """Write what waits; as a listener to statements only before one that commits."""
         if found[2:] and not commits(found[2]):
             return
+        self.has_committed |= bool(found and revision_in(walk_stack(None)))
         rows, self.waiting = self.waiting, []
         if rows:
             last = self.connection.scalar(sa.select(sa.func.max(self.table.c.id))) or 0
             numbered = [{"id": last + 1 + n, **row} for n, row in enumerate(rows)]
             self.connection.execute(self.table.insert(), numbered)
-
-    def sums(self, revision: str) -> dict[str, str]:
-        """Return the checksums of the file of a revision."""
-        script: Any = self.migration.script
-        source = Path(script.get_revision(revision).path).read_bytes()
-        return {"file": digest(source), "code": meaning(source)}
 
     def rows(self) -> Sequence[Row[Any]]:
         """Return what was logged, in its order; nothing before the first time."""
