@@ -46,6 +46,7 @@ PACKAGE/migrations/kit/autogenerate/fill.py
 PACKAGE/migrations/kit/autogenerate/filters.py
 PACKAGE/migrations/kit/autogenerate/hooks.py
 PACKAGE/migrations/kit/autogenerate/losses.py
+PACKAGE/migrations/kit/autogenerate/mend.py
 PACKAGE/migrations/kit/autogenerate/missing.py
 PACKAGE/migrations/kit/autogenerate/order.py
 PACKAGE/migrations/kit/autogenerate/rename.py

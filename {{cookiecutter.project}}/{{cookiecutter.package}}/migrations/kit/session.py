@@ -78,6 +78,11 @@ def commits(statement: str) -> bool:
     return bool(re.search(r"(?im)(^|;)\s*COMMIT\s*(;|$|WORK|TRAN|AND|PREP)", statement))
 
 
+def as_text(sql: str) -> str:
+    """Return SQL as text() takes it, without parameters."""
+    return re.sub(r"(?<![:\w]):(?=\w)", r"\\:", sql)
+
+
 def driver_of(connection: Connection) -> Any:
     return connection.connection.dbapi_connection
 

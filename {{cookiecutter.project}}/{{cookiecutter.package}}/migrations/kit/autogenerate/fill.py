@@ -9,10 +9,11 @@ from alembic.operations import ops
 from sqlalchemy import Column, String, literal, select
 from sqlalchemy.engine import Connection
 
+from ..session import as_text
 from .ask import answer, ask, can_ask, given
 from .losses import first_rows, read
 from .order import is_not_null, name_of
-from .steps import Comment, as_text
+from .steps import Comment
 
 logger = logging.getLogger("alembic.env")
 

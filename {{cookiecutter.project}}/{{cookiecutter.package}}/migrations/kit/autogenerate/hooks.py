@@ -11,13 +11,13 @@ from alembic.util import CommandError, to_list
 from flask import current_app
 
 from ..backends import backend_of
-from ..backends.checks import mend_checks, mend_columns
 from ..errors import MODELS_DIFFER, fail, running_command
-from .ask import is_check, refuse_unused
+from .ask import given, is_check, refuse_unused
 from .describe import described
 from .fill import fill
 from .filters import PLUGINS
 from .losses import warn_of_losses
+from .mend import mend_checks, mend_columns
 from .missing import refuse
 from .order import put_in_order
 from .rename import rename
@@ -55,7 +55,7 @@ def process_revision_directives(
     changes = directives[0].upgrade_ops_list
     backend, back = backend_of(migration.dialect), directives[0].downgrade_ops_list[-1]
     hints = {} if is_checked else rename(changes[-1], AutogenContext(migration), backend)
-    backend.complete(connection, changes[-1])
+    backend.complete(connection, changes[-1], given("fill").values())
     mend_columns(changes[-1], models)
     ways = [step for step in changes[-1].ops if type(step) is not ops.ExecuteSQLOp]
     back.ops = [step.reverse() for step in reversed(ways)]

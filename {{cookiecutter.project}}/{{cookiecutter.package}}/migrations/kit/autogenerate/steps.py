@@ -5,7 +5,6 @@ SQLite has such constraints; batch mode names them when it makes the table anew.
 https://alembic.sqlalchemy.org/en/latest/batch.html#dropping-unnamed-or-named-foreign-keys
 """
 
-import re
 from hashlib import sha256
 from typing import Any
 
@@ -16,6 +15,8 @@ from alembic.operations import ops
 from sqlalchemy import Computed, ForeignKeyConstraint, UniqueConstraint
 from sqlalchemy.engine import Dialect
 from sqlalchemy.schema import conv
+
+from ..session import as_text
 
 KINDS: dict[Any, str] = {ForeignKeyConstraint: "fk", UniqueConstraint: "uq"}
 NAMES = {kind: f"{kind}_%(table_name)s_%(column_0_N_name)s" for kind in KINDS.values()}
@@ -46,11 +47,6 @@ class RenameTable(ops.RenameTableOp):
 def render_rename_table(_: AutogenContext, step: RenameTable) -> str:
     schema = f", schema={str(step.schema)!r}" if step.schema else ""
     return f"op.rename_table({str(step.table_name)!r}, {str(step.new_table_name)!r}{schema})"
-
-
-def as_text(sql: str) -> str:
-    """Return SQL as text() takes it, without parameters."""
-    return re.sub(r"(?<![:\w]):(?=\w)", r"\\:", sql)
 
 
 class SQL(ops.ExecuteSQLOp):

@@ -73,8 +73,10 @@ class Backend:
         """Say whether an extension of the database made a table."""
         return False
 
-    def complete(self, connection: Connection, changes: UpgradeOps) -> None:
-        """Add to what autogenerate found what the database needs besides."""
+    def complete(
+        self, connection: Connection, changes: UpgradeOps, filled: Collection[str]
+    ) -> None:
+        """Add to what autogenerate found what else the database needs; rows get what is filled."""
 
     def finish(self, connection: Connection, way: OpContainer) -> None:
         """Add to one way of a revision what only this database needs."""

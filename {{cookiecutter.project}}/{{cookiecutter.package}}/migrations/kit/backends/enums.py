@@ -10,7 +10,7 @@ from typing import Any
 
 from alembic.operations import ops
 
-from ..autogenerate.steps import as_text
+from ..session import as_text
 
 with suppress(ImportError):  # this way, nothing has to be known of it
     import_module("alembic_postgresql_enum")

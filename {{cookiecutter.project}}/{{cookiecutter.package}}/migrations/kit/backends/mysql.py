@@ -78,7 +78,7 @@ class MySQLBackend(Backend):
     def others(self, connection: Connection, schemas: Collection[str | None]) -> list[str]:
         return [*super().others(connection, schemas), *connection.execute(text(ROUTINES)).scalars()]
 
-    def complete(self, connection: Connection, changes: ops.UpgradeOps) -> None:
+    def complete(self, connection: Connection, changes: ops.UpgradeOps, _: Collection[str]) -> None:
         """Drop with a foreign key the index that MySQL has made for it, which would be left."""
         modified = [change for change in changes.ops if isinstance(change, ops.ModifyTableOps)]
         gone = {s.index_name for c in modified for s in c.ops if isinstance(s, ops.DropIndexOp)}

@@ -12,7 +12,6 @@ from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from ..advisory_lock import in_session, in_transaction, take, take_local, undecided
-from ..autogenerate.ask import given
 from ..session import listening, run, seconds, wait
 from . import Backend
 from .casts import cast
@@ -105,9 +104,11 @@ class PostgreSQLBackend(Backend):
         names = {"schemas": [schema or default for schema in schemas]}
         return [*connection.execute(text(OTHERS), names).scalars()]
 
-    def complete(self, connection: Connection, changes: ops.UpgradeOps) -> None:
+    def complete(
+        self, connection: Connection, changes: ops.UpgradeOps, filled: Collection[str]
+    ) -> None:
         """Create the schemas of new tables; no downgrade drops them: others may use them by then."""
-        mend(changes, given("fill").values(), connection.dialect.default_schema_name)
+        mend(changes, filled, connection.dialect.default_schema_name)
         schemas = {change.schema for change in changes.ops if isinstance(change, ops.CreateTableOp)}
         for schema in sorted(schemas - {None, *inspect(connection).get_schema_names()}, key=str):
             quoted = connection.dialect.identifier_preparer.quote(str(schema))

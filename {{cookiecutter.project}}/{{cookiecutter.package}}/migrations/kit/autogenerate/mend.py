@@ -1,0 +1,59 @@
+"""Mends what Alembic finds, where it is no difference, or is made by something else."""
+
+from collections.abc import Iterable
+from itertools import chain
+from typing import Any
+
+from alembic.operations import ops
+from sqlalchemy import CheckConstraint, Column, Identity, MetaData, Table
+
+from .order import name_of
+
+
+def mend_checks(changes: ops.UpgradeOps) -> None:
+    """Create the checks of columns, which Alembic does not write, and those of types only once."""
+    for change in changes.ops:
+        if isinstance(change, ops.CreateTableOp):
+            columns = [item for item in change.columns if isinstance(item, Column)]
+            found = [c for column in columns for c in column.constraints]
+            checks = [c for c in found if isinstance(c, CheckConstraint)]
+            change.columns = [
+                *change.columns,
+                *(CheckConstraint(check.sqltext, name=check.name) for check in checks),
+            ]
+        elif isinstance(change, ops.ModifyTableOps):
+            columns = [step.column for step in change.ops if isinstance(step, ops.AddColumnOp)]
+            made = set(chain(*map(names_of_type, columns)))
+            change.ops = [
+                step
+                for step in change.ops
+                if not isinstance(step, ops.CreateCheckConstraintOp)
+                or step.constraint_name not in made
+            ]
+
+
+def mend_columns(changes: ops.UpgradeOps, models: Iterable[Table]) -> None:
+    """Leave the check of a new type to the step for it, and a primary key as the database makes it.
+
+    That is NOT NULL even if the models say else, and may be an IDENTITY.
+    """
+    keys = {(table.fullname, column.name) for table in models for column in table.primary_key}
+    for change in [change for change in changes.ops if isinstance(change, ops.ModifyTableOps)]:
+        for step in [step for step in change.ops if isinstance(step, ops.AlterColumnOp)]:
+            type_: Any = step.modify_type
+            if getattr(type_, "create_constraint", False):
+                step.modify_type = type_.copy()
+                step.modify_type.create_constraint = False
+            if (name_of(change), step.column_name) in keys:
+                step.modify_nullable = None
+                if isinstance(step.existing_server_default, Identity):
+                    step.modify_server_default = step.modify_server_default or False
+        change.ops = [s for s in change.ops if type(s) is not ops.AlterColumnOp or s.has_changes()]
+    changes.ops = [step for step in changes.ops if getattr(step, "ops", True)]
+
+
+def names_of_type(column: Column[Any]) -> set[Any]:
+    """Return the names of the checks that a column gets from its type, as an Enum has."""
+    metadata = MetaData(naming_convention=column.table.metadata.naming_convention)
+    like = Column(column.name, getattr(column.type, "copy", lambda: column.type)())
+    return {constraint.name for constraint in Table(column.table.name, metadata, like).constraints}
