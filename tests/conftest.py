@@ -124,5 +124,5 @@ def uv() -> str:
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """Run one test more than there are processors: many wait for a lock, or for a server."""
-    return (os.cpu_count() or 1) + 1
+    """Run more tests than there are processors: many wait for a lock, or for a server."""
+    return (os.cpu_count() or 1) + 3
