@@ -1,6 +1,7 @@
 """The tasks of a process inside the app."""
 
 import contextlib
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,12 +15,15 @@ from sqlalchemy import Column, Constraint, DefaultClause, Index, Table, inspecti
 
 from . import environments, finding
 from .environments import Environment, new_environment, old_environment, resolved
+from .errors import Refused
 from .loading import load
 from .options import beside, options_of
 from .schema import contents
 from .scratch import Scratch
 from .squash import chained, squash
 
+# The command that has started this process; another, if that was killed.
+PARENT = os.getppid()
 # The message of the first revision of an app without any.
 BASELINE = "what there was"
 # The settings of an alembic.ini that say how revisions are written.
@@ -267,10 +271,13 @@ def baseline(app: str | None, db: str | None, folder: str, ini: str, into: str) 
     with application.app_context(), scratch.on():
         command.revision(config, BASELINE, autogenerate=True)
     files = [*written.glob("*.py")]
+    if os.getppid() != PARENT:  # the next run makes it, too, and may be under way
+        raise Refused("The command was killed: no revision is written.")
     Path(into).mkdir(parents=True, exist_ok=True)
     for file in files:
-        shutil.copy(file, Path(into) / f".{file.name}")
-        (Path(into) / f".{file.name}").rename(Path(into) / file.name)
+        part = Path(into) / f"{file.name}.part"  # Alembic takes each .py for a revision
+        shutil.copy(file, part)
+        part.rename(Path(into) / file.name)
     return {"written": [file.name for file in files]}
 
 

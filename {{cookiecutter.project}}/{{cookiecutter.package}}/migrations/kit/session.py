@@ -75,7 +75,8 @@ def run(connection: Connection, sql: str, **parameters: Any) -> Any:
 
 def commits(statement: str) -> bool:
     """Say whether a statement, or one of several, is a COMMIT, of a revision that knows better."""
-    return bool(re.search(r"(?im)(^|;)\s*COMMIT\s*(;|$|WORK|TRAN|AND|PREP)", statement))
+    pattern = r"(?im)(^|;)\s*COMMIT\s*(;|$|WORK|TRAN|AND|PREP)"
+    return "commit" in statement.lower() and bool(re.search(pattern, statement))
 
 
 def as_text(sql: str) -> str:
