@@ -70,6 +70,8 @@ def variables(found: dict[str, Any], layout: Layout, server_default: bool) -> di
     is_merged = bool(found.get("merged")) and variant(found) == "generic"
     if is_merged:
         imports.append(("sqlalchemy", "MetaData"))
+    is_first = is_named and min(module for module, _ in imports if module) == app["module"]
+    before = [] if is_first else first(found, is_named)
     options = found["old"]["options"] if found["old"] and "options" in found["old"] else []
     known = [option for option in options if option["code"] is not None]
     lines = [line for option in known for line in option["imports"]]
@@ -78,7 +80,7 @@ def variables(found: dict[str, Any], layout: Layout, server_default: bool) -> di
         "variant": variant(found),
         "__migrations": layout.module,
         "__imports": "\n".join(
-            [*dotenv(layout), *first(found, is_named), *import_lines(imports), *sorted({*lines})]
+            [*dotenv(layout), *before, *import_lines(imports), *sorted({*lines})]
         ),
         "__app": app["name"] if is_plain else f"lambda: {made}",
         "__engine": found["db"]["way"].format("db"),
@@ -107,7 +109,7 @@ def first(found: dict[str, Any], is_named: bool) -> list[str]:
     """
     module = found["app"]["module"]
     if is_named:
-        return [f"import {module}  # first, as flask does", "", "# isort: split"]
+        return [f"import {module}  # noqa: F401  (first, as flask does)", "", "# isort: split"]
     lines = ["from importlib import import_module", ""]
     if found["migrated"]:  # by the import itself: not while Alembic reads env.py's head
         return lines
