@@ -255,15 +255,19 @@ def add_if_exists(_, __, op):
 """
 
 
-def test_rewriter_as_the_documentation_has_it(generic: Project) -> None:
+def with_rewriter(project: Project, writer: str) -> None:
+    """Edit env.py as the documentation says."""
     text = (ROOT / "docs" / "autogenerate.md").read_text(encoding="utf-8")
     hook = text.partition("```python\ndef process_revision")[2].partition("```")[0]
     option = text.partition('Add `"process_revision')[2].partition("`")[0]
-    env = generic.folder / generic.package / "migrations" / "env.py"
-    new = f"{REWRITER}def process_revision{hook}\n\ndef options("
-    env.write_text(env.read_text(encoding="utf-8").replace("def options(", new), encoding="utf-8")
+    new = f"{writer}\n\ndef process_revision{hook}\n\ndef options("
+    project.edit("migrations/env.py", "def options(", new)
     last = '"compare_server_default": True,'
-    generic.edit("migrations/env.py", last, f'{last}\n        "process_revision{option},')
+    project.edit("migrations/env.py", last, f'{last}\n        "process_revision{option},')
+
+
+def test_rewriter_as_the_documentation_has_it(generic: Project) -> None:
+    with_rewriter(generic, REWRITER)
     generic.alembic("upgrade", "head")
     generic.add_column(column="body: Mapped[str]")
     generic.edit("models.py", "class Post(", TAG)
@@ -271,6 +275,24 @@ def test_rewriter_as_the_documentation_has_it(generic: Project) -> None:
     written = next(generic.versions.glob("*_tags.py")).read_text(encoding="utf-8")
     assert "op.drop_table('tags', if_exists=True)" in written
     assert "posts.body: existing rows need a value here" in written
+
+
+@pytest.mark.slow
+def test_rewriter_of_geoalchemy_makes_each_spatial_index_once(generic: Project) -> None:
+    text = (ROOT / "docs" / "autogenerate.md").read_text(encoding="utf-8")
+    with_rewriter(generic, text.partition("such a rewriter: `")[2].partition("`")[0] + "\n")
+    point = 'mapped_column(__import__("geoalchemy2").Geometry("POINT", srid=4326))'
+    generic.edit(
+        "models.py",
+        "class Post(",
+        TAG.replace("\n\n\nclass", f"\n    at: Mapped[str] = {point}\n\n\nclass"),
+    )
+    with servers.database("postgresql") as url:
+        environment = servers.at(url)
+        generic.alembic("upgrade", "head", env=environment)
+        generic.alembic("revision", "--autogenerate", "-m", "tags", env=environment)
+        sql = generic.alembic("upgrade", "5b1f0c3a9d27:head", "--sql", env=environment).stdout
+        assert sql.count("CREATE INDEX idx_tags_at") == 1
 
 
 TAG = """class Tag(Model):
