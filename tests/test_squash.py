@@ -26,6 +26,7 @@ PLANTED = {
             CREATE TRIGGER log AFTER INSERT ON users BEGIN
                 UPDATE users SET name = name || strftime('%H:%M a:b') WHERE id = 0; END""",
         "partial index": "CREATE INDEX ix_part ON users (lower(name)) WHERE id > 7",
+        "one of columns": "CREATE UNIQUE INDEX ix_name ON users (name) WHERE name NOT IN ('a', 'b:c')",
         "check": "CREATE TABLE checked (a INTEGER CHECK (a > 0), b TEXT CHECK (b <> 'x:y'))",
         "collation": "CREATE TABLE collated (a TEXT COLLATE NOCASE)",
         "rowid": "CREATE TABLE without (a TEXT PRIMARY KEY) WITHOUT ROWID",

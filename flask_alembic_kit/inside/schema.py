@@ -39,4 +39,9 @@ def described(inspector: Any, item: str, table: str, schema: str | None) -> list
         items = getattr(inspector, f"get_{item}")(table, schema=schema)
     except NotImplementedError:
         return []
-    return sorted(repr(one) for one in (items if isinstance(items, list) else [items]))
+    found = items if isinstance(items, list) else [items]
+    # A condition is an object, which is another each time.
+    options = [{k: str(v) for k, v in one.get("dialect_options", {}).items()} for one in found]
+    return sorted(
+        repr({**one, "dialect_options": each}) for one, each in zip(found, options, strict=True)
+    )

@@ -73,8 +73,11 @@ def simplify(table: sa.Table, dialect: Any, items: dict[Any, Item], raw: set[Any
             thing.sqltext = sa.text(escaped(listed(str(thing.sqltext))))
         elif where := thing.dialect_kwargs.get("postgresql_where"):
             thing.dialect_kwargs["postgresql_where"] = listed(where)
-        for option in [name for name, value in thing.dialect_kwargs.items() if not value]:
-            thing.dialect_kwargs.pop(option)  # as it is anyway
+        elif (where := thing.dialect_kwargs.get("sqlite_where")) is not None:
+            thing.dialect_kwargs["sqlite_where"] = sa.text(escaped(where.text))
+        for option, value in [*thing.dialect_kwargs.items()]:
+            if not isinstance(value, sa.TextClause) and not value:
+                thing.dialect_kwargs.pop(option)  # as it is anyway
     (text,) = [i.create for i in items.values() if i.key[::2] == ("table", full_name(table))]
     for option in [name for name in table.dialect_kwargs if dialect.name in MYSQL]:
         word = option.partition("_")[2].replace("default charset", "charset")
