@@ -72,6 +72,8 @@ PLANTED = {
         "sequence of another name": "CREATE TABLE old (id serial PRIMARY KEY)",
         "renamed": "ALTER TABLE old RENAME TO renamed",
         "collation": 'CREATE TABLE collated (a text COLLATE "C")',
+        "ring": "CREATE TABLE rings (id int PRIMARY KEY, owner int REFERENCES users (id))",
+        "its other half": "ALTER TABLE users ADD ring int REFERENCES rings (id)",
         "schema": "CREATE SCHEMA other",
         "table of it": "CREATE TABLE other.things (id int PRIMARY KEY, owner int REFERENCES users (id))",
         "rows of it": "INSERT INTO other.things VALUES (1, NULL)",
@@ -97,6 +99,11 @@ PLANTED = {
         "collation": "CREATE TABLE collated (a varchar(9) COLLATE utf8mb4_bin) DEFAULT CHARSET latin1",
         "number": "ALTER TABLE users AUTO_INCREMENT = 41",
         "sequence": "CREATE SEQUENCE invoices START WITH 1000 INCREMENT BY 5",
+        "half a ring": "CREATE TABLE ring_1 (id int unsigned PRIMARY KEY, o int unsigned, t text, "
+        "KEY (t(3)), FULLTEXT (t))",
+        "half": "CREATE TABLE ring_2 (id int unsigned PRIMARY KEY, o int unsigned, t text, "
+        "FULLTEXT (t), CONSTRAINT two FOREIGN KEY (o) REFERENCES ring_1 (id))",
+        "closed": "ALTER TABLE ring_1 ADD CONSTRAINT one FOREIGN KEY (o) REFERENCES ring_2 (id)",
     },
 }
 

@@ -110,7 +110,8 @@ TABLES = f"""
 """
 CONSTRAINTS = f"""
     SELECT 'constraint', quote_ident(conname), format('ALTER TABLE %s ADD CONSTRAINT %I %s', c.oid::regclass, conname,
-        pg_get_constraintdef(o.oid, true)), '', c.oid::regclass::text, CASE contype WHEN 'f' THEN 'index' ELSE 'with' END
+        pg_get_constraintdef(o.oid, true)), format('ALTER TABLE %s DROP CONSTRAINT %I', c.oid::regclass, conname),
+        c.oid::regclass::text, CASE contype WHEN 'f' THEN 'index' ELSE 'with' END
     FROM pg_constraint o JOIN pg_class c ON c.oid = o.conrelid JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE contype IN ('c', 'p', 'u', 'x', 'f') AND conparentid = 0 AND {CLASSES} AND coninhcount = 0
     ORDER BY contype <> 'p', o.oid
