@@ -60,7 +60,47 @@ SAFE = [
     'op.alter_column("orders", "note", existing_type=sa.String(80), type_=sa.Text)',
     'op.execute("ALTER INDEX ix_orders_code RENAME TO ix_code")',
     'op.execute("DROP TYPE IF EXISTS mood")',
+    'op.add_column("orders", sa.Column("d", sa.Integer(), server_default=sa.text("(1 + 1)")))',
+    'op.add_column("orders", sa.Column("e", sa.Numeric(9, 1), server_default=sa.text("-1.5")))',
+    'op.add_column("orders", sa.Column("f", sa.Date(), server_default=sa.text("CURRENT_DATE")))',
+    "op.execute(\"ALTER TABLE orders ADD g timestamp DEFAULT (now() AT TIME ZONE 'utc') NOT NULL\")",
+    "op.execute(\"ALTER TABLE orders ADD h jsonb DEFAULT CAST('{}' AS jsonb) NOT NULL\")",
+    'op.execute("CREATE TABLE t3 AS SELECT 1 AS id")\nop.execute(\'UPDATE "t3" SET id = 2\')',
+    "op.execute(\"UPDATE orders SET note = coalesce((SELECT 'x' WHERE true), 'y') WHERE id = 1\")",
+    'op.execute("CREATE FUNCTION f() RETURNS int AS $$ DELETE FROM carts; SELECT 1 $$ LANGUAGE sql")',
+    'op.execute("REFRESH MATERIALIZED VIEW CONCURRENTLY seen; VACUUM orders")',
 ]
+# What squawk does not see.
+UNSEEN = {
+    'op.add_column("orders", sa.Column("k", sa.Integer()))\n'
+    'op.execute(sa.text("UPDATE orders SET k = (SELECT count(*) FROM carts WHERE id > 1)"))': (
+        "updating-whole-table"
+    ),
+    'op.execute(sa.table("carts").delete())': "updating-whole-table",
+    'op.execute("ALTER TABLE orders ADD COLUMN IF NOT EXISTS n bigserial")': "adding-field-with-default",
+    'op.execute("ALTER TABLE orders ADD n int, ADD m int CHECK (m > 0)")': "constraint-missing-not-valid",
+    'op.execute("/* much */ VACUUM (FULL, ANALYZE) orders")': "locking-table",
+    'op.execute("CLUSTER orders USING ix_orders_code")': "locking-table",
+    'op.execute("LOCK TABLE orders")': "locking-table",
+    'op.execute("REFRESH MATERIALIZED VIEW seen")': "locking-table",
+}
+# What Alembic has an operation for, without it, where nobody reads SQL.
+UNREAD = {
+    "DROP TABLE IF EXISTS `carts`": "ban-drop-table",
+    "ALTER TABLE orders ADD x int DEFAULT 0, DROP note": "ban-drop-column",
+    "ALTER TABLE orders RENAME TO old": "renaming-table",
+    "RENAME TABLE orders TO old": "renaming-table",
+    "ALTER TABLE orders CHANGE COLUMN note notes text": "renaming-column",
+    "ALTER TABLE orders CHANGE note note text": "changing-column-type",
+    "ALTER TABLE orders ADD COLUMN x decimal(9, 2) NOT NULL": "adding-required-field",
+    "DELETE FROM orders": "updating-whole-table",
+}
+READ = (
+    "ALTER TABLE orders ADD KEY x (id), DROP FOREIGN KEY y, RENAME INDEX z TO a",
+    "ALTER TABLE orders ADD x decimal(9, 2) DEFAULT 0 NOT NULL, ADD y int",
+    "CREATE TRIGGER x BEFORE INSERT ON orders FOR EACH ROW BEGIN DELETE FROM carts; END",
+    "UPDATE orders SET note = 'DROP TABLE' ORDER BY id LIMIT 1000",
+)
 
 
 def found(project: Project, *arguments: str, **options: str) -> list[tuple[str, str]]:
@@ -81,13 +121,14 @@ def shop(rendered: Callable[..., Project], tmp_path: Path) -> Project:
 
 
 def test_what_is_not_safe_is_found_and_what_is_safe_is_not(shop: Project) -> None:
-    assert (len(RECIPES), len(SAFE)) == (12, 24)
+    assert (len(RECIPES), len(SAFE)) == (12, 33)
     assert re.findall(r"^\| \[([a-z-]+)\]\(#\1\) \|", PAGE, re.MULTILINE) == [*RECIPES]
     for each in SAFE:
         shop.add_revision(each)
     assert found(shop, "r001:head") == []
     bad = [(shop.add_revision(unsafe), rule) for rule, (unsafe, *_) in RECIPES.items()]
-    assert found(shop, "r025:head") == bad
+    bad += [(shop.add_revision(unsafe), rule) for unsafe, rule in UNSEEN.items()]
+    assert found(shop, "r034:head") == bad
 
 
 @pytest.mark.slow
@@ -167,6 +208,9 @@ def test_operations_tell_where_there_is_no_linter(shop: Project, tmp_path: Path)
     own |= {"disallowed-unique-constraint", "adding-field-with-default"}
     told = {rule: steps[0] for rule, steps in RECIPES.items() if rule not in own}
     bad = [(shop.add_revision(unsafe), rule) for rule, unsafe in told.items()]
+    bad += [(shop.add_revision(f'op.execute("{each}")'), rule) for each, rule in UNREAD.items()]
+    for each in READ:
+        shop.add_revision(f'op.execute("{each}")')
     assert found(shop, "r001:head", **mysql) == bad
     shop.add_revision(
         'with op.batch_alter_table("orders") as batch_op:\n'
@@ -174,8 +218,8 @@ def test_operations_tell_where_there_is_no_linter(shop: Project, tmp_path: Path)
         '    batch_op.alter_column("note", existing_type=sa.String(40), nullable=True)\n'
         '    batch_op.drop_constraint("ck_orders_quantity")\n'
     )
-    last = f"r{len(bad) + 1:03}"
-    assert found(shop, f"{last}:head", **sqlite) == [(f"r{len(bad) + 2:03}", "copying-table")]
+    last = len(bad) + len(READ) + 1
+    assert found(shop, f"r{last:03}:head", **sqlite) == [(f"r{last + 1:03}", "copying-table")]
     assert not (tmp_path / "none.db").exists()
 
 

@@ -20,6 +20,7 @@ with op.batch_alter_table("posts") as batch_op:
 op.create_index("ix_posts_body", "posts", ["body"])
 op.bulk_insert(sa.table("tags", sa.column("id", sa.Integer())), [{"id": 1}, {"id": 2}])
 op.rename_table("tags", "labels")
+op.execute(sa.table("posts", sa.column("stars"), sa.column("body")).update().values(stars=True, body="x"))
 op.get_bind().execute(sa.text("DELETE FROM posts"))
 with op.get_context().autocommit_block():
     op.execute("DROP TABLE labels")
@@ -29,6 +30,7 @@ op.get_bind().commit()
 LIVE = [
     'op.get_bind().execute(sa.text("SELECT 1")).scalar()',
     "sa.inspect(op.get_bind()).get_table_names()",
+    "sa.inspect(op.get_bind()).get_columns('posts')",
     'from shop.db import db; db.session.execute(sa.text("DELETE FROM posts")); db.session.commit()',
     'from shop.db import db; db.engine.raw_connection().cursor().execute("DELETE FROM posts")',
     "from shop.db import db; list(map(db.metadata.drop_all, db.engines.values()))",
@@ -44,11 +46,13 @@ def planned(project: Project, *arguments: str, **options: str) -> list[str]:
 
 def test_each_step_is_told_in_words_and_as_sql(generic: Project) -> None:
     generic.add_revision(MUCH, "raise NotImplementedError('no way back')")
+    (path,) = generic.versions.glob("*-r001.py")
+    path.write_text('"""Much, which\nis described."""\n' + path.read_text("utf-8"), "utf-8")
     generic.alembic("upgrade", FIRST_REVISION)
     before = generic.databases["default"].read_bytes()
     assert planned(generic) == [
         "Database default: 1 revision",
-        "  r001  no date  ",
+        "  r001  no date  Much, which is described.",
         "      creates table tags",
         "      adds column posts.body",
         "      adds column posts.stars, NOT NULL without a default",
@@ -60,6 +64,7 @@ def test_each_step_is_told_in_words_and_as_sql(generic: Project) -> None:
         "      adds index ix_posts_body to posts",
         "      inserts rows into tags",
         "      renames table tags to labels",
+        "      runs UPDATE posts SET stars=True, body='x'",
         "      runs DELETE FROM posts",
         "      commits all before this",
         "      runs DROP TABLE labels",
@@ -76,11 +81,15 @@ def test_each_step_is_told_in_words_and_as_sql(generic: Project) -> None:
         "      drops table users with its rows",
     ]
     assert planned(generic, "--down", "head:-1")[1:] == [
-        "  r001  no date  ",
+        "  r001  no date  Much, which is described.",
         "      cannot go back: no way back",
     ]
     assert generic.databases["default"].read_bytes() == before
     assert "'nosuch'" in generic.flask("db", "plan", "nosuch", status=255).stdout
+    path.write_text("import nosuch", "utf-8")
+    for command in ("plan", "lint", "graph", "heads"):
+        done = generic.flask("db", command, status=255)
+        assert done.stdout == f"FAILED: {path}, line 1: No module named 'nosuch'.\n", done.stderr
 
 
 @pytest.mark.slow
@@ -104,16 +113,16 @@ def test_no_statement_is_sent_that_changes_anything(
         updated = "SELECT count(*) FROM posts UNION ALL SELECT count(*) FROM alembic_log"
         lines = planned(project, **both)
         assert query(url, updated) == [1, 1]
-    assert new[0] == "Database default: 7 revisions" and new[1:3] == [
+    assert new[0] == "Database default: 8 revisions" and new[1:3] == [
         f"  {FIRST_REVISION}  2026-01-01  Users and posts.",
         "      creates table posts",
     ]
-    end = lines.index("Database auth: 6 revisions")
+    end = lines.index("Database auth: 7 revisions")
     told = [line for line in lines[:end] if line.startswith("      ")]
     unknown = [
         line for line in told if line.startswith("      cannot be told without running it (")
     ]
-    assert sum("(it reads the database)" in line for line in unknown) == 3
+    assert sum("(it reads the database)" in line for line in unknown) == 4
     assert len(unknown) == len(LIVE) and not [line for line in told if "DROP TABLE" in line]
     assert [line for line in lines[end:] if line.startswith("      ")] == [
         "      does nothing"

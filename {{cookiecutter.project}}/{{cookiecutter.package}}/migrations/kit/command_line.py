@@ -3,6 +3,7 @@
 import os
 from argparse import SUPPRESS, Namespace
 from collections.abc import Sequence
+from importlib import import_module
 from types import FunctionType
 from typing import Any
 
@@ -12,16 +13,17 @@ from alembic.config import Config
 from alembic.runtime.environment import EnvironmentContext
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from alembic.util import err
 
 from . import typed
 from .api import alembic_config
 from .edited import find_edited
 from .locations import set_script_location
 from .log import Log
+from .mistakes import in_one_line
 
 # The revision that a command takes if it is given none.
-REVISIONS: dict[str, str | None] = {"downgrade": "-1", "merge": "heads"}
-REVISIONS |= {"plan": None, "lint": None}
+REVISIONS = {"downgrade": "-1", "merge": "heads", "plan": None, "lint": None}
 REVISIONS |= dict.fromkeys(("edit", "show", "stamp", "upgrade"), "head")
 FOLDER = "the folder with env.py and versions/; default: $FLASK_DB_DIRECTORY, alembic.ini"
 
@@ -58,30 +60,22 @@ def applied(config: Config) -> None:
 
 def plan(config: Config, revision: str, sql: bool = False, down: bool = False) -> None:
     """List what an upgrade would do, in words, or as SQL; nothing is changed."""
-    from .plan import show
-
-    show(config, revision, sql, down)
+    import_module(".plan", __package__).show(config, revision, sql, down)
 
 
 def lint(config: Config, revision: str) -> None:
     """Check the revisions that the main branch of git does not have, or from FROM:TO."""
-    from .lint import show
-
-    show(config, revision)
+    import_module(".lint", __package__).show(config, revision)
 
 
 def graph(config: Config) -> None:
     """Print the revisions as a Mermaid graph, and where each database is."""
-    from .graph import drawn
-
-    config.print_stdout("%s", drawn(config))
+    config.print_stdout("%s", import_module(".graph", __package__).drawn(config))
 
 
 def reset(config: Config, yes: bool = False) -> None:
     """Drop all that is in the databases, and make it anew; for development."""
-    from .reset import start_over
-
-    start_over(config, yes)
+    import_module(".reset", __package__).start_over(config, yes)
 
 
 class CommandLine(config.CommandLine):
@@ -89,17 +83,13 @@ class CommandLine(config.CommandLine):
 
     def __init__(self) -> None:
         super().__init__("flask db")
-        self.register_command(migrate)
-        self.register_command(log)
-        for command in (applied, plan, lint, graph, reset):
+        for command in (migrate, log, applied, plan, lint, graph, reset, typed.mkdir):
             self.register_command(command)
-        self.register_command(typed.mkdir)
         typed.add_options(self.subparsers.choices)
         parsers = self.subparsers.choices
-        parsers["plan"].add_argument(
-            "--down", action="store_true", help="what a downgrade would do"
-        )
-        parsers["reset"].add_argument("--yes", action="store_true", help="even without debug mode")
+        is_set: Any = {"action": "store_true"}
+        parsers["plan"].add_argument("--down", help="what a downgrade would do", **is_set)
+        parsers["reset"].add_argument("--yes", help="even without debug mode", **is_set)
         self.parser.description = "Migrate the databases of the app that --app or FLASK_APP names."
         self.parser.add_argument("--x-arg", action="append", dest="x", help=SUPPRESS)
         self.parser.add_argument("-d", "--directory", dest="folder", help=FOLDER)
@@ -128,4 +118,9 @@ class CommandLine(config.CommandLine):
         if folder := options.folder or os.environ.get("FLASK_DB_DIRECTORY"):
             set_script_location(config, folder)
         typed.understand(config, options)
-        super().run_cmd(config, options)
+        try:
+            super().run_cmd(config, options)
+        except Exception as error:  # where env.py, which says it, has not been run
+            if options.raiseerr or not (line := in_one_line(error)):
+                raise
+            err(line)

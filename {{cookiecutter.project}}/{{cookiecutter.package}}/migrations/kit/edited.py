@@ -55,7 +55,7 @@ def is_edited(row: Row[Any], script: ScriptDirectory) -> bool:
         return False  # of newer code
     if row.code is None or revision is None or revision.revision != row.revision:
         return False
-    if hasattr(revision.module, "replaces") and row.down_revision:
-        return False  # of before it was squashed
+    if row.down_revision and hasattr(revision.module, "replaces"):  # of before it was squashed
+        return False
     source = Path(revision.path).read_bytes()
     return bool(digest(source) != row.file and meaning(source) != row.code)

@@ -43,7 +43,7 @@ def drawn(config: Config) -> str:
         before = each if is_plain else None
     for node, line in nodes.items():
         first, last = line[0], line[-1]
-        texts = [first.revision, (first.doc or "")[:40]]
+        texts = [first.revision, " ".join((first.doc or "").split())[:40]]
         if first is not last:
             texts = [f"{len(line)} revisions", f"{first.revision} to {last.revision}"]
         texts += map(str, to_tuple(vars(first.module).get("branch_labels"), ()))
@@ -53,7 +53,6 @@ def drawn(config: Config) -> str:
         lines += [f"    {node_of[each]} -. needed by .-> {node}" for each in needs[first.revision]]
     for number, (name, heads) in enumerate(places.items()):
         lines.append(f'    db{number}[("{name}{"" if heads else ": empty"}")]')
-        lines += [
-            f"    db{number} === {node_of.get(each, f'new{number}[{each}?]')}" for each in heads
-        ]
+        at = (node_of.get(each, f"new{number}[{each}?]") for each in heads)
+        lines += [f"    db{number} === {each}" for each in at]
     return "\n".join([*lines, "    classDef head stroke-width:4px"])

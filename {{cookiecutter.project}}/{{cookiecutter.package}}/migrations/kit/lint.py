@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from alembic.config import Config
-from alembic.operations.ops import CreateTableOp, DropTableOp
+from alembic.operations.ops import DropTableOp
 from alembic.script import Script, ScriptDirectory
 from alembic.util import CommandError
 
@@ -21,7 +21,7 @@ from .backends import backend_of
 from .offline import rehearsals
 from .progress import between
 from .recorder import Step
-from .rules import ADVICE, OFF, PARTS, UNNAMED
+from .rules import ADVICE, OFF, PARTS, REWRITES, UNNAMED, broken_by
 from .words import effects, is_longer_text, table_of
 
 PAGE = "https://github.com/org/flask-alembic-kit/blob/main/docs/lint.md"
@@ -37,10 +37,8 @@ def lint(revisions: str | None = None) -> list[str]:
 
 def show(config: Config, revisions: str | None) -> None:
     """Print what is found, and fail if there is anything."""
-    found = findings(config, revisions)
-    for line in found:
-        config.print_stdout("%s", line)
-    if found:
+    if found := findings(config, revisions):
+        config.print_stdout("%s", "\n".join(found))
         raise CommandError(f"{len(found)} found. What to write instead: {PAGE}")
 
 
@@ -60,18 +58,23 @@ def findings(config: Config, span: str | None) -> list[str]:
             broken |= rules.get(id(step), {})
             if is_longer_text(step.operation) and linter:
                 broken.pop("changing-column-type", None)
-            table = table_of(step.operation)
-            if isinstance(step.operation, CreateTableOp):
-                new.add(table)
-            elif table in new:
+            if linter and not any(map(REWRITES.search, step.sql)):
+                broken.pop("adding-field-with-default", None)
+            table, is_read = table_of(step.operation), bool(linter or step.operation)
+            for rule, other in broken_by("" if step.copied else ";".join(step.sql), is_read):
+                new |= {other} if rule == "new" else set()
+                broken |= {rule: ""} if other not in new else {}
+            if table in new:
                 new.add(getattr(step.operation, "new_table_name", table))
             elif table not in gone or isinstance(step.operation, DropTableOp):
                 more = {rule: broken[rule] for rule in broken if rule not in PARTS} or broken
                 for rule, said in sorted(more.items()):
                     if not is_allowed(revision, step.line, rule):
-                        place = f"{os.path.relpath(revision.path)}:{step.line}"
-                        place += f": {revision.revision}: {rule}"
-                        lines.append(f"{place}: {ADVICE.get(rule, said)}")
+                        where = f"{os.path.relpath(revision.path)}:{step.line}: {revision.revision}"
+                        advice = ADVICE.get(rule, said)
+                        if not linter and re.search("VALIDATE|CONCURR|concurrently", advice):
+                            advice = f"{advice.partition(':')[0]}: run it when few use the table"
+                        lines.append(f"{where}: {rule}: {advice}")
     return [*dict.fromkeys(lines)]
 
 
@@ -91,9 +94,7 @@ def unmerged(script: ScriptDirectory) -> list[Script]:
     names = (f"origin/{target}", target) if target else usual
     main = next((name for name in names if git("rev-parse", "--verify", "--quiet", name)), None)
     if target and not main:
-        raise CommandError(
-            f"git has no branch {target} to compare with: fetch it (fetch-depth: 0)."
-        )
+        raise CommandError(f"git has no branch {target} to compare with: fetch it, with depth 0.")
     new: list[Script] = []
     if main:  # by their ids: files may have been moved
         lines = git("grep", "-hE", "^revision( *:.*)? *=", main, "--", ":/*.py")
@@ -112,8 +113,7 @@ def by_sql(linter: str, steps: list[tuple[Script, Step]]) -> dict[int, dict[str,
     command = shutil.which(linter, path=sysconfig.get_path("scripts")) or shutil.which(linter)
     if not command:
         raise CommandError(f"{linter} is not installed: add {linter}-cli to the dev group.")
-    call = (command, "--reporter", "json", "--exclude", ",".join(OFF))
-    text += "COMMIT;\n"
+    call = (command, "--reporter", "json", "--exclude", OFF)
     done = subprocess.run(call, input=text, capture_output=True, check=False, encoding="utf-8")
     try:
         found: list[dict[str, Any]] = json.loads(done.stdout)

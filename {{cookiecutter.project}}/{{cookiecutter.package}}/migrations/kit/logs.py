@@ -33,13 +33,8 @@ def restore(config: Config) -> None:
     alembic = logging.getLogger("alembic")
     if alembic.getEffectiveLevel() > logging.INFO:
         alembic.setLevel(logging.INFO)
-    are_seen = (
-        isinstance(each, logging.StreamHandler)
-        and not isinstance(each, logging.FileHandler)
-        and each.level <= logging.INFO
-        for each in (*alembic.handlers, *logging.root.handlers)
-    )
-    if not any(are_seen):
+    streams = (h for h in (*alembic.handlers, *logging.root.handlers) if hasattr(h, "stream"))
+    if all(isinstance(h, logging.FileHandler) or h.level > logging.INFO for h in streams):
         handler = logging.StreamHandler(sys.stderr)
         handler.setFormatter(logging.Formatter("%(levelname)-5.5s [%(name)s] %(message)s"))
         alembic.addHandler(handler)

@@ -1,6 +1,7 @@
 """What revisions do, found by running their functions without a database; for plan.py and lint.py."""
 
 import logging
+import re
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -17,9 +18,10 @@ from alembic.script import Script, ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy.engine import Engine
 from sqlalchemy.pool import Pool
+from sqlalchemy.types import NullType
 
 from .api import lock
-from .recorder import Recorder, Step
+from .recorder import Recorder, Shown, Step
 from .session import listening
 
 
@@ -46,7 +48,9 @@ def rehearse(revision: Script, migration: MigrationContext, is_up: bool) -> Rehe
                 problem = f"cannot go back: {error}"
             else:
                 reason = f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
-                if "NoneType" in reason or "MockConnection" in reason:  # what Alembic has for one
+                if re.search(
+                    "NoneType|MockConnection|Dialect_", reason
+                ):  # what Alembic has for one
                     reason = "it reads the database"
                 problem = f"cannot be told without running it ({reason})"
     del vars(migration.impl)["static_output"]  # env.py writes, too
@@ -64,6 +68,7 @@ def rehearsals(
 
     def visit(_: object, migration: MigrationContext) -> list[Any]:
         name = migration.opts.get("database", "default")
+        migration.dialect.colspecs = {**migration.dialect.colspecs, NullType: Shown}
         found[name] = migration, [rehearse(each, migration, is_up) for each in chosen(name)]
         return []
 

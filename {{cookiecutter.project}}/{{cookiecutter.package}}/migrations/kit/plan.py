@@ -19,8 +19,7 @@ def plan(revision: str | None = None, down: bool = False) -> dict[str, list[dict
 
     :param revision: where to go, ``head`` or, if ``down``, ``-1``; with ``FROM:TO`` no database is asked
     """
-    found = planned(alembic_config(stdout=StringIO()), revision, down)
-    return {name: [described(each) for each in revisions] for name, revisions in found.items()}
+    return planned(alembic_config(stdout=StringIO()), revision, down)
 
 
 def show(config: Config, revision: str | None, sql: bool, down: bool) -> None:
@@ -28,7 +27,7 @@ def show(config: Config, revision: str | None, sql: bool, down: bool) -> None:
     for name, found in planned(config, revision, down).items():
         number = f"{len(found)} revision{'s'[: len(found) != 1]}" if found else "nothing to do"
         lines = [f"{'-- ' if sql else ''}Database {name}: {number}"]
-        for each in map(described, found):
+        for each in found:
             line = f"{each['revision']}  {each['date']}  {each['message']}"
             problem = [f"-- {each['problem']}"] if each["problem"] else []
             steps = [f"      {step}" for step in each["steps"] or ["does nothing"]]
@@ -36,21 +35,21 @@ def show(config: Config, revision: str | None, sql: bool, down: bool) -> None:
         config.print_stdout("%s", "\n".join(lines))
 
 
-def planned(config: Config, revision: str | None, down: bool) -> dict[str, list[Rehearsal]]:
+def planned(config: Config, revision: str | None, down: bool) -> dict[str, list[dict[str, Any]]]:
     start, colon, goal = (revision or ("-1" if down else "head")).rpartition(":")
     script = ScriptDirectory.from_config(config)
 
     def position(migration: MigrationContext) -> tuple[str, ...]:
         heads = migration.get_current_heads()
-        script.get_revisions(heads)  # env.py explains those that are not here
-        return heads
+        return heads if script.get_revisions(heads) else ()  # env.py explains who is not here
 
     heads = {} if colon else read(position, config)
 
     def chosen(name: str) -> list[Script]:
         return between(script, (start,) if colon else heads.get(name, ()), goal, down)
 
-    return {name: found for name, (_, found) in rehearsals(config, chosen, not down).items()}
+    found = rehearsals(config, chosen, not down).items()
+    return {name: [described(each) for each in rehearsed] for name, (_, rehearsed) in found}
 
 
 def described(found: Rehearsal) -> dict[str, Any]:
@@ -60,7 +59,7 @@ def described(found: Rehearsal) -> dict[str, Any]:
     return {
         "revision": found.revision.revision,
         "date": date[1] if date else "no date",
-        "message": found.revision.doc,
+        "message": " ".join((found.revision.doc or "").split()),
         "steps": [*dict.fromkeys(steps), *filter(None, [found.problem])],
         "sql": [line for step in found.steps for line in step.sql],
         "problem": found.problem,

@@ -61,9 +61,8 @@ def answer(status: str, current: set[str], heads: set[str]) -> dict[str, Any]:
 def revisions() -> tuple[set[str], set[str]]:
     """Return the heads, and all revisions there are; the files are read once."""
     script = ScriptDirectory.from_config(alembic_config())
-    known = {
-        each.revision: getattr(each.module, "replaces", ()) for each in script.walk_revisions()
-    }
+    every = script.walk_revisions()
+    known = {each.revision: getattr(each.module, "replaces", ()) for each in every}
     return {*script.get_heads()}, {*known}.union(*known.values())
 
 

@@ -76,9 +76,8 @@ def url_of(connection: Any) -> str:
 def position(heads: Collection[str]) -> str:
     at, newest = ", ".join(sorted(heads)), {*context.script.get_heads()}
     if not newest:
-        return (
-            f"at base (no revision is in {', '.join(map(str, context.script.version_locations))})"
-        )
+        folders = ", ".join(map(str, context.script.version_locations))
+        return f"at base (no revision is in {folders})"
     return f"at head ({at})" if {*heads} == newest else f"at {at or 'base'}"
 
 

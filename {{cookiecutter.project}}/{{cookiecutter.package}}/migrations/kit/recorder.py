@@ -11,6 +11,7 @@ from alembic.operations import MigrateOperation, Operations
 from alembic.operations.ops import ExecuteSQLOp
 from alembic.script import Script
 from alembic.util import CommandError
+from sqlalchemy.types import NullType
 
 
 @dataclass
@@ -90,3 +91,10 @@ class Recorder:
         elif not self.running.copied:
             self.running.copied = table  # with all its SQL
         self.running = None
+
+
+class Shown(NullType):
+    """Lets SQL that is only read have values whose type nobody has said, as in ``sa.column("x")``."""
+
+    def literal_processor(self, dialect: Any) -> Any:
+        return lambda value: repr(value if isinstance(value, (int, float)) else str(value))

@@ -28,10 +28,10 @@ def start_over(config: Config, yes: bool) -> None:
     urls = read(lambda migration: url_of(migration.connection), config)
     named = " and ".join(f"{name} at {url}" for name, url in urls.items())
     if not (yes or current_app.debug):
-        raise CommandError(
-            f"All tables and rows of database {named} would be dropped: this is for development. Say "
-            "flask --debug db reset, or --yes."
+        dropped = (
+            f"All tables and rows of database {named} would be dropped: this is for development."
         )
+        raise CommandError(f"{dropped} Say flask --debug db reset, or --yes.")
     config.print_stdout("Dropping all of database %s", named)
     script = ScriptDirectory.from_config(config)
     goal = {"destination_rev": "base", "dont_mutate": True}  # to be locked, as what changes it

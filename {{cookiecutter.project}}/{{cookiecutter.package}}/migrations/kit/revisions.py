@@ -104,20 +104,16 @@ def fit(database: str | None = None) -> None:
                     module[direction] = partial(module[direction], name)
                 continue
             if not found:  # from when there was one
-                module[direction] = on_default(module[direction])
+                module[direction] = partial(on_default, module[direction])
             # Flask-Migrate names no database in the functions for the default one.
             other = module.get(f"{direction}_", do_nothing) if database == "default" else do_nothing
             module.setdefault(f"{direction}_{database}", other)
 
 
-def on_default(function: Callable[[], None]) -> Callable[[str], None]:
-    """Return a function that takes the name of a database, and leaves all but ``default`` alone."""
-
-    def run(engine_name: str) -> None:
-        if engine_name == "default":
-            function()
-
-    return run
+def on_default(function: Callable[[], None], engine_name: str) -> None:
+    """Run a function for the database ``default``, and leave all others alone."""
+    if engine_name == "default":
+        function()
 
 
 def do_nothing() -> None:

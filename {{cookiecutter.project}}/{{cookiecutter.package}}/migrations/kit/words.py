@@ -18,17 +18,11 @@ OPERATIONS = {
     "DropColumnOp": ("drops column {table}.{0.column_name} with its values", "ban-drop-column"),
     "CreateIndexOp": ("adds index {0.index_name} to {table}", ""),
     "DropIndexOp": ("drops index {0.index_name}", ""),
-    "CreateUniqueConstraintOp": ("adds unique constraint {0.constraint_name} to {table}", ""),
+    "CreateUniqueConstraintOp": ("adds unique constraint {name} to {table}", ""),
     "CreatePrimaryKeyOp": ("adds primary key to {table}", "adding-serial-primary-key-field"),
-    "CreateForeignKeyOp": (
-        "adds foreign key {0.constraint_name} to {table}",
-        "adding-foreign-key-constraint",
-    ),
-    "CreateCheckConstraintOp": (
-        "adds check {0.constraint_name} to {table}",
-        "constraint-missing-not-valid",
-    ),
-    "DropConstraintOp": ("drops constraint {0.constraint_name} of {table}", ""),
+    "CreateForeignKeyOp": ("adds foreign key {name} to {table}", "adding-foreign-key-constraint"),
+    "CreateCheckConstraintOp": ("adds check {name} to {table}", "constraint-missing-not-valid"),
+    "DropConstraintOp": ("drops constraint {name} of {table}", ""),
     "BulkInsertOp": ("inserts rows into {table}", ""),
     "CreateTableCommentOp": ("sets the comment of table {table}", ""),
     "DropTableCommentOp": ("removes the comment of table {table}", ""),
@@ -48,7 +42,8 @@ def effects(step: Step) -> Iterator[tuple[str, str]]:
         yield f"adds column {name}, NOT NULL without a default", "adding-required-field"
     elif kind in OPERATIONS:
         words, rule = OPERATIONS[kind]
-        yield words.format(operation, table=table_of(operation)).replace(" None", ""), rule
+        names = {"table": table_of(operation), "name": getattr(operation, "constraint_name", "")}
+        yield words.format(operation, **names).replace(" None", ""), rule
     else:  # a statement, or an operation of a plugin
         for sql in step.sql:
             line = " ".join(sql.split()).rstrip(";")
@@ -79,9 +74,8 @@ def altered(operation: ops.AlterColumnOp) -> Iterator[tuple[str, str]]:
 
 def table_of(operation: Any) -> str:
     """Return the table of an operation, with its schema; nothing if it has none."""
-    table = getattr(operation, "table", None)  # of rows
-    if table is not None:
-        return str(table.fullname if hasattr(table, "fullname") else table.name)
+    if (table := getattr(operation, "table", None)) is not None:  # of rows
+        return str(getattr(table, "fullname", table.name))
     name = getattr(operation, "table_name", getattr(operation, "source_table", ""))
     schema = getattr(operation, "schema", None) or getattr(operation, "kw", {}).get("source_schema")
     return f"{schema}.{name}" if schema else str(name)
@@ -97,5 +91,5 @@ def is_longer_text(operation: Any) -> bool:
 
 def is_required(column: Any) -> bool:
     """Say whether no row can be written that leaves out a new column."""
-    has_value = column.server_default is not None or column.computed or column.identity
-    return not (column.nullable or has_value or column.primary_key)
+    value = column.computed or column.identity or column.primary_key or column.nullable
+    return not value and column.server_default is None

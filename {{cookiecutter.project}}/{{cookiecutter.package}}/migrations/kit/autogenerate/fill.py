@@ -49,9 +49,8 @@ def filled(step: Step, change: ops.ModifyTableOps, connection: Connection) -> It
         first.modify_nullable, step.modify_nullable, step.existing_nullable = None, False, True
         step.existing_type = first.modify_type or first.existing_type
         default, comment = first.modify_server_default, first.modify_comment
-        step.existing_server_default = (
-            first.existing_server_default if default is False else default
-        )
+        before = first.existing_server_default
+        step.existing_server_default = before if default is False else default
         step.existing_comment = first.existing_comment if comment is False else comment
         yield first
     name = f"{name_of(change)}.{column.name}"

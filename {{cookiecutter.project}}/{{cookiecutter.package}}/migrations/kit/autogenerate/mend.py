@@ -17,10 +17,8 @@ def mend_checks(changes: ops.UpgradeOps) -> None:
             columns = [item for item in change.columns if isinstance(item, Column)]
             found = [c for column in columns for c in column.constraints]
             checks = [c for c in found if isinstance(c, CheckConstraint)]
-            change.columns = [
-                *change.columns,
-                *(CheckConstraint(check.sqltext, name=check.name) for check in checks),
-            ]
+            copies = (CheckConstraint(check.sqltext, name=check.name) for check in checks)
+            change.columns = [*change.columns, *copies]
         elif isinstance(change, ops.ModifyTableOps):
             columns = [step.column for step in change.ops if isinstance(step, ops.AddColumnOp)]
             made = set(chain(*map(names_of_type, columns)))

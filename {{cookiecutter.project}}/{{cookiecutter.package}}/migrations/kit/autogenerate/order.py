@@ -130,9 +130,7 @@ def parent_of(key: ForeignKeyConstraint) -> str:
 
 def parents_first(tables: dict[str, Any]) -> list[tuple[str, list[ForeignKeyConstraint]]]:
     """Return tables with their foreign keys, after those that they refer to, except in a circle."""
-    items = {
-        name: getattr(s, "columns", None) or s.to_table().constraints for name, s in tables.items()
-    }
+    items = {n: getattr(t, "columns", None) or t.to_table().constraints for n, t in tables.items()}
     keys = {name: [i for i in items[name] if isinstance(i, ForeignKeyConstraint)] for name in items}
     found: dict[str, list[ForeignKeyConstraint]] = {}
     open_: set[str] = set()

@@ -92,9 +92,8 @@ def are_like(drop: ops.DropTableOp, create: ops.CreateTableOp, impl: Any) -> boo
     """Say whether two tables have the same columns."""
     found = {column.name: column for column in drop.to_table().columns}
     wanted = {item.name: item for item in create.columns if isinstance(item, Column)}
-    return found.keys() == wanted.keys() and not any(
-        impl.compare_type(found[name], wanted[name]) for name in found
-    )
+    differ = (impl.compare_type(found[name], wanted[name]) for name in found)
+    return found.keys() == wanted.keys() and not any(differ)
 
 
 def rename_table(

@@ -61,10 +61,8 @@ class Kept(ByName):
             batch.new_table.dialect_options[self.dialect.name]["autoincrement"] = True
             quoted = "'{}'".format(name.replace("'", "''"))
             for last in run(f"SELECT seq FROM sqlite_sequence WHERE name = {quoted}").scalars():
-                statements += [
-                    f"DELETE FROM sqlite_sequence WHERE name = {quoted}",
-                    f"INSERT INTO sqlite_sequence VALUES ({quoted}, {last})",
-                ]
+                statements.append(f"DELETE FROM sqlite_sequence WHERE name = {quoted}")
+                statements.append(f"INSERT INTO sqlite_sequence VALUES ({quoted}, {last})")
         self.kept = name, statements
 
     def keep_collations(self, batch: Any, table: Table, altered: set[str]) -> None:
@@ -72,9 +70,8 @@ class Kept(ByName):
         run, quote = self.connection.exec_driver_sql, self.dialect.identifier_preparer.quote
         columns = ", ".join(quote(column.name) for column in table.columns)
         run(f"CREATE INDEX {NAME} ON {quote(table.name)} ({columns}) WHERE 0")
-        for name, collation in run(
-            f"SELECT name, coll FROM pragma_index_xinfo('{NAME}') WHERE key"
-        ):
+        asked = f"SELECT name, coll FROM pragma_index_xinfo('{NAME}') WHERE key"
+        for name, collation in run(asked):
             type_ = table.columns[name].type
             if name not in altered and isinstance(type_, String) and collation != "BINARY":
                 batch.columns[name].type.collation = collation

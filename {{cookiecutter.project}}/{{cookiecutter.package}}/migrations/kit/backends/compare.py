@@ -101,9 +101,8 @@ class AsMade(DefaultImpl):
                 self.connection.exec_driver_sql(f"CREATE TEMPORARY TABLE {NAME} (id INTEGER)")
                 self.connection.exec_driver_sql(f"{self.drop} {NAME}")
         except SQLAlchemyError:
-            logger.warning(
-                "No temporary table can be made: types and defaults are compared loosely."
-            )
+            loose = "types and defaults are compared loosely."
+            logger.warning("No temporary table can be made: %s", loose)
             return False
         return True
 

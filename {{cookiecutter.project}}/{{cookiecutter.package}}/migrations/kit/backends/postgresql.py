@@ -86,9 +86,8 @@ class PostgreSQLBackend(Backend):
 
     def remains(self, connection: Connection, statement: str) -> str:
         index = connection.scalar(text(INVALID), {"statement": statement})
-        return (
-            f" The index {index} is left INVALID: DROP INDEX CONCURRENTLY {index}." if index else ""
-        )
+        left = f" The index {index} is left INVALID: DROP INDEX CONCURRENTLY {index}."
+        return left if index else ""
 
     def prepare(self, connection: Connection) -> None:
         connection.exec_driver_sql("SET CONSTRAINTS ALL IMMEDIATE")

@@ -134,10 +134,8 @@ def check_foreign_keys(driver: Any, file: str, name: str) -> None:
     if more:
         rows = sorted({row for row in broken if (row[0], row[2]) in more} - {*before}, key=str)
         shown = ", ".join(f"{table} {row} -> {parent}" for table, row, parent, _ in rows[:5])
-        raise CommandError(
-            f"Database {name!r} is rolled back: {more.total()} rows would refer to rows that are "
-            f"not there{unknown}: {shown}."
-        )
+        lost = f"{more.total()} rows would refer to rows that are not there{unknown}: {shown}."
+        raise CommandError(f"Database {name!r} is rolled back: {lost}")
 
 
 class SQLite(Kept, SQLiteImpl):
