@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 import servers
 from kit import ANY, ENVIRONMENT, FIRST_REVISION, ROOT, Project, run
-from servers import at, query
+from servers import at, connect, query
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 
 PAGE = (ROOT / "docs" / "lint.md").read_text(encoding="utf-8")
 # Of each rule: what breaks it, and the revisions that are to be written instead.
@@ -17,6 +19,8 @@ RECIPES = {
         r"^### ([a-z-]+)$(.*?)(?=^### |\Z)", PAGE, re.MULTILINE | re.DOTALL
     )
 }
+# The statement for batches of MySQL and MariaDB.
+BATCH = " ".join(PAGE.partition("\n### changing-column-type")[2].split())
 TABLES = """
 op.create_table("carts", sa.Column("id", sa.Integer(), primary_key=True))
 op.create_table(
@@ -154,26 +158,37 @@ def test_one_change_is_found_once_and_hides_no_other(shop: Project) -> None:
 
 
 @pytest.mark.slow
-def test_recipes_that_are_not_of_postgresql_work_on_rows_of_mariadb(shop: Project) -> None:
-    """With the statement for batches that the page has for it."""
-    for rule in (
-        "adding-required-field",
-        "changing-column-type",
-        "renaming-column",
-        "renaming-table",
-    ):
+def test_each_recipe_is_true_of_rows_of_mariadb(shop: Project) -> None:
+    """The second version with the page's statement for batches; or the first, with or without a lock."""
+    told = " ".join(PAGE.partition("## On MySQL")[2].partition("## What")[0].split())
+    firsts = {
+        "require-concurrent-index-creation": "CREATE INDEX i ON orders (user_id)",
+        "require-concurrent-index-deletion": "ALTER TABLE orders DROP INDEX ix_orders_code,",
+        "disallowed-unique-constraint": "ALTER TABLE orders ADD UNIQUE (code),",
+        "adding-not-nullable-field": "ALTER TABLE orders MODIFY total int NOT NULL,",
+        "adding-foreign-key-constraint": "ALTER TABLE orders ADD FOREIGN KEY (user_id) REFERENCES users (id),",
+        "constraint-missing-not-valid": "ALTER TABLE orders ADD CHECK (quantity > 0),",
+    }
+    assert all(f"`{rule}`" in told for rule in firsts)
+    for rule in {*RECIPES} - {*firsts, "ban-drop-column"}:
         for step in RECIPES[rule][1:]:
-            batch = re.search(r"`(UPDATE .*?)`", PAGE, re.DOTALL)
-            assert batch
-            statement = " ".join(batch[1].split())
-            shop.add_revision(
-                re.sub(r"sa\.text\(\n.*?\n\)", f"sa.text({statement!r})", step, flags=re.DOTALL)
-            )
+            (batch,) = re.findall(r"`(UPDATE .*?)`", told if "token" in step else BATCH)
+            step = re.sub(r"sa\.text\(\n.*?\n\)", f"sa.text({batch!r})", step, flags=re.DOTALL)
+            shop.add_revision(step.replace("gen_random_uuid()", "uuid()"))
     with servers.database("mysql") as url:
         assert found(shop, "r001:head", **at(url)) == []
         shop.alembic("upgrade", "head", env=at(url))
         assert query(url, "SELECT count(*) FROM orders WHERE price_cents = id * 100") == [1500]
+        assert query(url, "SELECT count(DISTINCT token) FROM orders WHERE state = 'new'") == [1500]
         assert query(url, "SELECT count(*) FROM baskets") == [1]
+        for rule, statement in firsts.items():
+            with connect(url) as connection:
+                if rule in ("adding-foreign-key-constraint", "constraint-missing-not-valid"):
+                    with pytest.raises(DBAPIError, match="LOCK=NONE is not supported"):
+                        connection.execute(text(f"{statement} LOCK=NONE"))
+                connection.execute(text("SET foreign_key_checks = 0"))
+                lock = "SHARED" if rule == "constraint-missing-not-valid" else "NONE"
+                connection.execute(text(f"{statement} LOCK={lock}"))
 
 
 @pytest.mark.slow

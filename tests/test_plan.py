@@ -30,7 +30,7 @@ op.get_bind().commit()
 LIVE = [
     'op.get_bind().execute(sa.text("SELECT 1")).scalar()',
     "sa.inspect(op.get_bind()).get_table_names()",
-    "sa.inspect(op.get_bind()).get_columns('posts')",
+    "op.get_bind().dialect.get_pk_constraint(op.get_bind(), 'posts')",
     'from shop.db import db; db.session.execute(sa.text("DELETE FROM posts")); db.session.commit()',
     'from shop.db import db; db.engine.raw_connection().cursor().execute("DELETE FROM posts")',
     "from shop.db import db; list(map(db.metadata.drop_all, db.engines.values()))",
