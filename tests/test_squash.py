@@ -1,6 +1,7 @@
 """One revision takes the place of many: it makes the same, or it is not written."""
 
 import re
+import shutil
 import sqlite3
 import textwrap
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ from typing import Any
 
 import pytest
 import servers
-from kit import ROOT, Project, run
+from kit import ANY, ROOT, Project, run
 from sqlalchemy import URL, text
 from test_log import health
 from test_readme import commands
@@ -290,6 +291,24 @@ def test_scratch_databases_that_cannot_be_made_are_said_in_one_line(generic: Pro
         other = refused(generic, "--scratch", "mysql://127.0.0.1", env=servers.at(url))
     assert line.startswith("No scratch database can be made") and "secret" not in line
     assert other.startswith("--scratch is not the URL of a server of postgresql.")
+
+
+@pytest.mark.slow
+def test_a_full_disk_is_one_line(generic: Project, tmp_path: Path) -> None:
+    small = tmp_path / "small"
+    small.mkdir()
+    if not shutil.which("mount"):
+        pytest.skip("there is no mount")
+    tmpfs = ("mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", small)
+    if run(*tmpfs, cwd=tmp_path, status=ANY).returncode:
+        pytest.skip("this user may not mount a file system")
+    try:
+        generic.add_revision("pass")
+        commit(generic)
+        assert "database or disk is full" in refused(generic, env={"TMPDIR": str(small)})
+        assert not [*small.iterdir()]
+    finally:
+        run("umount", small, cwd=tmp_path)
 
 
 @pytest.mark.slow

@@ -71,11 +71,9 @@ def show(found: dict[str, Any], root: Path) -> None:
     """Show what is to be replaced."""
     replaced = found["replaced"]
     click.echo(f"To be replaced by one revision {found['revision']}: {len(replaced)} revisions")
-    shown = replaced if len(replaced) <= 8 else [*replaced[:4], None, *replaced[-3:]]
-    for each in shown:
-        click.echo(
-            f"    {each['id']} {each['doc']}" if each else f"    ... {len(replaced) - 7} more"
-        )
+    more = f"... {len(replaced) - 7} more"
+    for each in replaced if len(replaced) <= 8 else [*replaced[:4], more, *replaced[-3:]]:
+        click.echo(f"    {each}")
     click.echo(
         f"In the place of {os.path.relpath(found['file'], root)}; the other files are deleted."
     )

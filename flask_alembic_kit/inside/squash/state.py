@@ -39,16 +39,12 @@ class State:
         self.items: dict[Any, Item] = {item.key: item for item in listed}
         metadata = reflected(connection, self.own)
         found = contents(connection.engine)
+        theirs = {name: table for name, table in found.items() if name not in self.own}
         self.tables = {
             name: [f"{column} {says}" for column, says in table["columns"].items()]
-            for name, table in found.items()
-            if name not in self.own
+            for name, table in theirs.items()
         }
-        self.counts = {
-            name: table["rows"]
-            for name, table in found.items()
-            if table["rows"] and name not in self.own
-        }
+        self.counts = {name: table["rows"] for name, table in theirs.items() if table["rows"]}
         if sum(self.counts.values()) > LIMIT:
             tables = ", ".join(f"{n} in {name}" for name, n in self.counts.items())
             raise Refused(

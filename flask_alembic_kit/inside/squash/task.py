@@ -55,7 +55,7 @@ def chained(app: str | None, folder: str, ini: str, rev: str | None) -> dict[str
         "left": [],
         "revision": found.last.revision,
         "file": str(Path(found.last.path).resolve()),
-        "replaced": [{"id": each.revision, "doc": each.doc} for each in found.replaced],
+        "replaced": [f"{each.revision} {' '.join(each.doc.split())}" for each in found.replaced],
         "files": [str(file) for file in found.files],
     }
 
@@ -314,7 +314,7 @@ class Squash:
         name = words[-1] if words else ""
         for each in self.chain.replaced:
             if name and name in Path(each.path).read_text(encoding="utf-8"):
-                return f"{each.revision} ({each.doc})"
+                return f"{each.revision} ({' '.join(each.doc.split())})"
         return None
 
 

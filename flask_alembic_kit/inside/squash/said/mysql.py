@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from typing import Any
 
 from . import Item, ask
@@ -30,18 +31,10 @@ def items(connection: Any, own: set[str]) -> Iterator[Item]:
         if kind == "VIEW":
             views[name] = shown("VIEW", name, 1)
         elif kind == "SEQUENCE":
-            start = ask(connection, f"SELECT next_not_cached_value FROM {quoted(name)}")
-            yield Item(
-                "sequence",
-                name,
-                shown("SEQUENCE", name, 1),
-                f"DROP SEQUENCE {quoted(name)}",
-                when="before",
-            )
-            number = start.scalar()
-            yield Item(
-                "next number", name, f"DO SETVAL({quoted(name)}, {number}, 0)", when="before"
-            )
+            number = ask(connection, f"SELECT next_not_cached_value FROM {quoted(name)}").scalar()
+            drop, set_ = f"DROP SEQUENCE {quoted(name)}", f"DO SETVAL({quoted(name)}, {number}, 0)"
+            yield Item("sequence", name, shown("SEQUENCE", name, 1), drop, when="before")
+            yield Item("next number", name, set_, when="before")
         else:
             text = without_usual(shown("TABLE", name, 1), *usual)
             body, end, options = text.rpartition("\n)")
@@ -57,16 +50,13 @@ def items(connection: Any, own: set[str]) -> Iterator[Item]:
         " WHERE routine_schema = DATABASE() AND routine_type IN ('FUNCTION', 'PROCEDURE')"
         " ORDER BY created, routine_name",
     ).all():
-        yield Item(
-            kind.lower(), name, shown(kind, name, 2), f"DROP {kind} {quoted(name)}", when="before"
-        )
+        drop = f"DROP {kind} {quoted(name)}"
+        yield Item(kind.lower(), name, shown(kind, name, 2), drop, when="before")
     for name in in_order(views):
         yield Item("view", name, views[name], f"DROP VIEW {quoted(name)}")
     for row in ask(connection, "SHOW TRIGGERS").mappings().all():
-        name = row["Trigger"]
-        yield Item(
-            "trigger", name, shown("TRIGGER", name, 2), f"DROP TRIGGER {quoted(name)}", row["Table"]
-        )
+        name, drop = row["Trigger"], f"DROP TRIGGER {quoted(row['Trigger'])}"
+        yield Item("trigger", name, shown("TRIGGER", name, 2), drop, row["Table"])
     for row in ask(connection, "SHOW EVENTS").mappings().all():
         name = row["Name"]
         yield Item("event", name, shown("EVENT", name, 3), f"DROP EVENT {quoted(name)}")
@@ -95,15 +85,8 @@ def sorted_keys(sql: str) -> str:
 
 def in_order(views: dict[str, str]) -> list[str]:
     """Return the names of views, each after those that it reads."""
-    found: list[str] = []
-
-    def add(name: str) -> None:
-        for other in views:
-            if other != name and other not in found and quoted(other) in views[name]:
-                add(other)
-        if name not in found:
-            found.append(name)
-
-    for name in views:
-        add(name)
-    return found
+    reads = {
+        name: {other for other in views if other != name and quoted(other) in text}
+        for name, text in views.items()
+    }
+    return [*TopologicalSorter(reads).static_order()]

@@ -234,19 +234,19 @@ OBJECTS = """
         SELECT FROM pg_depend e WHERE e.classid = '{catalog}'::regclass AND e.objid = o.oid AND e.deptype = 'e')
 """
 QUERIES = (
+    *(SCHEMAS, EXTENSIONS, TYPES, SEQUENCES, OWNERS, NUMBERS, BODIES, FUNCTIONS, TABLES),
     *(
-        SCHEMAS,
-        EXTENSIONS,
-        TYPES,
-        SEQUENCES,
-        OWNERS,
-        NUMBERS,
-        BODIES,
-        FUNCTIONS,
-        TABLES,
         CONSTRAINTS,
+        VIEWS,
+        INDEXES,
+        TRIGGERS,
+        STATES,
+        RULES,
+        POLICIES,
+        STATISTICS,
+        SETTINGS,
+        DATABASE,
     ),
-    *(VIEWS, INDEXES, TRIGGERS, STATES, RULES, POLICIES, STATISTICS, SETTINGS, DATABASE),
 )
 
 

@@ -38,7 +38,7 @@ def items(connection: Any, own: set[str]) -> Iterator[Item]:
     for pragma in ("user_version", "application_id"):
         if value := ask(connection, f"PRAGMA {pragma}").scalar():
             yield Item("pragma", pragma, f"PRAGMA {pragma} = {value}", f"PRAGMA {pragma} = 0")
-    if any(name == "sqlite_sequence" for (name,) in names(connection)):
+    if ask(connection, "SELECT 1 FROM sqlite_master WHERE name = 'sqlite_sequence'").scalar():
         for name, value in ask(connection, "SELECT name, seq FROM sqlite_sequence"):
             if name not in own:
                 literal = "'" + name.replace("'", "''") + "'"
@@ -46,10 +46,6 @@ def items(connection: Any, own: set[str]) -> Iterator[Item]:
                 yield Item("number", name, clear, table=name)
                 insert = f"INSERT INTO sqlite_sequence (name, seq) VALUES ({literal}, {value})"
                 yield Item("next number", name, insert, table=name)
-
-
-def names(connection: Any) -> Any:
-    return ask(connection, "SELECT name FROM sqlite_master").all()
 
 
 def quoted(name: str) -> str:
@@ -73,11 +69,7 @@ def canonical(sql: str) -> str:
     depth = 0
     for token in tokens(sql):
         depth += (token == "(") - (token == ")")
-        if (
-            (token == "," and depth == 1)
-            or (token == "(" and depth == 1)
-            or (token == ")" and not depth)
-        ):
+        if (token in ",(" and depth == 1) or (token == ")" and not depth):
             parts.append([])
         else:
             parts[-1].append(token)
