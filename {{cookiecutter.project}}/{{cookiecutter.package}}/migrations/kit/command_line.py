@@ -3,7 +3,6 @@
 import os
 from argparse import SUPPRESS, Namespace
 from collections.abc import Sequence
-from importlib import import_module
 from types import FunctionType
 from typing import Any
 
@@ -60,22 +59,30 @@ def applied(config: Config) -> None:
 
 def plan(config: Config, revision: str, sql: bool = False, down: bool = False) -> None:
     """List what an upgrade would do, in words, or as SQL; nothing is changed."""
-    import_module(".plan", __package__).show(config, revision, sql, down)
+    from .plan import show
+
+    show(config, revision, sql, down)
 
 
 def lint(config: Config, revision: str) -> None:
     """Check the revisions that the main branch of git does not have, or from FROM:TO."""
-    import_module(".lint", __package__).show(config, revision)
+    from .lint import show
+
+    show(config, revision)
 
 
 def graph(config: Config) -> None:
     """Print the revisions as a Mermaid graph, and where each database is."""
-    config.print_stdout("%s", import_module(".graph", __package__).drawn(config))
+    from .graph import drawn
+
+    config.print_stdout("%s", drawn(config))
 
 
 def reset(config: Config, yes: bool = False) -> None:
     """Drop all that is in the databases, and make it anew; for development."""
-    import_module(".reset", __package__).start_over(config, yes)
+    from .reset import start_over
+
+    start_over(config, yes)
 
 
 class CommandLine(config.CommandLine):

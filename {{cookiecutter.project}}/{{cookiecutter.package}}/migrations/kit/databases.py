@@ -28,7 +28,9 @@ def all_databases(db: Any) -> dict[str, Engine]:
     if lost := sorted(models - {*engines} - {"default"}):
         raise CommandError(f"The database {lost[0]!r} has models, but no URL: add one.")
     if lost := sorted({*engines} - models - {"default"}):
-        raise CommandError(f"No model is for the database {lost[0]!r}: add one, or correct it.")
+        raise CommandError(
+            f"No model is for the database {lost[0]!r}: add one, or correct the name."
+        )
     return dict(sorted(engines.items(), key=lambda item: item[0] != "default"))
 
 

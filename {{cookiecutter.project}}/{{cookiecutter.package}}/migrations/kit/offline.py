@@ -48,9 +48,8 @@ def rehearse(revision: Script, migration: MigrationContext, is_up: bool) -> Rehe
                 problem = f"cannot go back: {error}"
             else:
                 reason = f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
-                if re.search(
-                    "NoneType|MockConnection|Dialect_", reason
-                ):  # what Alembic has for one
+                # What Alembic has in the place of a connection.
+                if re.search("NoneType|MockConnection|Dialect_", reason):
                     reason = "it reads the database"
                 problem = f"cannot be told without running it ({reason})"
     del vars(migration.impl)["static_output"]  # env.py writes, too

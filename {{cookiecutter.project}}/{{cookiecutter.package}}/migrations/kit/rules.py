@@ -24,7 +24,7 @@ ADVICE = {
     "constraint-missing-not-valid": f"{SCANS}: {LATER}",
     "copying-table": "others wait while all rows are copied: run it when nobody needs the table",
     "disallowed-unique-constraint": f"{BUILDS} ... UNIQUE USING INDEX",
-    "locking-table": "others wait until it is done: run it when nobody does, or CONCURRENTLY",
+    "locking-table": "others wait until it is done: run it when nobody uses the table, or CONCURRENTLY",
     "renaming-column": f"{OLD} name: in the model only, write new: ... = mapped_column('old')",
     "renaming-table": f"{OLD} name: keep __tablename__, or leave a view with it",
     "require-concurrent-index-creation": f"{SCANS}: {CONCURRENTLY}",

@@ -37,10 +37,10 @@ def refuse(changes: ops.UpgradeOps, models: int) -> None:
     is_most = len(dropped) > max(models - len(created), 1)
     if is_most and "most" not in given("drop") and not is_check():
         names = ", ".join(sorted(dropped))
-        most = (
-            f"Most tables would be dropped: {names}. Are all models imported when the app is made?"
+        raise CommandError(
+            f"Most tables would be dropped: {names}. Are all models imported when the app is made? "
+            "To drop them: -x drop=most."
         )
-        raise CommandError(f"{most} To drop them: -x drop=most.")
 
 
 def modules_with_models() -> Iterator[str]:

@@ -101,8 +101,9 @@ class AsMade(DefaultImpl):
                 self.connection.exec_driver_sql(f"CREATE TEMPORARY TABLE {NAME} (id INTEGER)")
                 self.connection.exec_driver_sql(f"{self.drop} {NAME}")
         except SQLAlchemyError:
-            loose = "types and defaults are compared loosely."
-            logger.warning("No temporary table can be made: %s", loose)
+            logger.warning(
+                "No temporary table can be made: types and defaults are compared loosely."
+            )
             return False
         return True
 
