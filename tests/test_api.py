@@ -2,6 +2,7 @@
 
 import json
 import re
+import secrets
 from collections.abc import Callable
 from pathlib import Path
 
@@ -246,6 +247,27 @@ def test_health_of_a_database_that_cannot_be_reached(multidb: Project) -> None:
     assert status == 503
     assert states["default"]["ok"] and states["default"]["current"] == [FIRST_REVISION]
     assert states["auth"]["reachable"] is states["auth"]["ok"] is False
+
+
+def test_health_and_no_op_upgrade_of_a_role_with_few_rights(generic: Project) -> None:
+    with servers.database("postgresql") as url:
+        generic.alembic("upgrade", "head", env=servers.at(url))
+        name = f"kit_{secrets.token_hex(6)}"
+        role = servers.at(url.set(username=name))
+        servers.query(url, f"CREATE ROLE {name} LOGIN")
+        try:
+            line = generic.fails("current", env=role)
+            assert "permission denied for table alembic_version, in 'SELECT " in line
+            code = f"from {generic.package} import create_app\nclient = create_app().test_client()"
+            done = generic.python("-c", f"{code}\nprint(client.get('/health').json)", env=role)
+            assert "'reachable': True" in done.stdout and "'status': 'unknown'" in done.stdout
+            servers.query(url, f"GRANT SELECT ON alembic_version TO {name}")
+            done = generic.alembic("upgrade", "head", env=role)
+            assert "its log cannot be read: permission denied for table alembic_log" in done.stderr
+            assert "there is nothing to do" in done.stderr
+        finally:
+            servers.query(url, f"DROP OWNED BY {name}")
+            servers.query(url, f"DROP ROLE {name}")
 
 
 def test_health_of_a_database_that_the_app_only_reads(multidb: Project) -> None:

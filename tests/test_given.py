@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from kit import Project
-from servers import at, tables
+from kit import FIRST_REVISION, Project
+from servers import query, tables
 from sqlalchemy import URL, make_url
 from test_guard import database
 
@@ -112,33 +112,72 @@ def test_one_connection_for_several_databases_is_refused(multidb: Project, tmp_p
 
 
 @pytest.mark.slow
-def test_default_tests_of_pytest_alembic(generic: Project, tmp_path: Path) -> None:
-    pytest.importorskip("pytest_alembic")
-    url = make_url(f"sqlite:///{tmp_path / 'app.db'}")
-    generic.alembic("upgrade", "head", env=at(url))
-    before = tables(url)
-    test = """
-        import pytest
-        from pytest_alembic.plugin.fixtures import alembic_config, alembic_runner
-        from pytest_alembic.tests import *
-        from sqlalchemy import create_engine
+def test_transaction_of_the_caller_that_a_revision_commits_without_asserts(
+    generic: Project, tmp_path: Path
+) -> None:
+    """``python -O`` leaves out the assertions of Alembic, too."""
+    generic.add_revision('op.create_table("t", sa.Column("a", sa.Integer))\nop.get_bind().commit()')
+    url = make_url(f"sqlite:///{tmp_path / 'given.db'}")
+    code = f"""
+from alembic import command
+from sqlalchemy import create_engine
+from {generic.package} import create_app
+from {generic.package}.migrations import alembic_config
+config = alembic_config()
+with create_app().app_context(), create_engine({str(url)!r}).connect() as connection:
+    connection.begin()
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
+"""
+    generic.python("-O", "-c", code)
+    assert query(url, "SELECT version_num FROM alembic_version") == ["r001"]
 
-        @pytest.fixture
-        def alembic_engine(tmp_path):
-            return create_engine(f"sqlite:///{tmp_path / 'test.db'}")
+
+CONFTEST = """
+import os
+from argparse import Namespace
+import pytest
+from alembic.config import Config
+from pytest_alembic.config import Config as Settings
+from pytest_alembic.plugin.fixtures import alembic_runner
+from pytest_alembic.tests import *
+from pytest_alembic.tests.experimental import test_downgrade_leaves_no_trace
+from sqlalchemy import create_engine, text
+
+@pytest.fixture(params={names!r})
+def alembic_config(request):
+    config = Config("alembic.ini", cmd_opts=Namespace(x=[f"database={{request.param}}"]))
+    # Its downgrade leaves the log.
+    return Settings(alembic_config=config, minimum_downgrade_revision={first!r})
+
+@pytest.fixture
+def alembic_engine():
+    engine = create_engine(os.environ["GIVEN_URL"])
+    yield engine
+    with engine.begin() as connection:
+        connection.execute(text("DROP SCHEMA public CASCADE"))
+        connection.execute(text("CREATE SCHEMA public"))
+    engine.dispose()
+"""
+
+
+@pytest.mark.slow
+def test_tests_of_pytest_alembic(project: Project) -> None:
+    """All but the one that looks for a MetaData of SQLAlchemy 1.4 in modules."""
+    pytest.importorskip("pytest_alembic")
+    project.alembic("upgrade", "head")
+    more = """
+        op.create_table("more", sa.Column("id", sa.Integer, primary_key=True))
+        op.drop_table("more")
     """
-    path = generic.folder / "tests" / "test_default.py"
-    path.write_text(textwrap.dedent(test), encoding="utf-8")
-    done = generic.python(
-        "-m",
-        "pytest",
-        "-q",
-        "-p",
-        "no:pytest_alembic",
-        "-o",
-        "markers=alembic",
-        str(path),
-        env=at(url),
-    )
-    assert "4 passed" in done.stdout, done.stdout
-    assert tables(url) == before
+    project.add_revision(more)
+    before = {name: project.schema(name) for name in project.databases}
+    path = project.folder / "tests" / "test_theirs.py"
+    names = [*project.databases]
+    path.write_text(CONFTEST.format(names=names, first=FIRST_REVISION), encoding="utf-8")
+    options = ("-q", "-p", "no:pytest_alembic", "-o", "markers=alembic")
+    with database("postgresql", project.folder) as url:
+        given = {"GIVEN_URL": url.render_as_string(hide_password=False)}
+        done = project.python("-m", "pytest", *options, str(path), env=given)
+    assert f"{5 * len(names)} passed" in done.stdout, done.stdout
+    assert {name: project.schema(name) for name in project.databases} == before

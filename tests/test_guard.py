@@ -517,32 +517,38 @@ def test_lock_that_is_not_to_be_had_is_tried_again(
         assert query(url, "SELECT count(*) FROM alembic_log") == [3]
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="SIGINT is not known there")
-def test_interrupted_migration_is_one_line(generic: Project, url: URL) -> None:
+STOPS = {"SIGINT": 130, "SIGTERM": 143}  # what the command ends with
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are not known there")
+@pytest.mark.parametrize("how", [pytest.param("SIGINT", marks=pytest.mark.slow), "SIGTERM"])
+def test_interrupted_migration_is_one_line(generic: Project, url: URL, how: str) -> None:
     revision = generic.add_revision(UNTIL_TOLD)
     process = start(generic, "upgrade", "head", env=at(url))
     wait_for_line(process, f"-> {revision}")
-    process.send_signal(signal.SIGINT)
+    process.send_signal(getattr(signal, how))
     printed, log = process.communicate(timeout=30)
     assert "Traceback" not in log, log
     kept = "may remain" if url.get_backend_name() == "mysql" else "Nothing of this run is kept."
     assert printed.startswith("FAILED: Interrupted. ") and kept in printed
-    assert process.returncode == 130
+    assert process.returncode == STOPS[how]
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="SIGINT is not known there")
-def test_interrupted_waiting_is_one_line(generic: Project, url: URL) -> None:
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are not known there")
+@pytest.mark.parametrize("how", [pytest.param("SIGINT", marks=pytest.mark.slow), "SIGTERM"])
+def test_interrupted_waiting_is_one_line(generic: Project, url: URL, how: str) -> None:
     revision = generic.add_revision(UNTIL_TOLD)
     first = start(generic, "upgrade", "head", env=at(url))
     wait_for_line(first, f"-> {revision}")
     process = start(generic, "upgrade", "head", env=at(url))
     wait_for_line(process, "Waiting for another migration")
-    process.send_signal(signal.SIGINT)
+    process.send_signal(getattr(signal, how))
     printed, log = process.communicate(timeout=30)
     tell(generic)
     assert finished(first) == 0
     assert "Traceback" not in log, log
     assert printed == "FAILED: Interrupted before database 'default' was migrated.\n"
+    assert process.returncode == STOPS[how]
 
 
 def test_lost_connection_is_one_line(generic: Project, postgresql: URL) -> None:
@@ -601,16 +607,25 @@ def test_reading_neither_takes_nor_waits_for_the_lock(generic: Project, url: URL
 
 STATE = {
     "sqlite": ["PRAGMA foreign_keys", "PRAGMA busy_timeout", "PRAGMA cache_spill"],
-    "postgresql": ["SHOW lock_timeout", "SHOW tcp_keepalives_idle", ADVISORY_LOCKS],
-    "mysql": ["SELECT @@SESSION.lock_wait_timeout", "SELECT IS_USED_LOCK(SHA2(:lock, 256))"],
+    "postgresql": ["SHOW lock_timeout", "SHOW search_path", ADVISORY_LOCKS],
+    "mysql": ["SELECT @@SESSION.sql_mode", "SELECT IS_USED_LOCK(SHA2(:lock, 256))"],
+}
+# What a revision may do to its session, which no other code of the app is to get.
+SETS = {
+    "sqlite": "PRAGMA foreign_keys=OFF",
+    "postgresql": "SET search_path = nowhere, public",
+    "mysql": "SET SESSION sql_mode = ''",
 }
 
 
 @pytest.mark.parametrize("fails", [False, True], ids=["done", "failed"])
 def test_connection_is_given_back_as_it_was(generic: Project, url: URL, fails: bool) -> None:
+    """Or another one is: what a revision has set in a session ends with it."""
     if url.get_backend_name() == "sqlite":
         enforce_foreign_keys(generic)
-    generic.add_revision("1 / 0" if fails else "pass")
+    sets = f"op.get_bind().exec_driver_sql({SETS[url.get_backend_name()]!r})\n"
+    sets += "op.get_bind().commit()\n" if url.get_backend_name() != "sqlite" else ""
+    generic.add_revision(sets + ("1 / 0" if fails else "pass"))
     lock = f"{url.database} default"
     code = f"""
 from alembic import command
@@ -628,7 +643,7 @@ def state():
                   for sql in {STATE[url.get_backend_name()]!r}]
         connection.rollback()
         in_transaction = getattr(driver, "in_transaction", None)
-        return id(driver), values, in_transaction
+        return values, in_transaction
 
 with app.app_context():
     before = state()

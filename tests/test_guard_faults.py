@@ -4,6 +4,7 @@ import itertools
 import os
 import re
 import shutil
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -169,7 +170,7 @@ from {generic.package}.migrations import alembic_config
 def state():
     with db.engine.connect() as connection:
         driver = connection.connection.dbapi_connection
-        return id(driver), connection.dialect.detect_autocommit_setting(driver)
+        return connection.dialect.detect_autocommit_setting(driver)
 
 with create_app().app_context():
     before = state()
@@ -234,6 +235,26 @@ def test_lock_file_that_cannot_be_written_is_refused(generic: Project, tmp_path:
     assert tables(url) == set()
     generic.alembic("upgrade", "head", env=at(url))  # root makes it whole
     assert lock.stat().st_uid == 0
+
+
+@pytest.mark.slow
+def test_file_system_that_is_read_only_gets_no_advice_about_owners(
+    generic: Project, tmp_path: Path
+) -> None:
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "tmpfs", str(folder)]
+    if not shutil.which("mount") or subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("only root may mount")
+    try:
+        url = at(make_url(f"sqlite:///{folder / 'database.db'}"))
+        generic.alembic("upgrade", "head", env=url)
+        subprocess.run(["mount", "-o", "remount,ro", str(folder)], check=True)
+        line = generic.fails("upgrade", "head", env=url)
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
+    lock = folder / "database.db-migrating"
+    assert f"{lock} cannot be written, so it is no lock: nor can the database." in line
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="files have no mode there")

@@ -61,6 +61,18 @@ def test_log_is_no_change_to_autogenerate_and_no_op_makes_none(generic: Project,
     assert generic.flask("db", "applied", env=at(url)).stdout == ""
 
 
+def test_long_ids_of_revisions_are_logged(generic: Project) -> None:
+    """As of projects that have made the column of the version longer."""
+    name = "a_name_instead_of_a_number_in_hexadecimal_digits"
+    path = generic.versions / "9000_long.py"
+    body = f"revision, down_revision = {name!r}, {FIRST_REVISION!r}\n\ndef upgrade(): ...\n"
+    path.write_text(body, encoding="utf-8")
+    with database("postgresql", generic.folder) as url:
+        query(url, "CREATE TABLE alembic_version (version_num VARCHAR(99) NOT NULL PRIMARY KEY)")
+        generic.alembic("upgrade", "head", env=at(url))
+        assert query(url, "SELECT revision FROM alembic_log") == [FIRST_REVISION, name]
+
+
 def test_callback_of_the_project_is_called_too(generic: Project, url: URL) -> None:
     generic.set_config(
         "ALEMBIC_CONTEXT",

@@ -1,13 +1,14 @@
-"""Limits how long a server may take to let a command in: PyMySQL waits for ever if it says nothing."""
+"""Lets a command end that is told to, or that a server does not let in: PyMySQL would wait for ever."""
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from alembic import context
 
+from .errors import interrupted
 from .logs import is_command
 
 LONGEST = 60  # seconds
@@ -17,17 +18,45 @@ def give_up(*_: Any) -> None:
     raise TimeoutError(f"it has not answered for {LONGEST} s")
 
 
+def stop(number: int, _: Any) -> None:
+    signal.signal(number, signal.SIG_DFL)  # a second one ends it at once
+    raise KeyboardInterrupt(number)
+
+
+@contextmanager
+def at_signal(name: str, function: Callable[..., None]) -> Iterator[bool]:
+    """Call a function at a signal, in a command, unless the app does something then; say whether."""
+    number = getattr(signal, name, signal.SIGINT)  # Windows has no SIGALRM, and SIGINT is taken
+    is_main = threading.current_thread() is threading.main_thread()  # only there are signals
+    is_free = is_main and is_command(context.config) and signal.getsignal(number) == signal.SIG_DFL
+    try:
+        if is_free:
+            signal.signal(number, function)
+        yield is_free
+    finally:
+        if is_free:
+            signal.signal(number, signal.SIG_DFL)
+
+
+@contextmanager
+def stoppable() -> Iterator[None]:
+    """Let SIGTERM, as of ``docker stop``, end a command as Ctrl-C does: in one line, rolled back."""
+    try:
+        with at_signal("SIGTERM", stop):
+            yield
+    except KeyboardInterrupt as error:
+        interrupted(error, ".")
+        raise
+
+
 @contextmanager
 def answered() -> Iterator[None]:
     """Give up on a server that takes a connection, and then does not answer; not on Windows."""
-    is_main = threading.current_thread() is threading.main_thread()  # only there are signals
-    has_alarm = is_main and is_command(context.config) and hasattr(signal, "SIGALRM")
-    before = signal.signal(signal.SIGALRM, give_up) if has_alarm else None
-    try:
-        if has_alarm:
-            signal.alarm(LONGEST)
-        yield
-    finally:
-        if has_alarm:
-            signal.alarm(0)
-            signal.signal(signal.SIGALRM, before)
+    with at_signal("SIGALRM", give_up) as has_alarm:
+        try:
+            if has_alarm:
+                signal.alarm(LONGEST)
+            yield
+        finally:
+            if has_alarm:
+                signal.alarm(0)

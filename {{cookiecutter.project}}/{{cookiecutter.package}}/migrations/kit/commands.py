@@ -1,8 +1,7 @@
 """Alembic's commands as functions, with the names and the parameters that Flask-Migrate gave them.
 
 They are for use in an app context, take the parameters of ``alembic.command`` after ``directory``, and
-raise ``alembic.util.CommandError`` instead of exiting. What is data is in ``api.py``: ``current()``,
-``heads()``, ``differences()``.
+raise ``alembic.util.CommandError`` instead of exiting. ``api.py`` has what is data.
 """
 
 from argparse import Namespace

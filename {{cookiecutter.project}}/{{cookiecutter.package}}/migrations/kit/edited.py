@@ -8,9 +8,11 @@ from alembic import context
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy.engine import Row
+from sqlalchemy.exc import DBAPIError
 
 from .checksum import digest, meaning, sums
 from .log import Log
+from .mistakes import first_line
 from .session import setting
 
 logger = logging.getLogger("alembic.env")
@@ -18,7 +20,15 @@ logger = logging.getLogger("alembic.env")
 
 def warn_of_edited(log: Log) -> None:
     """Name the revisions that no longer do what they did; ``MIGRATION_EDITED=error`` fails then."""
-    if not (edited := find_edited(log, context.script)):
+    try:
+        with log.connection.begin_nested():
+            edited = find_edited(log, context.script)
+    except DBAPIError as error:  # no right to read it, or changed by hand
+        if error.connection_invalidated or setting("MIGRATION_EDITED") == "error":
+            raise
+        logger.warning("Database %r: its log cannot be read: %s.", log.name, first_line(error))
+        return
+    if not edited:
         return
     which = f"Revision {edited[0]} was" if len(edited) == 1 else f"{', '.join(edited)} were"
     message = f"Database {log.name!r}: {which} edited after it had been applied here"

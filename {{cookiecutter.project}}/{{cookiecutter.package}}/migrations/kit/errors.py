@@ -42,6 +42,12 @@ def fail(message: str, status: int) -> NoReturn:
     raise SystemExit(status)
 
 
+def interrupted(error: KeyboardInterrupt, what: str) -> None:
+    """End a command that a signal has stopped: Ctrl-C, unless the error names another."""
+    if running_command():
+        fail(f"Interrupted{what}", 128 + (error.args or (2,))[0])
+
+
 class LockTimeout(CommandError):
     """Says that a lock was not to be had in time, and what became of the run."""
 
@@ -69,8 +75,8 @@ def explained(outcome: Outcome) -> Iterator[None]:
             raise
         if isinstance(error, DBAPIError):
             explain(error, outcome, revision, what, fate)
-        if isinstance(error, KeyboardInterrupt) and running_command():
-            fail(f"Interrupted. {fate}", 130)
+        if isinstance(error, KeyboardInterrupt):
+            interrupted(error, f". {fate}")
         if isinstance(error, SystemExit) and revision:
             status = error.code if isinstance(error.code, int) and error.code else 255
             fail(f"{what} ended the process, with {error.code!r}. {fate}", status)
@@ -108,7 +114,8 @@ def explain(
     if is_there := revision and re.search("already exists|uplicate column", str(error.orig)):
         fate += f" If all that it makes is there: alembic stamp {revision}."
     if is_there or not revision or is_lost or {*backend.faults} & {*found}:
-        raise CommandError(f"{what}: {first_line(error)}. {fate}".rstrip()) from error
+        where = "" if revision or is_lost or not statement else f", in {statement[:80]!r}"
+        raise CommandError(f"{what}: {first_line(error)}{where}. {fate}".rstrip()) from error
 
 
 def name_database(error: CommandError, name: str) -> None:

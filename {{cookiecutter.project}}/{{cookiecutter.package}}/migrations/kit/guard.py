@@ -2,7 +2,8 @@
 
 While a command changes a database (upgrade, downgrade, stamp), one migration runs at a time, however
 many start, and no statement waits long for a table that somebody else has locked. How, and what else
-a kind of database needs, is in backends/. The connection goes back to the pool as it was.
+a kind of database needs, is in backends/. The app's pool gets another connection: a revision may have
+set something in this one.
 """
 
 import gc
@@ -16,13 +17,14 @@ from alembic import context
 from alembic.util import CommandError
 from sqlalchemy.engine import Connection, Engine, TwoPhaseTransaction
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.pool import QueuePool
 
 from .answer import answered
 from .backends import backend_of
-from .errors import explained, fail, running_command, unreachable
+from .errors import explained, interrupted, running_command, unreachable
 from .mistakes import first_line
 from .outcome import followed, is_changing
-from .session import Busy, in_transactions, wait
+from .session import Busy, give_back, in_transactions, wait
 from .shared import shared
 
 Given = Engine | Connection
@@ -34,10 +36,7 @@ NO_CONNECTION = "(?i)too many (cli|conn)|connection slots|max_user_conn|set lock
 def guarded(
     engine: Engine, name: str = "default", twin: Connection | None = None
 ) -> Iterator[Connection]:
-    """Yield a connection that is safe to migrate over.
-
-    What a caller of Alembic gave as ``config.attributes["connection"]``, a connection, an engine or
-    a dict of these by name, takes the place of the app's.
+    """Yield a connection that is safe to migrate over: that of the caller of Alembic, or the app's.
 
     :param twin: a guarded connection to the same database, under another name of it
     """
@@ -49,10 +48,9 @@ def guarded(
             connection = twin or wait(lambda: enter(opened(found, name, next(tries))), name)
         except DBAPIError as error:
             raise unreachable(found.engine, name, error) from error
-        except KeyboardInterrupt:
-            if running_command() is None:
-                raise
-            fail(f"Interrupted before database {name!r} was migrated.", 130)
+        except KeyboardInterrupt as error:
+            interrupted(error, f" before database {name!r} was migrated.")
+            raise
         outcome = stack.enter_context(followed(connection, name))
         stack.enter_context(explained(outcome))
         yield connection
@@ -70,6 +68,8 @@ def opened(found: Given, name: str, tries: int) -> Iterator[Connection]:
         if is_changing() and is_callers:
             backend.guard_transaction(connection, name)
         elif is_changing():
+            if found is not connection and isinstance(connection.engine.pool, QueuePool):
+                stack.callback(give_back, connection, connection.invalidate)
             stack.enter_context(backend.guarded(connection, name))
             if backend.is_one_transaction:
                 stack.enter_context(shared(connection))
@@ -92,11 +92,11 @@ def connected(found: Given, name: str, tries: int) -> Iterator[Connection]:
         if is_changing() and (tries or re.search(NO_CONNECTION, str(error))):
             raise Busy(first_line(error), "a connection") from error
         raise unreachable(found, name, error) from error
-    with connection:
+    with connection as entered:  # pytest-alembic's is only a context manager
         try:
-            yield connection
+            yield entered
         except Busy:
-            connection.invalidate()
+            entered.invalidate()
             raise
 
 
@@ -107,7 +107,7 @@ def given(name: str) -> Given | None:
         return None
     if isinstance(found, Mapping):
         found = found.get(name)
-    elif name != "default":
+    elif name != "default" and {*context.get_x_argument()} != {f"database={name}"}:
         found = None
     if found is None:
         raise CommandError(

@@ -21,7 +21,8 @@ def lock_beside(file: str) -> sqlite3.Connection:
                 path.chmod(stat.st_mode & 0o777)
                 os.chown(path, stat.st_uid, stat.st_gid)
         if file and not os.access(path, os.W_OK):  # SQLite would say that all is well
-            raise PermissionError("give it the owner and the mode of the database")
+            advice = "give it the owner and the mode of the database"
+            raise PermissionError(advice if os.access(file, os.W_OK) else "nor can the database")
         lock.execute("BEGIN EXCLUSIVE")
     except (OSError, sqlite3.Error) as error:
         if lock:

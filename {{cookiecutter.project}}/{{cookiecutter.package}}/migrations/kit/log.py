@@ -40,7 +40,7 @@ class Log:
             log_name(migration.version_table),
             sa.MetaData(),
             sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
-            sa.Column("revision", sa.String(32), nullable=False),
+            sa.Column("revision", sa.String(255), nullable=False),
             sa.Column("down_revision", sa.Text),  # what it came from; with commas, if several
             sa.Column("direction", sa.String(4), nullable=False),  # up or down
             sa.Column("stamped", sa.Boolean, nullable=False),  # said, not run
@@ -93,7 +93,7 @@ class Log:
         try:
             with self.migration.autocommit_block():  # before it, Alembic commits
                 pass
-        except (AssertionError, InvalidRequestError):  # a transaction that is not Alembic's
+        except (AssertionError, AttributeError, InvalidRequestError):  # not of Alembic; python -O
             self.connection.get_transaction().commit()
         self.has_committed = False
 

@@ -59,10 +59,7 @@ def rehearse(revision: Script, migration: MigrationContext, is_up: bool) -> Rehe
 def rehearsals(
     config: Config, chosen: Callable[[str], Sequence[Script]], is_up: bool = True
 ) -> dict[str, tuple[MigrationContext, list[Rehearsal]]]:
-    """Return what revisions do on each database, by its name, with its context.
-
-    :param chosen: returns the revisions of a database
-    """
+    """Return what the chosen revisions do on each database, by its name, with its context."""
     found = {}
 
     def visit(_: object, migration: MigrationContext) -> list[Any]:

@@ -1,7 +1,4 @@
-"""Tells what was renamed from what was dropped and added; all values would be lost.
-
-What is named after a table is dropped by its old name and created by the new one.
-"""
+"""Tells what was renamed from what was dropped and added; all values would be lost."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -56,10 +53,7 @@ def rename(changes: ops.UpgradeOps, autogenerate: AutogenContext, backend: Backe
 
 
 def renamed_values(step: Any, statement: str, hints: Hints) -> Iterator[Any]:
-    """Yield a change of an Enum's values, and before it what gives some of them other names.
-
-    :param statement: does that to one
-    """
+    """Yield a change of an Enum's values, and before it the statements that rename some of them."""
     old, new = getattr(step, "old_values", []), getattr(step, "new_values", [])
     for one, other in product(old, new):
         pair = f"{step.name}.{one}", f"{step.name}.{other}"
