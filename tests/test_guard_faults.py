@@ -4,7 +4,6 @@ import itertools
 import os
 import re
 import shutil
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -243,16 +242,16 @@ def test_file_system_that_is_read_only_gets_no_advice_about_owners(
 ) -> None:
     folder = tmp_path / "disk"
     folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "tmpfs", str(folder)]
-    if not shutil.which("mount") or subprocess.run(mount, capture_output=True).returncode:
+    if sys.platform != "linux" or os.geteuid() or not shutil.which("mount"):
         pytest.skip("only root may mount")
+    run("mount", "-t", "tmpfs", "tmpfs", str(folder), cwd=tmp_path)
     try:
         url = at(make_url(f"sqlite:///{folder / 'database.db'}"))
         generic.alembic("upgrade", "head", env=url)
-        subprocess.run(["mount", "-o", "remount,ro", str(folder)], check=True)
+        run("mount", "-o", "remount,ro", str(folder), cwd=tmp_path)
         line = generic.fails("upgrade", "head", env=url)
     finally:
-        subprocess.run(["umount", str(folder)], check=True)
+        run("umount", str(folder), cwd=tmp_path)
     lock = folder / "database.db-migrating"
     assert f"{lock} cannot be written, so it is no lock: nor can the database." in line
 
