@@ -211,3 +211,20 @@ def test_asynchronous_driver_is_refused_in_one_line(
         url = URL.create(name, database="shop.db")
     line = Driven(generic, environment(ASYNCHRONOUS[name]), url, name).fails()
     assert "has the asynchronous driver" in line and "s3cr3t" not in line
+
+
+def test_database_without_savepoints(
+    generic: Project, environment: Callable[[str], Path], tmp_path: Path
+) -> None:
+    """DuckDB, which also has no SERIAL for the tables of a new project."""
+    python = environment("duckdb-engine")
+    (first,) = generic.versions.glob("*.py")
+    head, _, _ = first.read_text(encoding="utf-8").partition("def upgrade")
+    body = 'def upgrade(): op.execute("CREATE TABLE users (id INTEGER)")\n'
+    first.write_text(head + body, encoding="utf-8")
+    env = {**ENVIRONMENT, "DATABASE_URL": f"duckdb:///{tmp_path / 'shop.db'}"}
+    upgrade = (python, "-m", "alembic", "upgrade", "head")
+    assert "is at head" in run(*upgrade, cwd=generic.folder, env=env).stderr
+    first.write_text(f"{head}{body}more = 1\n", encoding="utf-8")
+    log = run(*upgrade, cwd=generic.folder, env=env).stderr
+    assert "was edited after it had been applied here" in log and "nothing to do" in log

@@ -20,11 +20,7 @@ Folder = str | Path | None
 
 
 def configured(directory: Folder, x_arg: str | Sequence[str] | None, **options: Any) -> Config:
-    """Return the configuration of a command.
-
-    :param directory: another folder with an env.py
-    :param x_arg: what ``-x`` gets on the command line, one or several
-    """
+    """Return the configuration of a command; ``x_arg``: what ``-x`` gets, one or several."""
     if x_arg is not None:
         options["x"] = [x_arg] if isinstance(x_arg, str) else [*x_arg]
     config = alembic_config(cmd_opts=Namespace(**options) if options else None)

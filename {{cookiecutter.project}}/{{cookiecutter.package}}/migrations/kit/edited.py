@@ -1,6 +1,7 @@
 """Names the applied revisions that do something else by now, and accepts them as they are."""
 
 import logging
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from alembic.util import CommandError
 from sqlalchemy.engine import Row
 from sqlalchemy.exc import DBAPIError
 
+from .backends import backend_of
 from .checksum import digest, meaning, sums
 from .log import Log
 from .mistakes import first_line
@@ -20,8 +22,9 @@ logger = logging.getLogger("alembic.env")
 
 def warn_of_edited(log: Log) -> None:
     """Name the revisions that no longer do what they did; ``MIGRATION_EDITED=error`` fails then."""
+    is_undone = backend_of(log.connection.dialect).is_one_transaction  # others may have no savepoints
     try:
-        with log.connection.begin_nested():
+        with log.connection.begin_nested() if is_undone else nullcontext():
             edited = find_edited(log, context.script)
     except DBAPIError as error:  # no right to read it, or changed by hand
         if error.connection_invalidated or setting("MIGRATION_EDITED") == "error":
