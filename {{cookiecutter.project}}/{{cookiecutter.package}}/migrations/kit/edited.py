@@ -22,7 +22,7 @@ logger = logging.getLogger("alembic.env")
 
 def warn_of_edited(log: Log) -> None:
     """Name the revisions that no longer do what they did; ``MIGRATION_EDITED=error`` fails then."""
-    is_undone = backend_of(log.connection.dialect).is_one_transaction  # others may have no savepoints
+    is_undone = backend_of(log.connection.dialect).is_one_transaction  # DuckDB has no savepoint
     try:
         with log.connection.begin_nested() if is_undone else nullcontext():
             edited = find_edited(log, context.script)
