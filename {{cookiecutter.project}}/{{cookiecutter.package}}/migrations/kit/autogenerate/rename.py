@@ -68,10 +68,7 @@ def renamed_values(step: Any, statement: str, hints: Hints) -> Iterator[Any]:
 
 
 def is_renamed(old: str, new: str, hints: Hints, is_like: bool = True) -> bool:
-    """Say whether one name has become the other, as far as somebody knows.
-
-    :param is_like: whether to ask; who answers without that may have changed it, too
-    """
+    """Say whether one name has become the other, as far as somebody knows; ask if it is like it."""
     if old in given("rename"):
         is_meant = given("rename")[old] in (new, new.rpartition(".")[2])
         return is_meant and answer("rename", old) is not None
