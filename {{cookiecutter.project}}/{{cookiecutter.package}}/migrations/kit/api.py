@@ -96,7 +96,10 @@ def needs_upgrade() -> list[str]:
 
 
 def differences() -> dict[str, list[Any]]:
-    """Return what ``compare_metadata()`` finds for each database that differs, by its name."""
+    """Return what ``compare_metadata()`` finds for each database that differs, by its name.
+
+    A database that is behind is compared as it is.
+    """
     found = read(lambda migration: compare_metadata(migration, migration.opts["target_metadata"]))
     return {name: changes for name, changes in found.items() if changes}
 

@@ -1,7 +1,8 @@
 """Alembic's commands as functions, with the names and the parameters that Flask-Migrate gave them.
 
 They are for use in an app context, take the parameters of ``alembic.command`` after ``directory``, and
-raise ``alembic.util.CommandError`` instead of exiting. ``api.py`` has what is data.
+raise ``alembic.util.CommandError`` instead of exiting. What is data is in ``api.py``: ``current()``,
+``heads()``, ``differences()``.
 """
 
 from argparse import Namespace
@@ -20,7 +21,11 @@ Folder = str | Path | None
 
 
 def configured(directory: Folder, x_arg: str | Sequence[str] | None, **options: Any) -> Config:
-    """Return the configuration of a command; ``x_arg``: what ``-x`` gets, one or several."""
+    """Return the configuration of a command.
+
+    :param directory: another folder with an env.py
+    :param x_arg: what ``-x`` gets on the command line, one or several
+    """
     if x_arg is not None:
         options["x"] = [x_arg] if isinstance(x_arg, str) else [*x_arg]
     config = alembic_config(cmd_opts=Namespace(**options) if options else None)

@@ -15,7 +15,10 @@ from .backends import backend_of
 
 
 def all_databases(db: Any) -> dict[str, Engine]:
-    """Return the engines of Flask-SQLAlchemy, or the like, by valid names, the default one first."""
+    """Return the engines of Flask-SQLAlchemy, or the like, by name, the default one first.
+
+    :raises CommandError: for a name that becomes no function and file, or has no models or no URL
+    """
     engines = {name or "default": engine for name, engine in db.engines.items()}
     for name in engines:
         if not name.isidentifier() or iskeyword(name):

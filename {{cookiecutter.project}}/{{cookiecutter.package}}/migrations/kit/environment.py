@@ -1,8 +1,5 @@
 """What env.py uses, as ``kit``; some of it is handed on from the files beside this one."""
 
-import logging
-import random
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -19,13 +16,12 @@ from .autogenerate.render import render_item
 from .backends import backend_of
 from .backends.default import impl_of
 from .databases import all_databases, hosts
-from .errors import LockTimeout
 from .guard import guarded, prepare, transaction_of
 from .locations import version_locations
 from .mistakes import mistakes
 from .progress import show_progress, told
+from .retry import retry
 from .revisions import run_migrations, run_revisions
-from .session import seconds
 
 __all__ = ["all_but", "all_databases", "guarded", "hosts", "prepare", "retry", "run_migrations"]
 __all__ += ["run_revisions", "schemas_of", "show_progress", "transaction_of"]
@@ -33,7 +29,10 @@ __all__ += ["run_revisions", "schemas_of", "show_progress", "transaction_of"]
 
 @contextmanager
 def app_context(factory: Callable[[], Flask]) -> Iterator[None]:
-    """Migrate the current app, as ``flask db``, a test or a script has one; else make one."""
+    """Migrate the current app, as ``flask db``, a test or a script has one; else make one.
+
+    A command sets up what is logged, unless the app has.
+    """
     config = context.config
     with mistakes(), stoppable(), ExitStack() as stack:
         logs.set_up(config)
@@ -47,22 +46,6 @@ def app_context(factory: Callable[[], Flask]) -> Iterator[None]:
         context.script.version_locations = version_locations(context.script)
         with told():
             yield
-
-
-def retry(function: Callable[[], None]) -> None:
-    """Run a function again if it did not get a lock, and nothing is left: MIGRATION_LOCK_RETRIES."""
-    times = int(seconds("MIGRATION_LOCK_RETRIES", 3))
-    for number in range(1, times + 1):
-        try:
-            return function()
-        except LockTimeout as error:
-            if not error.is_clean:
-                raise
-            pause = min(2**number * random.uniform(0.25, 0.5), 60)
-            again = "%s Trying again in %.1f s (%d/%d)", error.message, pause, number, times
-            logging.getLogger("alembic.retry").warning(*again)
-        time.sleep(pause)
-    return function()
 
 
 def process_revision_directives(*arguments: Any) -> None:

@@ -36,7 +36,10 @@ NO_CONNECTION = "(?i)too many (cli|conn)|connection slots|max_user_conn|set lock
 def guarded(
     engine: Engine, name: str = "default", twin: Connection | None = None
 ) -> Iterator[Connection]:
-    """Yield a connection that is safe to migrate over: that of the caller of Alembic, or the app's.
+    """Yield a connection that is safe to migrate over.
+
+    What a caller of Alembic gave as ``config.attributes["connection"]``, a connection, an engine or
+    a dict of these by name, takes the place of the app's.
 
     :param twin: a guarded connection to the same database, under another name of it
     """

@@ -9,7 +9,10 @@ from flask import current_app
 
 
 def version_locations(script: ScriptDirectory) -> list[str]:
-    """Return the folders of the revisions: of ``alembic.ini``, and as in Flask-Alembic of the app."""
+    """Return the folders of the revisions: those of ``alembic.ini``, and those that the app adds.
+
+    Those are in ``ALEMBIC["version_locations"]``, as in Flask-Alembic, with or without a branch.
+    """
     own = [*map(str, script.version_locations or [str(Path(script.dir, "versions"))])]
     settings = current_app.config.get("ALEMBIC", {}) if current_app else {}
     for each in settings.get("version_locations", ()):

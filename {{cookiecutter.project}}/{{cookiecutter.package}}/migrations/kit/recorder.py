@@ -56,7 +56,10 @@ class Recorder:
 
     @contextmanager
     def batch(self, operations: Any, table: str, *arguments: Any, **options: Any) -> Iterator[Any]:
-        """Do each operation at once, so that its SQL is known to be its own; a copy needs the table."""
+        """Do each operation at once, so that its SQL is known to be its own.
+
+        If batch mode would copy the table, it would have to be read, which is all that can be told.
+        """
         manager = type(operations).batch_alter_table(operations, table, *arguments, **options)
         batch = manager.__enter__()
         is_copied = False

@@ -64,7 +64,10 @@ def wait(attempt: Callable[[], T], name: str) -> T:
 
 
 def run(connection: Connection, sql: str, **parameters: Any) -> Any:
-    """Return the first value of a statement, and commit: Alembic would, else, commit nothing."""
+    """Return the first value of a statement, and leave no transaction open.
+
+    Alembic would take that for somebody else's, and commit nothing.
+    """
     with connection.begin():  # SQLAlchemy 1.4 has no commit()
         result = connection.execute(text(sql), parameters)
         return result.scalar() if result.returns_rows else None

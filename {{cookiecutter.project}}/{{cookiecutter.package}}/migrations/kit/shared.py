@@ -1,9 +1,10 @@
 """Lets revisions that open a connection of their own see what the run has done so far.
 
-``db.session`` and ``db.engine`` are connections beside the one that migrates: they would not see its
-transaction, and on SQLite wait for it in vain. So one that the same thread opens is the migrating one, and
-its transactions are savepoints there: a revision that fails takes them with it. ``share_connection = false``
-in alembic.ini is for histories that only run if revisions do not see what the run has done.
+``db.session``, ``db.engine`` and ``op.get_bind().engine`` are connections beside the one that migrates:
+they would not see its transaction, and on SQLite wait for it in vain. So a connection that the same
+thread opens meanwhile is the migrating one, and its transactions are savepoints there: a revision that
+fails takes with it what it has written over such a connection, too. ``share_connection = false`` in
+alembic.ini is for histories that only run if revisions do not see what the run has done.
 """
 
 import threading

@@ -23,7 +23,10 @@ IS_SQL = re.compile(r"'.*'|[\w.]*\(.*\)|true|false|current_\w+", re.IGNORECASE |
 
 
 def fill(changes: ops.OpContainer, connection: Connection) -> None:
-    """Take apart what adds a NOT NULL column: first it is filled; MariaDB would invent a value."""
+    """Take apart what adds a column that is NOT NULL: before it is that, existing rows are filled.
+
+    MariaDB would give them a value of its own instead of failing.
+    """
     for change in changes.ops:
         if isinstance(change, ops.ModifyTableOps):
             change.ops = [each for step in change.ops for each in filled(step, change, connection)]

@@ -86,7 +86,10 @@ def first_rows(step: Any, names: list[str]) -> Any:
 
 
 def read(connection: Connection, query: Any, is_wrong: Any = None) -> Any:
-    """Return the first row; None if there is none soon; ``is_wrong`` for what cannot be cast."""
+    """Return the first row; None if there is none soon, or no such column: this revision adds it.
+
+    :param is_wrong: is returned for a value that the database cannot cast
+    """
     begin, end = backend_of(connection.dialect).time_limit
     savepoint = connection.begin_nested()
     try:

@@ -31,7 +31,10 @@ def mend_checks(changes: ops.UpgradeOps) -> None:
 
 
 def mend_columns(changes: ops.UpgradeOps, models: Iterable[Table]) -> None:
-    """Leave the check of a new type to its step, and a primary key as the database makes it."""
+    """Leave the check of a new type to the step for it, and a primary key as the database makes it.
+
+    That is NOT NULL even if the models say else, and may be an IDENTITY.
+    """
     keys = {(table.fullname, column.name) for table in models for column in table.primary_key}
     for change in [change for change in changes.ops if isinstance(change, ops.ModifyTableOps)]:
         for step in [step for step in change.ops if isinstance(step, ops.AlterColumnOp)]:

@@ -24,6 +24,7 @@ def refuse(changes: ops.UpgradeOps, models: int) -> None:
     """Refuse a revision while a module with models is not imported, or if it drops most tables.
 
     :param models: how many tables the models have
+    :raises CommandError: unless ``-x without=MODULE`` or ``-x drop=most`` says that this is meant
     """
     for module in sorted({*modules_with_models()} - given("without").keys()):
         problem = f"{module} defines models, but is not imported when the app is created"

@@ -1,6 +1,7 @@
-"""The order in which both ways of a revision change the tables, so that they run.
+"""The order in which a revision changes the tables, so that it runs.
 
-Foreign keys are dropped first and created last; tables dropped children first, created parents first.
+Foreign keys are dropped first and created last; tables dropped children first, created parents
+first. Both ways of a revision are put into this order.
 """
 
 from collections.abc import Iterator
@@ -22,7 +23,11 @@ Placed = Iterator[tuple[Phase, ops.MigrateOperation]]
 
 
 def put_in_order(changes: ops.OpContainer, dialect: Dialect) -> None:
-    """Put one way of a revision in order."""
+    """Put one way of a revision in order.
+
+    :param dialect: if it can drop no foreign key (SQLite), the table is made anew: what its keys
+        refer to has to be there then, but only then
+    """
     placed = sorted(place_all(changes, dialect), key=lambda each: each[0])
     changes.ops = [step for _, step in placed]
 
@@ -68,8 +73,9 @@ def place_all(changes: ops.OpContainer, dialect: Dialect) -> Placed:
 def place_parts(change: ops.ModifyTableOps, others: set[str], dialect: Dialect) -> Placed:
     """Take the foreign keys out of the changes of a table, and put the rest in order.
 
-    MySQL lets no foreign key be without an index, nor between columns of two types. Rows are filled before
-    a column is NOT NULL, and while the columns that are dropped are there.
+    MySQL lets no foreign key be without an index, nor between columns of two types; and there is
+    no check of a column that is gone. Rows are filled before a column is NOT NULL, and while those
+    that are dropped are there.
 
     :param others: the tables that are created or dropped
     """
@@ -84,7 +90,6 @@ def place_parts(change: ops.ModifyTableOps, others: set[str], dialect: Dialect) 
         if is_apart:  # batch mode knows only the columns of an index
             phase = Phase.FREE if place(step) == 1 else Phase.REMAKE
         elif key is not None and (dialect.supports_alter or parent_of(key) in others):
-            # SQLite makes the table anew: what its keys refer to has to be there then, but only then.
             phase = Phase.DROP_KEYS if place(step) == 0 else Phase.CREATE_KEYS
         elif is_renamed and not dialect.supports_alter and place(step) > 2:
             phase = Phase.REMAKE  # batch mode knows the old name only

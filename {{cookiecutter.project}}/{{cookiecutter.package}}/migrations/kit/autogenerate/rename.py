@@ -1,4 +1,7 @@
-"""Tells what was renamed from what was dropped and added; all values would be lost."""
+"""Tells what was renamed from what was dropped and added; all values would be lost.
+
+What is named after a table is dropped by its old name and created by the new one.
+"""
 
 from collections.abc import Iterator
 from functools import partial
@@ -53,7 +56,10 @@ def rename(changes: ops.UpgradeOps, autogenerate: AutogenContext, backend: Backe
 
 
 def renamed_values(step: Any, statement: str, hints: Hints) -> Iterator[Any]:
-    """Yield a change of an Enum's values, and before it the statements that rename some of them."""
+    """Yield a change of an Enum's values, and before it what gives some of them other names.
+
+    :param statement: does that to one
+    """
     old, new = getattr(step, "old_values", []), getattr(step, "new_values", [])
     for one, other in product(old, new):
         pair = f"{step.name}.{one}", f"{step.name}.{other}"
@@ -68,7 +74,10 @@ def renamed_values(step: Any, statement: str, hints: Hints) -> Iterator[Any]:
 
 
 def is_renamed(old: str, new: str, hints: Hints, is_like: bool = True) -> bool:
-    """Say whether one name has become the other, as far as somebody knows; ask if it is like it."""
+    """Say whether one name has become the other, as far as somebody knows.
+
+    :param is_like: whether to ask; who answers without that may have changed it, too
+    """
     if old in given("rename"):
         is_meant = given("rename")[old] in (new, new.rpartition(".")[2])
         return is_meant and answer("rename", old) is not None

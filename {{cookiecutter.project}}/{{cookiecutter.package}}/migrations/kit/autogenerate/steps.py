@@ -1,6 +1,7 @@
 """Steps of a revision that Alembic does not write by itself; what makes them is beside this file.
 
-Constraints without a name get one, the same in both ways, so that each can be dropped; in batch mode, too:
+Constraints without a name get one, the same in both ways of a revision, so that each can be dropped.
+SQLite has such constraints; batch mode names them when it makes the table anew.
 https://alembic.sqlalchemy.org/en/latest/batch.html#dropping-unnamed-or-named-foreign-keys
 """
 

@@ -30,7 +30,8 @@ NAME = f"alembic_compared_{secrets.token_hex(4)}"
 class AsMade(DefaultImpl):
     """Compares with what the database makes of a model's column or check, in a temporary table.
 
-    Each spells types and defaults in its own way. What cannot be made is left to Alembic.
+    Every database spells types and defaults in its own way: MariaDB says ``current_timestamp()``
+    for ``now()``, and ``DOUBLE`` for ``REAL``. What cannot be made is left to Alembic.
     """
 
     drop = "DROP TABLE"

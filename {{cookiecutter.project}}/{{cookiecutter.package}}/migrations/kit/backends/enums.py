@@ -22,7 +22,8 @@ def mend(changes: ops.UpgradeOps, filled: Collection[str], schema: str | None) -
     A new value cannot be used before the commit, if its type is not a new one. alembic-postgresql-enum
     1.11.0 puts values after the one that they are to be before, quotes none, and knows one default only.
 
-    :param filled: what rows get; ``schema``: that of tables that name none
+    :param filled: what rows get
+    :param schema: that of tables that name none
     """
     steps: list[Any] = [step for each in changes.ops for step in getattr(each, "ops", [each])]
     used = {*filled, *chain.from_iterable(map(defaults, steps))}
