@@ -8,6 +8,7 @@ from contextlib import suppress
 from importlib import import_module
 from typing import Any, Literal
 
+import sqlalchemy as sa
 from alembic.autogenerate.api import AutogenContext
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator
@@ -25,9 +26,10 @@ def render_item(kind: str, item: Any, autogenerate: AutogenContext) -> str | Lit
     dialect = autogenerate.dialect
     types = [item]
     if isinstance(item, TypeDecorator):
-        types.append(item.load_dialect_impl(dialect))
+        impl = item.load_dialect_impl(dialect)
+        types += [impl, as_public(impl, dialect)]
     if type(item).__module__.startswith("sqlalchemy."):
-        types = [item.dialect_impl(dialect)] if is_cut_short(item, dialect) else []
+        types = [as_public(item, dialect)] if is_cut_short(item, dialect) else []
     for type_ in types:
         path = type(type_).__module__
         module, package, line = path, path.partition(".")[0], f"import {path}"
@@ -37,14 +39,21 @@ def render_item(kind: str, item: Any, autogenerate: AutogenContext) -> str | Lit
             line = f"from sqlalchemy.dialects import {package}"
         elif package == "sqlalchemy":
             path, module, package, line = "sqlalchemy", "sa", "sa", ""  # is there in each revision
-        written = f"{module}.{type_!r}"
+        theirs = autogenerate.migration_context.impl.render_type(type_, autogenerate)
+        written = theirs or f"{module}.{type_!r}"
         with suppress(Exception):  # whatever the code of a type raises
             found = import_module(path)
-            names = {package: found if module == package else sys.modules[package]}
+            names = {"sa": sa, package: found if module == package else sys.modules[package]}
             if eval(written, names).compile(dialect) == item.compile(dialect):
                 autogenerate.imports |= {line} - {""}
                 return written
     return False
+
+
+def as_public(item: Any, dialect: Dialect) -> Any:
+    """Return the type that a dialect has for another, variants too, not a driver's class of it."""
+    impl = item.dialect_impl(dialect)
+    return impl.adapt(next(c for c in type(impl).__mro__ if not c.__name__.startswith("_")))
 
 
 def is_cut_short(item: Any, dialect: Dialect) -> bool:
