@@ -16,10 +16,15 @@ def table_of(check: CheckConstraint) -> Table:
     return table
 
 
+def models_of(name: str) -> list[Table]:
+    """Return what the models have of a table."""
+    targets = to_list(context.get_context().opts["target_metadata"])
+    return [each.tables[name] for each in targets if name in each.tables]
+
+
 def has_unknown_check(found: Table) -> bool:
     """Say whether the model of a table has a check that the database has another name for."""
-    targets = to_list(context.get_context().opts["target_metadata"])
-    models = [each.tables[found.fullname] for each in targets if found.fullname in each.tables]
+    models = models_of(found.fullname)
     owners: list[Any] = [*models, *chain(*(model.columns for model in models))]
     checks = {c for each in owners for c in each.constraints if isinstance(c, CheckConstraint)}
     return not all(map(is_known, checks))
