@@ -481,8 +481,8 @@ def constraint_without_a_name_goes_with_its_column(change: Change) -> None:
 
     def before(metadata: MetaData) -> None:
         users(metadata)
-        columns = Column("user_id", ForeignKey("users.id")), Column("slug", String(9), unique=True)
-        table("posts", metadata, *columns, Column("n", Integer))
+        user: Column[Any] = Column("user_id", ForeignKey("users.id"))
+        table("posts", metadata, user, Column("slug", String(9), unique=True), Column("n", Integer))
 
     def after(metadata: MetaData) -> None:
         users(metadata)

@@ -1,5 +1,4 @@
-"""Steps of a revision that Alembic does not write by itself; what makes them is beside this file.
-"""
+"""Steps of a revision that Alembic does not write by itself; what makes them is beside this file."""
 
 from hashlib import sha256
 from typing import Any
@@ -12,7 +11,7 @@ from sqlalchemy import Computed
 from sqlalchemy.engine import Dialect
 from sqlalchemy.schema import conv
 
-from ..backends.names import NAMES, Given, name_for
+from ..backends.checks import NAMES, Given, name_for
 from ..session import as_text
 
 

@@ -11,7 +11,6 @@ from sqlalchemy import CheckConstraint, String, Table, func, literal_column
 
 from .compare import NAME
 from .indexes import ByName
-from .names import name_for
 
 # Indexes that SQLAlchemy does not read, or only in part.
 INDEXES = """
@@ -32,15 +31,6 @@ class Kept(ByName):
         super().__init__(*arguments)
         # Alembic says so of each check without a name, before prep_table_for_batch() keeps it.
         warnings.filterwarnings("ignore", "Unnamed CHECK constraint on reflected table")
-
-    def correct_for_autogen_constraints(self, *found_and_wanted: Any) -> None:
-        """Name what is gone from the models, or Alembic would not drop it, nor make it again."""
-        uniques, _, wanted, _ = found_and_wanted
-        kept = [{*unique.columns.keys()} for unique in wanted]
-        for unique in uniques:
-            if unique.name is None and {*unique.columns.keys()} not in kept:
-                unique.name = name_for(unique)
-        super().correct_for_autogen_constraints(*found_and_wanted)
 
     def prep_table_for_batch(self, batch: Any, table: Table) -> None:
         """Note what is lost, before the new table is made."""

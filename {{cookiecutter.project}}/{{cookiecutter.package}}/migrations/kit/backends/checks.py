@@ -1,12 +1,29 @@
-"""Check constraints: which of them the database has, and by which name."""
+"""Constraints: the names that batch mode gives to those without one, and which checks there are.
+
+https://alembic.sqlalchemy.org/en/latest/batch.html#dropping-unnamed-or-named-foreign-keys
+"""
 
 from itertools import chain
 from typing import Any
 
 from alembic import context
 from alembic.util import to_list
-from sqlalchemy import CheckConstraint, Table
-from sqlalchemy.schema import CreateTable
+from sqlalchemy import CheckConstraint, ForeignKeyConstraint, Table, UniqueConstraint
+from sqlalchemy.schema import CreateTable, conv
+
+KINDS: dict[Any, str] = {ForeignKeyConstraint: "fk", UniqueConstraint: "uq"}
+NAMES = {kind: f"{kind}_%(table_name)s_%(column_0_N_name)s" for kind in KINDS.values()}
+
+
+class Given(conv):
+    """The name that batch mode gives to a constraint of the database."""
+
+
+def name_for(constraint: Any) -> Given | None:
+    """Return the name that a foreign key or a unique constraint gets by ``NAMES``."""
+    if (kind := KINDS.get(type(constraint))) is None:
+        return None
+    return Given("_".join([kind, constraint.table.name, *(c.name for c in constraint.columns)]))
 
 
 def table_of(check: CheckConstraint) -> Table:

@@ -48,9 +48,8 @@ def mend(changes: ops.UpgradeOps, filled: Collection[str], schema: str | None) -
                 columns.append(with_sql(column, step.name))
             is_first = is_first or place in altered
         step.affected_columns = columns
-        step.old_values, step.new_values = (
-            [as_text(value.replace("'", "''")) for value in each] for each in (old, values)
-        )
+        both = ([as_text(v.replace("'", "''")) for v in each] for each in (old, values))
+        step.old_values, step.new_values = both
         is_whole = is_first or values[: len(old)] != old
         whole = step.reverse().reverse() if is_whole else step
         index = changes.ops.index(step)
@@ -71,10 +70,8 @@ def without_default(step: ops.AlterColumnOp) -> Iterator[ops.AlterColumnOp]:
     if step.existing_server_default:
         drop = ops.AlterColumnOp(step.table_name, step.column_name, schema=step.schema)
         drop.existing_type, drop.existing_nullable = step.existing_type, step.existing_nullable
-        drop.existing_server_default, drop.modify_server_default = (
-            step.existing_server_default,
-            None,
-        )
+        drop.existing_server_default = step.existing_server_default
+        drop.modify_server_default = None
         yield drop
     step.existing_server_default = None
 

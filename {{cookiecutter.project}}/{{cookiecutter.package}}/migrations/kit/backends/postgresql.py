@@ -4,7 +4,6 @@ import math
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from hashlib import sha256
-from typing import Any
 
 from alembic.ddl.postgresql import PostgresqlImpl
 from alembic.operations import ops
@@ -135,15 +134,6 @@ def check_decided(engine: Engine, name: str, xid: str) -> None:
 
 class PostgreSQL(AsDefined, PostgresqlImpl):
     __dialect__ = "postgresql"
-
-    def correct_for_autogen_constraints(self, *found_and_wanted: Any) -> None:
-        """Leave alone what says of the primary key that it is unique: PostgreSQL makes one of both."""
-        found, _, wanted, _ = found_and_wanted
-        there = [unique.columns.keys() for unique in found]
-        keys = {u for u in wanted if u.columns.keys() == u.table.primary_key.columns.keys()}
-        wanted -= {unique for unique in keys if unique.columns.keys() not in there}
-        theirs: Any = super().correct_for_autogen_constraints  # without type hints
-        theirs(*found_and_wanted)
 
 
 backend = PostgreSQLBackend()
