@@ -479,11 +479,6 @@ def answer_that_fits_nothing_is_refused(change: Change) -> None:
 def constraint_without_a_name_goes_with_its_column(change: Change) -> None:
     """The tables are from a time without a naming convention."""
 
-    def before(metadata: MetaData) -> None:
-        users(metadata)
-        user: Column[Any] = Column("user_id", ForeignKey("users.id"))
-        table("posts", metadata, user, Column("slug", String(9), unique=True), Column("n", Integer))
-
     def after(metadata: MetaData) -> None:
         users(metadata)
         table("posts", metadata, Column("n", Integer))
@@ -495,8 +490,11 @@ def constraint_without_a_name_goes_with_its_column(change: Change) -> None:
             " slug VARCHAR(9), n INTEGER, UNIQUE (slug), FOREIGN KEY (user_id) REFERENCES users (id))"
         )
         connection.exec_driver_sql("INSERT INTO posts VALUES (1, 1, 'a', 2)")
-    change.defined = before
-    change.go(after)
+    change.define(after)
+    change.autogenerate()
+    change.upgrade()
+    command.downgrade(change.config(), "-1")
+    change.upgrade()
     assert change.rows("SELECT id, n FROM posts") == [(1, 2)]
 
 
@@ -634,13 +632,15 @@ def enum_without_a_type_changes(change: Change) -> None:
 def enum_value_is_renamed(change: Change) -> None:
     if change.dialect != "postgresql":
         return
-    change.start(lambda metadata: with_kind(metadata, "a", "b", server_default="b"))
+    before = partial(with_kind, server_default="b")
+    change.start(lambda metadata: before(metadata, "a", "b"))
     with change.project.engine.begin() as connection:
         connection.exec_driver_sql("INSERT INTO users VALUES (1, 'b')")
     to_c = partial(with_kind, server_default="a c")
     change.define(lambda metadata: to_c(metadata, "a", "a c"))
     assert "# kind.b is no value any more: it fails where rows have it" in change.autogenerate()
     change.project.newest.unlink()
+    change.define(lambda metadata: before(metadata, "a", "b"))
     change.go(lambda metadata: to_c(metadata, "a", "a c"), "rename=kind.b:a c")
     change.go(lambda metadata: to_c(metadata, "d", "a c", "e"), "rename=kind.a:d")
     assert change.rows("SELECT kind FROM users") == [("a c",)]
