@@ -56,6 +56,7 @@ class Change:
         self.project = project
         self.dialect = project.engine.dialect.name
         self.revision = ""
+        self.defined: Define = lambda _: None
         project.forget()
 
     def config(self, *x: str) -> Any:
@@ -65,6 +66,7 @@ class Change:
     def define(self, define: Define) -> None:
         self.project.metadata.clear()
         define(self.project.metadata)
+        self.defined = define
 
     def autogenerate(self, *x: str) -> str:
         """Write a revision from the models, and return its functions."""
@@ -87,10 +89,20 @@ class Change:
 
     def go(self, define: Define, *x: str) -> None:
         """Change the models, and run what is written for that up, down and up."""
+        before, was = self.defined, self.project.newest
         self.define(define)
         self.autogenerate(*x)
         self.upgrade()
+        newest = self.project.newest
+        if newest == was:
+            return  # this database has nothing of that change
         command.downgrade(self.config(), "-1")
+        self.define(before)
+        text = newest.read_text(encoding="utf-8")
+        newest.unlink()
+        command.check(self.config())
+        newest.write_text(text, encoding="utf-8")
+        self.define(define)
         self.upgrade()
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
@@ -249,6 +261,19 @@ def column_is_renamed_and_changed(change: Change) -> None:
 
     change.go(changed, "rename=posts.title:headline")
     assert change.rows("SELECT headline, slug, body FROM posts") == [("A", "a", None)]
+
+
+@case
+def column_of_a_check_is_renamed(change: Change) -> None:
+    """Its name stays the same."""
+
+    def checked(metadata: MetaData, name: str) -> None:
+        check = sa.CheckConstraint(f"{name} IS NOT NULL OR {name} IS NULL", name="k")
+        table("users", metadata, Column(name, Integer), check)
+
+    change.start(lambda metadata: checked(metadata, "a"), {"users": [{"a": 1}]})
+    change.go(lambda metadata: checked(metadata, "b"), "rename=users.a:b")
+    assert change.rows("SELECT b FROM users") == [(1,)]
 
 
 @case
@@ -462,10 +487,14 @@ def constraint_without_a_name_goes_with_its_column(change: Change) -> None:
     with change.project.engine.begin() as connection:
         connection.exec_driver_sql(
             "CREATE TABLE posts (id INTEGER NOT NULL PRIMARY KEY, user_id INTEGER,"
-            " slug VARCHAR(9) UNIQUE, n INTEGER, FOREIGN KEY (user_id) REFERENCES users (id))"
+            " slug VARCHAR(9), n INTEGER, UNIQUE (slug), FOREIGN KEY (user_id) REFERENCES users (id))"
         )
         connection.exec_driver_sql("INSERT INTO posts VALUES (1, 1, 'a', 2)")
-    change.go(after)
+    change.define(after)
+    change.autogenerate()
+    change.upgrade()
+    command.downgrade(change.config(), "-1")
+    change.upgrade()
     assert change.rows("SELECT id, n FROM posts") == [(1, 2)]
 
 
@@ -492,8 +521,9 @@ def constraints_without_names(change: Change) -> None:
     rows: Rows = {"users": [{"id": 1}], "shelves": [{"id": 1, "user_id": 1, "up_id": 1, "a": "b"}]}
     try:
         change.start(lambda metadata: shelves(metadata, "shelves", "a"), rows)
-        change.go(lambda metadata: shelves(metadata, "racks", "a"), "rename=shelves:racks")
-        change.go(lambda metadata: shelves(metadata, "racks", "c"), "rename=racks.a:c")
+        change.go(lambda metadata: shelves(metadata, "shelves", "b"), "rename=shelves.a:b")
+        change.go(lambda metadata: shelves(metadata, "racks", "b"), "rename=shelves:racks")
+        change.go(lambda metadata: shelves(metadata, "racks", "c"), "rename=racks.b:c")
         pair = ("user_id", "c")
         change.go(lambda metadata: shelves(metadata, "racks", "c", sa.UniqueConstraint(*pair)))
         change.go(lambda metadata: shelves(metadata, "racks", "c", key=False))
@@ -501,6 +531,31 @@ def constraints_without_names(change: Change) -> None:
         assert change.rows("SELECT user_id, up_id, c FROM racks") == [(1, 1, "b")]
         with change.project.engine.begin() as connection:  # not unique any more
             connection.exec_driver_sql("INSERT INTO racks (id, c) VALUES (2, 'b')")
+    finally:
+        change.project.metadata.naming_convention = convention
+
+
+@case
+def unique_constraints_without_names(change: Change) -> None:
+    """They are there again after a downgrade; SQLite's are seen only if a column is new."""
+    convention = change.project.metadata.naming_convention
+
+    def pairs(metadata: MetaData, name: str | None, **options: Any) -> None:
+        metadata.naming_convention = MetaData().naming_convention
+        table("pairs", metadata, *map(Column, "cd", (String(9), String(9))))
+        if name:
+            pair = metadata.tables["pairs"]
+            pair.append_column(Column(name, String(9), **options))
+            if options:
+                pair.append_constraint(sa.UniqueConstraint("d", name))
+
+    try:
+        row = {"a": "A", "c": "C", "d": "D"}
+        change.start(lambda metadata: pairs(metadata, "a", unique=True), {"pairs": [row]})
+        change.go(lambda metadata: pairs(metadata, "b", unique=True), "rename=pairs.a:b")
+        change.go(lambda metadata: pairs(metadata, None))
+        change.go(lambda metadata: pairs(metadata, "a", unique=True))
+        change.go(lambda metadata: pairs(metadata, "a"))
     finally:
         change.project.metadata.naming_convention = convention
 
@@ -517,6 +572,16 @@ def index_of_a_foreign_key_changes(change: Change) -> None:
     change.start(follows, {"users": [{"id": 1}], "posts": [{"id": 1, "user_id": 1}]})
     change.go(lambda metadata: follows(metadata, index=True))
     change.go(lambda metadata: follows(metadata, unique=True))
+    change.go(follows)
+
+    def indexed(metadata: MetaData, *keys: ForeignKey) -> None:
+        """The index of the model has the name that MySQL gives to one of its own."""
+        users(metadata)
+        column: Column[Any] = Column("user_id", Integer, *keys)
+        table("posts", metadata, column, sa.Index("user_id", column))
+
+    change.go(lambda metadata: indexed(metadata, ForeignKey("users.id")))
+    change.go(indexed)
     change.go(follows)
     answers = ("rename=posts.user_id:user_no", "rename=posts.note_id:note_no")
     change.go(lambda metadata: follows(metadata, "user_no"), *answers)
@@ -567,13 +632,15 @@ def enum_without_a_type_changes(change: Change) -> None:
 def enum_value_is_renamed(change: Change) -> None:
     if change.dialect != "postgresql":
         return
-    change.start(lambda metadata: with_kind(metadata, "a", "b", server_default="b"))
+    before = partial(with_kind, server_default="b")
+    change.start(lambda metadata: before(metadata, "a", "b"))
     with change.project.engine.begin() as connection:
         connection.exec_driver_sql("INSERT INTO users VALUES (1, 'b')")
     to_c = partial(with_kind, server_default="a c")
     change.define(lambda metadata: to_c(metadata, "a", "a c"))
     assert "# kind.b is no value any more: it fails where rows have it" in change.autogenerate()
     change.project.newest.unlink()
+    change.define(lambda metadata: before(metadata, "a", "b"))
     change.go(lambda metadata: to_c(metadata, "a", "a c"), "rename=kind.b:a c")
     change.go(lambda metadata: to_c(metadata, "d", "a c", "e"), "rename=kind.a:d")
     assert change.rows("SELECT kind FROM users") == [("a c",)]
@@ -699,13 +766,13 @@ def computed_columns(change: Change) -> None:
 
     change.start(lambda metadata: doubled(metadata, "a"), {"users": [{"n": 2, "a": "A"}]})
     stored = change.dialect != "sqlite"  # which cannot add one that is stored
-    computed = sa.Computed("n * 2", persisted=stored)
-    change.go(lambda metadata: doubled(metadata, "a", Column("twice", Integer, computed)))
-    computed = sa.Computed("n * 2", persisted=stored)
-    twice: Column[Any] = Column("twice", Integer, computed)
-    change.go(lambda metadata: doubled(metadata, "b", twice), "rename=users.a:b")
-    doubled_again: Column[Any] = Column("again", Integer, sa.Computed("n * 2", persisted=stored))
-    change.go(lambda metadata: doubled(metadata, "b", doubled_again), "rename=users.twice:again")
+
+    def computed(name: str) -> Column[Any]:
+        return Column(name, Integer, sa.Computed("n * 2", persisted=stored))
+
+    change.go(lambda metadata: doubled(metadata, "a", computed("twice")))
+    change.go(lambda metadata: doubled(metadata, "b", computed("twice")), "rename=users.a:b")
+    change.go(lambda m: doubled(m, "b", computed("again")), "rename=users.twice:again")
     assert change.rows("SELECT b, again FROM users") == [("A", 4)]
 
 

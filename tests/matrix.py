@@ -154,6 +154,7 @@ EVERYWHERE: dict[str, list[Items]] = {
         lambda: [Column("c", sa.Integer, index=True, unique=True)],
         lambda: [Column("c", sa.Integer), UniqueConstraint("c", "id", name="u_many")],
     ],
+    "unique primary key": [lambda: [UniqueConstraint("id", name="u_key")]],
     "indexes": each(
         lambda columns: [Column("c", sa.String(20)), Index("ix_m", *columns)],
         ["c"],

@@ -13,7 +13,8 @@ TYPES = '''"""Types of the app."""
 
 from typing import Any
 
-from sqlalchemy import Dialect, Numeric, String, TypeDecorator
+from sqlalchemy import Dialect, Numeric, String, Text, TypeDecorator
+from sqlalchemy.dialects import mysql, postgresql
 from sqlalchemy.types import TypeEngine, UserDefinedType
 
 
@@ -48,6 +49,19 @@ class Digits(TypeDecorator[Any]):
         return dialect.type_descriptor(Numeric(20, 0) if dialect.name == "mysql" else String(20))
 
 
+class Long(TypeDecorator[Any]):
+    """Takes what repr() leaves out, and decides by that which variants it has."""
+
+    impl = Text
+    cache_ok = True
+
+    def __init__(self, is_long: bool = False) -> None:
+        super().__init__()
+        if is_long:
+            self.impl = Text().with_variant(mysql.LONGTEXT(), "mysql")
+            self.impl = self.impl.with_variant(postgresql.JSONB(), "postgresql")
+
+
 class Point(UserDefinedType[Any]):
     """Is a type of its own, as the database spells it."""
 
@@ -64,6 +78,7 @@ COLUMNS = {
     "price": "Money(10, 2)",
     "code": 'Code("fr")',
     "digits": "Digits()",
+    "long": "Long(is_long=True)",
     "place": "Point(places=9)",
     "mail": "sqlalchemy_utils.EmailType(200)",
     "site": "sqlalchemy_utils.URLType",

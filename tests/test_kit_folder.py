@@ -65,7 +65,9 @@ def inner_imports(name: str) -> set[str]:
 
 
 def test_scan_finds_the_imports_there_are() -> None:
-    mysql = {"kit.backends", "kit.backends.indexes", "kit.session"}
+    mysql = {
+        f"kit.{name}" for name in ("backends", "backends.checks", "backends.indexes", "session")
+    }
     assert inner_imports("kit.backends.mysql") == mysql
     assert inner_imports("kit") == {"kit.command_line", "kit.mistakes", "kit.probe", "kit.version"}
 

@@ -63,11 +63,9 @@ def process_revision_directives(
     refuse(changes[-1], len(models))
     if not is_checked:
         fill(changes[-1], connection)
-    for way in (changes[-1], back):
-        if not is_checked:
+        for way in (changes[-1], back):
             backend.finish(connection, way)
-        put_in_order(way, migration.dialect)
-    if not is_checked:
+            put_in_order(way, migration.dialect)
         warn_of_losses(changes[-1], connection, hints)
     if is_checked and running_command() and not changes[-1].is_empty():
         config.print_stdout("Database %s differs from its models:", name)

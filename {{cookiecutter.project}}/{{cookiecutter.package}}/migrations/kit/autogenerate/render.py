@@ -8,6 +8,7 @@ from contextlib import suppress
 from importlib import import_module
 from typing import Any, Literal
 
+import sqlalchemy as sa
 from alembic.autogenerate.api import AutogenContext
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator
@@ -17,18 +18,15 @@ def render_item(kind: str, item: Any, autogenerate: AutogenContext) -> str | Lit
     """Return a type as Python, and let the revision import its module.
 
     If its ``repr()`` leaves out what it was made with, this is the type that the database gets.
-
-    :return: False for what Alembic writes well
+    Of what Alembic writes well, this is False.
     """
     if kind != "type":
         return False
     dialect = autogenerate.dialect
-    types = [item]
-    if isinstance(item, TypeDecorator):
-        types.append(item.load_dialect_impl(dialect))
-    if type(item).__module__.startswith("sqlalchemy."):
-        types = [item.dialect_impl(dialect)] if is_cut_short(item, dialect) else []
-    for type_ in types:
+    is_own = type(item).__module__.startswith("sqlalchemy.")
+    is_made = isinstance(item, TypeDecorator) and not is_own
+    impl = item.load_dialect_impl(dialect) if is_made else item
+    for type_ in dict.fromkeys([item, impl, as_public(impl, dialect)]):
         path = type(type_).__module__
         module, package, line = path, path.partition(".")[0], f"import {path}"
         if path.startswith("sqlalchemy.dialects."):
@@ -37,19 +35,18 @@ def render_item(kind: str, item: Any, autogenerate: AutogenContext) -> str | Lit
             line = f"from sqlalchemy.dialects import {package}"
         elif package == "sqlalchemy":
             path, module, package, line = "sqlalchemy", "sa", "sa", ""  # is there in each revision
-        written = f"{module}.{type_!r}"
+        theirs = autogenerate.migration_context.impl.render_type(type_, autogenerate)
+        written = theirs or f"{module}.{type_!r}"
         with suppress(Exception):  # whatever the code of a type raises
             found = import_module(path)
-            names = {package: found if module == package else sys.modules[package]}
+            names = {"sa": sa, package: found if module == package else sys.modules[package]}
             if eval(written, names).compile(dialect) == item.compile(dialect):
                 autogenerate.imports |= {line} - {""}
-                return written
+                return False if is_own and type_ is item else written
     return False
 
 
-def is_cut_short(item: Any, dialect: Dialect) -> bool:
-    """Say whether what SQLAlchemy writes of one of its types makes another, as of an Interval."""
-    with suppress(Exception):  # types inside others have names from elsewhere
-        made = eval(repr(item), dict(vars(import_module(type(item).__module__))))
-        return bool(made.compile(dialect) != item.compile(dialect))
-    return False
+def as_public(item: Any, dialect: Dialect) -> Any:
+    """Return the type that a dialect has for another, variants too, not a driver's class of it."""
+    impl = item.dialect_impl(dialect)
+    return impl.adapt(next(c for c in type(impl).__mro__ if not c.__name__.startswith("_")))

@@ -1,9 +1,4 @@
-"""Steps of a revision that Alembic does not write by itself; what makes them is beside this file.
-
-Constraints without a name get one, the same in both ways of a revision, so that each can be dropped.
-SQLite has such constraints; batch mode names them when it makes the table anew.
-https://alembic.sqlalchemy.org/en/latest/batch.html#dropping-unnamed-or-named-foreign-keys
-"""
+"""Steps of a revision that Alembic does not write by itself; what makes them is beside this file."""
 
 from hashlib import sha256
 from typing import Any
@@ -12,14 +7,12 @@ from alembic.autogenerate import comparators, renderers
 from alembic.autogenerate.api import AutogenContext
 from alembic.autogenerate.render import render_op
 from alembic.operations import ops
-from sqlalchemy import Computed, ForeignKeyConstraint, UniqueConstraint
+from sqlalchemy import Computed
 from sqlalchemy.engine import Dialect
 from sqlalchemy.schema import conv
 
+from ..backends.checks import NAMES, Given, name_for
 from ..session import as_text
-
-KINDS: dict[Any, str] = {ForeignKeyConstraint: "fk", UniqueConstraint: "uq"}
-NAMES = {kind: f"{kind}_%(table_name)s_%(column_0_N_name)s" for kind in KINDS.values()}
 
 
 class RenameColumn(ops.AlterColumnOp):
@@ -83,10 +76,6 @@ def compare(autogenerate: AutogenContext, kind: str, step: Any, *arguments: Any)
         step.existing_server_default = False
 
 
-class Given(conv):
-    """The name that batch mode gives to a constraint of the database."""
-
-
 def named(step: Any, dialect: Dialect) -> Any:
     """Return a step that creates or drops a constraint, with a name in it if there was none."""
     if getattr(step, "constraint_name", "") is None:
@@ -96,13 +85,6 @@ def named(step: Any, dialect: Dialect) -> Any:
         is_drop = isinstance(step, ops.DropConstraintOp)
         step.constraint_name = name if is_drop or name is None else conv(name)
     return step
-
-
-def name_for(constraint: Any) -> Given | None:
-    """Return the name that a foreign key or a unique constraint gets by ``NAMES``."""
-    if (kind := KINDS.get(type(constraint))) is None:
-        return None
-    return Given("_".join([kind, constraint.table.name, *(c.name for c in constraint.columns)]))
 
 
 class TableChanges(ops.ModifyTableOps):

@@ -1,12 +1,29 @@
-"""Check constraints: which of them the database has, and by which name."""
+"""Constraints: the names that batch mode gives to those without one, and which checks there are.
+
+https://alembic.sqlalchemy.org/en/latest/batch.html#dropping-unnamed-or-named-foreign-keys
+"""
 
 from itertools import chain
 from typing import Any
 
 from alembic import context
 from alembic.util import to_list
-from sqlalchemy import CheckConstraint, Table
-from sqlalchemy.schema import CreateTable
+from sqlalchemy import CheckConstraint, ForeignKeyConstraint, Table, UniqueConstraint
+from sqlalchemy.schema import CreateTable, conv
+
+KINDS: dict[Any, str] = {ForeignKeyConstraint: "fk", UniqueConstraint: "uq"}
+NAMES = {kind: f"{kind}_%(table_name)s_%(column_0_N_name)s" for kind in KINDS.values()}
+
+
+class Given(conv):
+    """The name that batch mode gives to a constraint of the database."""
+
+
+def name_for(constraint: Any) -> Given | None:
+    """Return the name that a foreign key or a unique constraint gets by ``NAMES``."""
+    if (kind := KINDS.get(type(constraint))) is None:
+        return None
+    return Given("_".join([kind, constraint.table.name, *(c.name for c in constraint.columns)]))
 
 
 def table_of(check: CheckConstraint) -> Table:
@@ -16,10 +33,15 @@ def table_of(check: CheckConstraint) -> Table:
     return table
 
 
+def models_of(name: str) -> list[Table]:
+    """Return what the models have of a table."""
+    targets = to_list(context.get_context().opts["target_metadata"])
+    return [each.tables[name] for each in targets if name in each.tables]
+
+
 def has_unknown_check(found: Table) -> bool:
     """Say whether the model of a table has a check that the database has another name for."""
-    targets = to_list(context.get_context().opts["target_metadata"])
-    models = [each.tables[found.fullname] for each in targets if found.fullname in each.tables]
+    models = models_of(found.fullname)
     owners: list[Any] = [*models, *chain(*(model.columns for model in models))]
     checks = {c for each in owners for c in each.constraints if isinstance(c, CheckConstraint)}
     return not all(map(is_known, checks))

@@ -7,12 +7,10 @@ from sqlalchemy import Column, MetaData, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.schema import CreateIndex
 
+from .checks import name_for
 from .compare import NAME, AsMade
 
-DEFINITION = """
-    SELECT split_part(indexdef, ' USING ', 2) FROM pg_indexes
-    WHERE indexname = :name AND tablename = :table AND schemaname LIKE :schema
-"""
+DEFINITION = "SELECT split_part(pg_get_indexdef(to_regclass(:name)), ' USING ', 2)"
 
 
 class ByName(AsMade):
@@ -21,8 +19,11 @@ class ByName(AsMade):
     index_names = ""
 
     def correct_for_autogen_constraints(self, *found_and_wanted: Any) -> None:
-        """Take those out that are there already."""
-        uniques, found, _, wanted = found_and_wanted
+        """Take those out that are there already, and name what Alembic would not drop without a name."""
+        uniques, found, wanted_uniques, wanted = found_and_wanted
+        kept = [{*unique.columns.keys()} for unique in wanted_uniques]
+        for unique in [u for u in uniques if u.name is None and {*u.columns.keys()} not in kept]:
+            unique.name = name_for(unique)
         read = {item.name for item in (*uniques, *found)}
         by_name = {
             index.name: index
@@ -54,17 +55,17 @@ class AsDefined(AsMade):
         if one == other or bool(found.unique) != bool(wanted.unique) or not self.can_make:
             return result
         with suppress(SQLAlchemyError), self.connection.begin_nested() as savepoint:
+            quote = self.dialect.identifier_preparer.quote
             table = self.dialect.identifier_preparer.format_table(wanted.table)
             self.connection.execute(text(f"CREATE TEMPORARY TABLE {NAME} (LIKE {table})"))
             like = wanted.table.to_metadata(MetaData(), schema=None, name=NAME)
             (made,) = (index for index in like.indexes if index.name == wanted.name)
             made.dialect_options[self.dialect.name]["concurrently"] = False
             self.connection.execute(CreateIndex(made))
-            schema = wanted.table.schema or self.dialect.default_schema_name
-            places = (found.table.name, schema), (NAME, "pg_temp%")
-            named = [{"name": wanted.name, "table": t, "schema": s} for t, s in places]
-            one, other = (self.connection.scalar(text(DEFINITION), names) for names in named)
+            places = wanted.table.schema or self.dialect.default_schema_name, "pg_temp"
+            names = [{"name": f"{quote(place)}.{quote(wanted.name)}"} for place in places]
+            one, other = (self.connection.scalar(text(DEFINITION), name) for name in names)
             savepoint.rollback()
-            same = ComparisonResult.Equal()
-            return same if one == other else ComparisonResult.Different(f"{one} to {other}")
+            different = ComparisonResult.Different(f"{one} to {other}")
+            return ComparisonResult.Equal() if one == other else different
         return result

@@ -14,6 +14,7 @@ from sqlalchemy.engine import Connection
 
 from ..session import Busy, give_back, run, seconds
 from . import Backend
+from .checks import models_of
 from .indexes import ByName
 
 LONGEST = 31536000  # seconds, the longest limit there is: a year
@@ -91,8 +92,10 @@ class MySQLBackend(Backend):
             own = {name: each for each in keys for name in (each.name, each.column_keys[0])}
             found = inspect(connection).get_indexes(change.table_name, change.schema) if own else []
             made = {index["name"] for index in found if not index["unique"]} - gone
+            table = names.get(change.table_name, change.table_name)
+            key = f"{change.schema}.{table}" if change.schema else table
+            made -= {index.name for model in models_of(key) for index in model.indexes}
             for name in sorted(own.keys() & made, key=str):
-                table = names.get(change.table_name, change.table_name)
                 step = ops.CreateIndexOp(name, table, own[name].column_keys, schema=change.schema)
                 change.ops.append(step.reverse())
 
