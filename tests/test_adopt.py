@@ -19,6 +19,7 @@ from kit import ROOT, run
 from shapes import POSTS, SHAPES, USERS, App, build
 from sqlalchemy import create_engine, make_url, text
 
+from flask_alembic_kit import usage
 from flask_alembic_kit.versions import LOWEST
 
 KILLS = int(os.environ.get("KILLS", "3"))  # evenly over the time that adopt takes
@@ -153,11 +154,31 @@ def test_collision_stops_before_the_first_write(tmp_path: Path) -> None:
     assert app.tree() == before
 
 
+USES = """\
+import flask_alembic.cli as commands
+from flask_migrate import Migrate, upgrade as build
+
+migrate = Migrate()
+migrate.init_app(application, db)
+"""
+
+
+def test_lines_that_use_the_old_tool_with_what_to_write(tmp_path: Path) -> None:
+    (tmp_path / "shop.py").write_text(USES, encoding="utf-8")
+    assert [line.splitlines()[1].strip() for line in usage.lines(tmp_path, "migrations")] == [
+        "from migrations import kit  # kit.db has the commands",
+        "from migrations import upgrade as build",
+        "goes",
+        "from migrations import kit; application.cli.add_command(kit.db)",
+    ]
+
+
 def test_without_yes_it_asks_first(tmp_path: Path) -> None:
-    app = build("factory", tmp_path)
+    app = build("nothing", tmp_path)
     before = app.tree()
     done = app.python("-m", "flask_alembic_kit", "adopt", input="n\n", status=None)
     assert "shop/migrations/env.py" in done.stdout
+    assert "from shop.migrations import kit; app.cli.add_command(kit.db)" in done.stdout
     assert app.tree() == before
 
 
@@ -396,12 +417,16 @@ def test_revisions_that_must_not_see_what_the_run_has_done(tmp_path: Path) -> No
 
 
 @pytest.mark.slow
-def test_what_the_old_tool_cannot_build_is_known_also_when_run_again(tmp_path: Path) -> None:
-    app = build("factory", tmp_path)
-    (first,) = (app.folder / "migrations" / "versions").glob("*first.py")
+@pytest.mark.parametrize("name", ["factory", "flask-alembic"])
+def test_what_the_old_tool_cannot_build_is_known_also_when_run_again(
+    name: str, tmp_path: Path
+) -> None:
+    app = build(name, tmp_path)
+    (first,) = app.folder.rglob("migrations/**/*first.py")
     source = first.read_text(encoding="utf-8")
-    broken = "def upgrade():\n    raise RuntimeError('lost')\n"
-    first.write_text(source.replace("def upgrade():\n", broken, 1), encoding="utf-8")
+    broken, number = re.subn("(def upgrade.*:\n)", "\\1    raise RuntimeError('lost')\n", source)
+    assert number == 1
+    first.write_text(broken, encoding="utf-8")
     for _ in range(2):
         assert "by the old tool neither: RuntimeError: lost" in app.adopt().stdout
 

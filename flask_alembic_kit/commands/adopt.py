@@ -95,6 +95,9 @@ def show(plan: Plan, found: dict[str, Any], layout: Layout) -> None:
         click.echo("\nThe app still uses the old tool. When you like, and it needs no hurry:")
     for line in todo:
         click.echo(f"    {line}")
+    if not any("add_command" in line for line in todo):
+        line = f"from {layout.module} import kit; app.cli.add_command(kit.db)"
+        click.echo(f"\nFor flask db, where the app is made: {line}")
 
 
 def summarized(paths: Any) -> list[str]:

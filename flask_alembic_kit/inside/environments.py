@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from io import StringIO
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from alembic import command, util
 from alembic.config import Config
@@ -15,6 +15,7 @@ from alembic.runtime.environment import EnvironmentContext
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from flask import Flask, current_app
+from flask.ctx import AppContext
 
 from .errors import Refused
 
@@ -104,13 +105,17 @@ class FlaskAlembic(Environment):
         return script
 
     def upgrade(self, to: str = "heads") -> None:
-        self.extension.upgrade(to)
+        with self.context():
+            self.extension.upgrade(to)
 
     def read(self, function: Callable[[MigrationContext], T]) -> dict[str, T]:
-        app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
-        with app.app_context():  # ends with its connections closed
+        with self.context():
             contexts = self.extension.migration_contexts
             return {name: function(context) for name, context in contexts.items()}
+
+    def context(self) -> AppContext:
+        """Return a context of its own, at whose end the extension closes and forgets its connections."""
+        return cast(Any, current_app)._get_current_object().app_context()
 
 
 def database_of(migration: MigrationContext) -> str:

@@ -41,7 +41,7 @@ def process_revision_directives(
     is_checked = is_check()
     is_to_follow = not is_checked and arguments["head"] in (None, "head")
     if is_to_follow and len(context.script.get_heads()) > 1:
-        raise CommandError('There are two heads: run alembic merge heads -m "join" first.')
+        raise CommandError("Multiple heads")
     if not arguments["autogenerate"]:
         return
     name = migration.opts.get("database", "default")
