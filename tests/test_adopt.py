@@ -18,6 +18,7 @@ import servers
 from kit import ROOT, run
 from shapes import POSTS, SHAPES, USERS, App, build
 from sqlalchemy import create_engine, make_url, text
+from sqlalchemy.exc import OperationalError
 
 from flask_alembic_kit import usage
 from flask_alembic_kit.versions import LOWEST
@@ -315,6 +316,25 @@ def test_a_folder_that_no_setting_leads_to(tmp_path: Path) -> None:
     start_replicas(app, "base")
 
 
+@pytest.mark.slow
+def test_an_alembic_ini_in_the_folder_of_the_revisions(tmp_path: Path) -> None:
+    """Alembic is run in that folder, and nothing outside names it."""
+    app = build("alembic", tmp_path)
+    text = (app.folder / "alembic.ini").read_text(encoding="utf-8")
+    (app.folder / "alembic.ini").unlink()
+    inside = re.sub("(?m)^script_location = .*$", "script_location = .", text)
+    (app.folder / "migrations" / "alembic.ini").write_text(inside, encoding="utf-8")
+    assert "Revisions: 2 of alembic" in app.adopt().stdout
+    app.alembic("check")
+
+
+def register(factory: Path) -> None:
+    """Add the line for ``flask db``."""
+    source = factory.read_text(encoding="utf-8")
+    line = "    from .migrations import kit; app.cli.add_command(kit.db)\n    return app"
+    factory.write_text(source.replace("    return app", line), encoding="utf-8")
+
+
 PYPROJECT = """\
 [project]
 name = "shop"
@@ -331,10 +351,7 @@ def test_the_wheel_of_an_adopted_app_migrates(uv: str, tmp_path: Path) -> None:
     """It is unpacked, which is what installing does; what it needs is in this environment."""
     app = build("inside", tmp_path)
     app.adopt()
-    init = app.folder / "shop" / "__init__.py"
-    source = init.read_text(encoding="utf-8")
-    line = "    from .migrations import kit; app.cli.add_command(kit.db)\n    return app"
-    init.write_text(source.replace("    return app", line), encoding="utf-8")
+    register(app.folder / "shop" / "__init__.py")
     (app.folder / "pyproject.toml").write_text(PYPROJECT, encoding="utf-8")
     run(uv, "build", "--quiet", "--wheel", cwd=app.folder)
     (wheel,) = (app.folder / "dist").glob("*.whl")
@@ -463,6 +480,28 @@ def test_what_the_module_of_the_app_patches_is_patched_for_alembic_too(tmp_path:
     app.alembic("check")
 
 
+@pytest.mark.slow
+def test_a_database_that_the_old_env_leaves_out_is_left_out(tmp_path: Path) -> None:
+    """It is taken out of the app's config, once a process, and is not built, for nothing can be."""
+    app = build("multidb", tmp_path)
+    execute(app, USERS, "AUTH_DATABASE_URL")
+    env = app.folder / "migrations" / "env.py"
+    source = env.read_text(encoding="utf-8")
+    less = "current_app.config['SQLALCHEMY_BINDS'].pop('auth')\nbind_names = []"
+    assert source.count("\nbind_names = []") == 1
+    env.write_text(source.replace("bind_names = []", less, 1), encoding="utf-8")
+    (first,) = (app.folder / "migrations" / "versions").glob("*first.py")
+    source = first.read_text(encoding="utf-8")
+    broken = "def upgrade_():\n    raise RuntimeError('lost')\n"
+    first.write_text(source.replace("def upgrade_():\n", broken, 1), encoding="utf-8")
+    assert "by the old tool neither: RuntimeError: lost" in app.adopt().stdout
+    app.alembic("check")
+    app.alembic("downgrade base")
+    with pytest.raises(OperationalError, match="no such table: posts"):
+        execute(app, ["SELECT * FROM posts"])
+    execute(app, ["DELETE FROM users"], "AUTH_DATABASE_URL")
+
+
 ENV_OPTIONS = """\
 LEFT_ALONE = {"spatial_ref_sys"}
 
@@ -563,6 +602,11 @@ def test_installed_from_its_wheel(packages: tuple[str, ...], uv: str, tmp_path: 
     app.alembic("upgrade head")
     app.alembic("check")
     revise(app)
+    register(app.folder / "src" / "shop" / "__init__.py")
+    assert app.python("-m", "flask", "db", "applied").stdout.count("kit ") == 5
+    app.change_models("most")
+    app.python("-m", "flask", "db", "migrate", "-m", "most")
+    app.python("-m", "flask", "db", "upgrade")
 
 
 def test_too_old_for_the_kit(tmp_path: Path) -> None:

@@ -141,7 +141,10 @@ def answers(arguments: dict[str, Any]) -> proof.Answers:
     """Return what the new environment says and makes, as ``alembic`` and as ``flask db`` run it."""
     # In a process each: many a factory can make one app only.
     ini = arguments["ini"]
-    return {**ask("imported", ini=ini), **ask("alone", ini=ini), **ask("prove", **arguments)}
+    alone = ask("alone", ini=ini)
+    if "alone_error" in alone:
+        alone = ask("alone", ini=ini, is_own=True)
+    return {**ask("imported", ini=ini), **alone, **ask("prove", **arguments)}
 
 
 def apart(arguments: dict[str, Any]) -> proof.Answers | None:
