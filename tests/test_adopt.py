@@ -434,18 +434,37 @@ def test_revisions_that_must_not_see_what_the_run_has_done(tmp_path: Path) -> No
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["factory", "flask-alembic"])
+@pytest.mark.parametrize(
+    ("name", "dialect"),
+    [("factory", "sqlite"), ("flask-alembic", "sqlite"), ("factory", "mysql")],
+)
 def test_what_the_old_tool_cannot_build_is_known_also_when_run_again(
-    name: str, tmp_path: Path
+    name: str, dialect: str, tmp_path: Path
 ) -> None:
-    app = build(name, tmp_path)
-    (first,) = app.folder.rglob("migrations/**/*first.py")
-    source = first.read_text(encoding="utf-8")
-    broken, number = re.subn("(def upgrade.*:\n)", "\\1    raise RuntimeError('lost')\n", source)
-    assert number == 1
-    first.write_text(broken, encoding="utf-8")
-    for _ in range(2):
-        assert "by the old tool neither: RuntimeError: lost" in app.adopt().stdout
+    """MySQL's message has the name of the scratch database."""
+    with databases(dialect, False) as urls:
+        app = build(name, tmp_path, **urls)
+        (first,) = app.folder.rglob("migrations/**/*first.py")
+        source = first.read_text(encoding="utf-8")
+        lost = "    op.execute('DELETE FROM lost')\n"
+        broken, number = re.subn("(def upgrade.*:\n)", f"\\1{lost}", source)
+        assert number == 1
+        first.write_text(broken, encoding="utf-8")
+        for _ in range(2):
+            assert (
+                "No empty database can be migrated, by the old tool neither" in app.adopt().stdout
+            )
+
+
+@pytest.mark.slow
+def test_an_app_that_cannot_be_made_without_its_tables(tmp_path: Path) -> None:
+    app = build("factory", tmp_path)
+    factory = app.folder / "shop" / "__init__.py"
+    source = factory.read_text(encoding="utf-8")
+    reads = "with app.app_context(): db.session.execute(db.text('SELECT * FROM users'))\n    "
+    factory.write_text(source.replace("return app", f"{reads}return app"), encoding="utf-8")
+    app.adopt()
+    app.alembic("check")
 
 
 @pytest.mark.slow
