@@ -149,8 +149,7 @@ def option_line(option: dict[str, Any]) -> str:
 
 def variant(found: dict[str, Any]) -> str:
     """Return ``multidb`` if the old tool migrates several databases, or could if there is none."""
-    old = found["old"]
-    databases = old.get("built_at", found["databases"]) if old else found["databases"]
+    databases = found["old"]["names"] if found["old"] else found["databases"]
     return "multidb" if len(databases) > 1 else "generic"
 
 

@@ -78,12 +78,12 @@ def advices(tree: ast.Module, objects: set[str], module: str) -> Iterator[tuple[
     classes, _ = extensions(tree)
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] in TOOLS:
-            names = [alias.name for alias in node.names if alias.name not in (*CLASSES, "db")]
+            names = [ast.unparse(a) for a in node.names if a.name not in (*CLASSES, "db")]
             yield node.lineno, f"from {module} import {', '.join(names)}" if names else "goes"
-        elif isinstance(node, ast.Import) and any(
-            a.name.split(".")[0] in TOOLS for a in node.names
-        ):
-            yield node.lineno, f"import {module}"
+        elif isinstance(node, ast.Import):
+            for name in {alias.name for alias in node.names if alias.name.split(".")[0] in TOOLS}:
+                commands = f"from {module} import kit  # kit.db has the commands"
+                yield node.lineno, commands if name.endswith(".cli") else f"import {module}"
         elif isinstance(node, ast.Call):
             function = node.func
             is_init = isinstance(function, ast.Attribute) and function.attr == "init_app"

@@ -18,7 +18,9 @@ import servers
 from kit import ROOT, run
 from shapes import POSTS, SHAPES, USERS, App, build
 from sqlalchemy import create_engine, make_url, text
+from sqlalchemy.exc import OperationalError
 
+from flask_alembic_kit import usage
 from flask_alembic_kit.versions import LOWEST
 
 KILLS = int(os.environ.get("KILLS", "3"))  # evenly over the time that adopt takes
@@ -153,11 +155,31 @@ def test_collision_stops_before_the_first_write(tmp_path: Path) -> None:
     assert app.tree() == before
 
 
+USES = """\
+import flask_alembic.cli as commands
+from flask_migrate import Migrate, upgrade as build
+
+migrate = Migrate()
+migrate.init_app(application, db)
+"""
+
+
+def test_lines_that_use_the_old_tool_with_what_to_write(tmp_path: Path) -> None:
+    (tmp_path / "shop.py").write_text(USES, encoding="utf-8")
+    assert [line.splitlines()[1].strip() for line in usage.lines(tmp_path, "migrations")] == [
+        "from migrations import kit  # kit.db has the commands",
+        "from migrations import upgrade as build",
+        "goes",
+        "from migrations import kit; application.cli.add_command(kit.db)",
+    ]
+
+
 def test_without_yes_it_asks_first(tmp_path: Path) -> None:
-    app = build("factory", tmp_path)
+    app = build("nothing", tmp_path)
     before = app.tree()
     done = app.python("-m", "flask_alembic_kit", "adopt", input="n\n", status=None)
     assert "shop/migrations/env.py" in done.stdout
+    assert "from shop.migrations import kit; app.cli.add_command(kit.db)" in done.stdout
     assert app.tree() == before
 
 
@@ -294,6 +316,25 @@ def test_a_folder_that_no_setting_leads_to(tmp_path: Path) -> None:
     start_replicas(app, "base")
 
 
+@pytest.mark.slow
+def test_an_alembic_ini_in_the_folder_of_the_revisions(tmp_path: Path) -> None:
+    """Alembic is run in that folder, and nothing outside names it."""
+    app = build("alembic", tmp_path)
+    text = (app.folder / "alembic.ini").read_text(encoding="utf-8")
+    (app.folder / "alembic.ini").unlink()
+    inside = re.sub("(?m)^script_location = .*$", "script_location = .", text)
+    (app.folder / "migrations" / "alembic.ini").write_text(inside, encoding="utf-8")
+    assert "Revisions: 1 of alembic" in app.adopt().stdout
+    app.alembic("check")
+
+
+def register(factory: Path, command: str = "kit.db") -> None:
+    """Add the line for ``flask db``."""
+    source = factory.read_text(encoding="utf-8")
+    line = f"    from .migrations import kit; app.cli.add_command({command})\n    return app"
+    factory.write_text(source.replace("    return app", line), encoding="utf-8")
+
+
 PYPROJECT = """\
 [project]
 name = "shop"
@@ -310,10 +351,7 @@ def test_the_wheel_of_an_adopted_app_migrates(uv: str, tmp_path: Path) -> None:
     """It is unpacked, which is what installing does; what it needs is in this environment."""
     app = build("inside", tmp_path)
     app.adopt()
-    init = app.folder / "shop" / "__init__.py"
-    source = init.read_text(encoding="utf-8")
-    line = "    from .migrations import kit; app.cli.add_command(kit.db)\n    return app"
-    init.write_text(source.replace("    return app", line), encoding="utf-8")
+    register(app.folder / "shop" / "__init__.py")
     (app.folder / "pyproject.toml").write_text(PYPROJECT, encoding="utf-8")
     run(uv, "build", "--quiet", "--wheel", cwd=app.folder)
     (wheel,) = (app.folder / "dist").glob("*.whl")
@@ -396,14 +434,37 @@ def test_revisions_that_must_not_see_what_the_run_has_done(tmp_path: Path) -> No
 
 
 @pytest.mark.slow
-def test_what_the_old_tool_cannot_build_is_known_also_when_run_again(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "dialect"),
+    [("factory", "sqlite"), ("flask-alembic", "sqlite"), ("factory", "mysql")],
+)
+def test_what_the_old_tool_cannot_build_is_known_also_when_run_again(
+    name: str, dialect: str, tmp_path: Path
+) -> None:
+    """MySQL's message has the name of the scratch database."""
+    with databases(dialect, False) as urls:
+        app = build(name, tmp_path, **urls)
+        (first,) = app.folder.rglob("migrations/**/*first.py")
+        source = first.read_text(encoding="utf-8")
+        lost = "    op.execute('DELETE FROM lost')\n"
+        broken, number = re.subn("(def upgrade.*:\n)", f"\\1{lost}", source)
+        assert number == 1
+        first.write_text(broken, encoding="utf-8")
+        for _ in range(2):
+            assert (
+                "No empty database can be migrated, by the old tool neither" in app.adopt().stdout
+            )
+
+
+@pytest.mark.slow
+def test_an_app_that_cannot_be_made_without_its_tables(tmp_path: Path) -> None:
     app = build("factory", tmp_path)
-    (first,) = (app.folder / "migrations" / "versions").glob("*first.py")
-    source = first.read_text(encoding="utf-8")
-    broken = "def upgrade():\n    raise RuntimeError('lost')\n"
-    first.write_text(source.replace("def upgrade():\n", broken, 1), encoding="utf-8")
-    for _ in range(2):
-        assert "by the old tool neither: RuntimeError: lost" in app.adopt().stdout
+    factory = app.folder / "shop" / "__init__.py"
+    source = factory.read_text(encoding="utf-8")
+    reads = "with app.app_context(): db.session.execute(db.text('SELECT * FROM users'))\n    "
+    factory.write_text(source.replace("return app", f"{reads}return app"), encoding="utf-8")
+    app.adopt()
+    app.alembic("check")
 
 
 @pytest.mark.slow
@@ -436,6 +497,28 @@ def test_what_the_module_of_the_app_patches_is_patched_for_alembic_too(tmp_path:
     extensions.write_text(f"import sys\nassert sys.patched\n{source}", encoding="utf-8")
     app.adopt("--app", "wsgi")
     app.alembic("check")
+
+
+@pytest.mark.slow
+def test_a_database_that_the_old_env_leaves_out_is_left_out(tmp_path: Path) -> None:
+    """It is taken out of the app's config, once a process, and is not built, for nothing can be."""
+    app = build("multidb", tmp_path)
+    execute(app, USERS, "AUTH_DATABASE_URL")
+    env = app.folder / "migrations" / "env.py"
+    source = env.read_text(encoding="utf-8")
+    less = "current_app.config['SQLALCHEMY_BINDS'].pop('auth')\nbind_names = []"
+    assert source.count("\nbind_names = []") == 1
+    env.write_text(source.replace("bind_names = []", less, 1), encoding="utf-8")
+    (first,) = (app.folder / "migrations" / "versions").glob("*first.py")
+    source = first.read_text(encoding="utf-8")
+    broken = "def upgrade_():\n    raise RuntimeError('lost')\n"
+    first.write_text(source.replace("def upgrade_():\n", broken, 1), encoding="utf-8")
+    assert "by the old tool neither: RuntimeError: lost" in app.adopt().stdout
+    app.alembic("check")
+    app.alembic("downgrade base")
+    with pytest.raises(OperationalError, match="no such table: posts"):
+        execute(app, ["SELECT * FROM posts"])
+    execute(app, ["DELETE FROM users"], "AUTH_DATABASE_URL")
 
 
 ENV_OPTIONS = """\
@@ -538,6 +621,11 @@ def test_installed_from_its_wheel(packages: tuple[str, ...], uv: str, tmp_path: 
     app.alembic("upgrade head")
     app.alembic("check")
     revise(app)
+    # By another name: Flask-Migrate before 4 has an entry point `db`, which comes first.
+    register(app.folder / "src" / "shop" / "__init__.py", 'kit.db, "schema"')
+    app.change_models("most")
+    for line in ("migrate -m most", "upgrade", "applied"):
+        app.python("-m", "flask", "schema", *line.split())
 
 
 def test_too_old_for_the_kit(tmp_path: Path) -> None:

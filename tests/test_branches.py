@@ -25,6 +25,8 @@ def test_branch_has_a_folder_of_its_own(project: Project) -> None:
     project.alembic("upgrade", "heads")
     assert current() == {"b2", "m2"}
     project.alembic("check")
+    said = project.alembic("revision", "--autogenerate", "-m", "more", status=None).stdout
+    assert "There are 2 heads, b2 and m2: name billing@head; to upgrade, heads." in said
     project.alembic("downgrade", "billing@base")
     assert current() == {"m2"}
 

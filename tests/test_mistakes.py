@@ -85,7 +85,7 @@ FILES: dict[str, tuple[dict[str, str | bytes], str]] = {
         {FILE: revision(before="'y1'"), OTHER: revision(name="y1", before="'x1'")},
         "ycle is detected",
     ),
-    "two heads": ({FILE: revision(), OTHER: revision(name="y1")}, "There are two heads, x1 and y1"),
+    "two heads": ({FILE: revision(), OTHER: revision(name="y1")}, "There are 2 heads, x1 and y1"),
     "import": ({FILE: f"import nosuch\n{revision()}"}, "x.py, line 1: No module named 'nosuch'"),
     "same id": ({FILE: revision(), OTHER: revision()}, "x1 is present more than once"),
     "there already": (

@@ -152,7 +152,7 @@ def test_branches_and_newer_databases(generic: Project) -> None:
     path.write_text(
         f"{text}\n\nbranch_labels = ('shop',)\ndepends_on = {one!r}\n", encoding="utf-8"
     )
-    assert "There are two heads, r001 and r002" in generic.flask("db", "plan", status=255).stdout
+    assert "There are 2 heads, r001 and r002" in generic.flask("db", "plan", status=255).stdout
     generic.alembic("upgrade", FIRST_REVISION)
     found = [line[2:6] for line in planned(generic, "heads") if re.match("  r", line)]
     assert found == ["r001", "r002"]

@@ -95,6 +95,9 @@ def show(plan: Plan, found: dict[str, Any], layout: Layout) -> None:
         click.echo("\nThe app still uses the old tool. When you like, and it needs no hurry:")
     for line in todo:
         click.echo(f"    {line}")
+    if not any("add_command" in line for line in todo):
+        line = f"from {layout.module} import kit; app.cli.add_command(kit.db)"
+        click.echo(f"\nFor flask db, where the app is made: {line}")
 
 
 def summarized(paths: Any) -> list[str]:
@@ -138,7 +141,10 @@ def answers(arguments: dict[str, Any]) -> proof.Answers:
     """Return what the new environment says and makes, as ``alembic`` and as ``flask db`` run it."""
     # In a process each: many a factory can make one app only.
     ini = arguments["ini"]
-    return {**ask("imported", ini=ini), **ask("alone", ini=ini), **ask("prove", **arguments)}
+    alone = ask("alone", ini=ini)
+    if "alone_error" in alone:
+        alone = ask("alone", ini=ini, is_own=True)
+    return {**ask("imported", ini=ini), **alone, **ask("prove", **arguments)}
 
 
 def apart(arguments: dict[str, Any]) -> proof.Answers | None:

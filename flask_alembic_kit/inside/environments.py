@@ -5,6 +5,7 @@ import sys
 from argparse import Namespace
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from copy import copy
 from io import StringIO
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,6 +16,7 @@ from alembic.runtime.environment import EnvironmentContext
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from flask import Flask, current_app
+from flask.ctx import AppContext
 
 from .errors import Refused
 
@@ -57,7 +59,7 @@ class Environment:
         return [str(revision.revision) for revision in self.script().walk_revisions()]
 
     def upgrade(self, to: str = "heads") -> None:
-        with old_names(self):
+        with as_before(self):
             command.upgrade(self.config(), to)
 
     def downgrade(self) -> None:
@@ -73,7 +75,7 @@ class Environment:
 
         config = self.config()
         script = ScriptDirectory.from_config(config)
-        with EnvironmentContext(config, script, fn=visit, dont_mutate=True), old_names(self):
+        with EnvironmentContext(config, script, fn=visit, dont_mutate=True), as_before(self):
             script.run_env()
         return found
 
@@ -104,13 +106,18 @@ class FlaskAlembic(Environment):
         return script
 
     def upgrade(self, to: str = "heads") -> None:
-        self.extension.upgrade(to)
+        with self.context():
+            self.extension.upgrade(to)
 
     def read(self, function: Callable[[MigrationContext], T]) -> dict[str, T]:
-        app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
-        with app.app_context():  # ends with its connections closed
+        with self.context():
             contexts = self.extension.migration_contexts
             return {name: function(context) for name, context in contexts.items()}
+
+    def context(self) -> AppContext:
+        """Return a context of its own, at whose end the extension closes and forgets its connections."""
+        app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
+        return app.app_context()
 
 
 def database_of(migration: MigrationContext) -> str:
@@ -126,15 +133,24 @@ def run_old(script: ScriptDirectory) -> None:
 
 
 @contextmanager
-def old_names(environment: Environment) -> Iterator[None]:
-    """Let Alembic run the env.py of before, if that is meant, where it has another name by now."""
-    original = ScriptDirectory.run_env
-    if environment.is_old and (environment.folder / f"{OLD}env.py").exists():
+def as_before(environment: Environment) -> Iterator[None]:
+    """Let Alembic run the env.py of before, if that is meant, as its own tool does.
+
+    It may have another name by now. And it is run once a process there: what it does to the app's
+    config, as to take a database away, must not be done twice.
+    """
+    if not environment.is_old:
+        yield
+        return
+    original, config = ScriptDirectory.run_env, current_app.config
+    before = {key: copy(value) for key, value in config.items()}
+    if (environment.folder / f"{OLD}env.py").exists():
         ScriptDirectory.run_env = run_old  # type: ignore[assignment,method-assign]
     try:
         yield
     finally:
         ScriptDirectory.run_env = original  # type: ignore[method-assign]
+        config.update(before)
 
 
 @contextmanager
@@ -193,7 +209,9 @@ def elsewhere(root: Path) -> Environment | None:
     if not found:
         return None
     inis = [folder / "alembic.ini" for folder in (found[0], found[0].parent)]
-    return FlaskMigrate(found[0], next((ini for ini in inis if ini.exists()), None))
+    environment = FlaskMigrate(found[0], next((ini for ini in inis if ini.exists()), None))
+    environment.kind = (FlaskMigrate if "migrate" in current_app.extensions else Environment).kind
+    return environment
 
 
 def histories(root: Path) -> list[Path]:

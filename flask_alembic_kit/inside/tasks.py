@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -143,7 +144,8 @@ def answers(
             options = by_default(environment.read(lambda migration: options_of(migration, file)))
             found["options"] = options
             found["beside"] = beside(file, options, app_packages()) if file.exists() else []
-            found["compared"] = by_default(environment.read(target))
+            compared = environment.read(target)
+            found["compared"], found["names"] = by_default(compared), [*compared]
     with scratch.on(), kept(found, "build_error"):
         environment.upgrade()
         found["built"] = {name: contents(engine) for name, engine in engines.items()}
@@ -165,7 +167,10 @@ def kept(found: dict[str, Any], name: str) -> Iterator[None]:
     try:
         yield
     except (Exception, SystemExit) as error:  # noqa: BLE001 (so may a revision)
-        found[name] = f"{type(error).__name__}: {' '.join(str(error).split())}"[:500]
+        said = re.sub(
+            r"\bkit_(old|new)_[0-9a-f]{12}\.?", "", str(error)
+        )  # MySQL names the database
+        found[name] = f"{type(error).__name__}: {' '.join(said.split())}"[:500]
 
 
 def exists(engine: Any) -> bool:
@@ -228,12 +233,15 @@ def rebuild(app: str | None, db: str | None, folder: str, ini: str) -> dict[str,
     return found
 
 
-def alone(folder: str, ini: str) -> dict[str, Any]:
-    """Return what fails if ``alembic`` runs the new environment, which then makes the app itself."""
+def alone(folder: str, ini: str, is_own: bool = False) -> dict[str, Any]:
+    """Return what fails if ``alembic`` runs the new environment, which then makes the app itself.
+
+    :param is_own: whether it reads the app's own databases: a factory may need the tables there
+    """
     scratch = Scratch(Path(folder), "kit_new")
     environment = new_environment(Path(ini))
     found: dict[str, Any] = {}
-    with scratch.on(), kept(found, "alone_error"):
+    with contextlib.nullcontext() if is_own else scratch.on(), kept(found, "alone_error"):
         environment.read(current)
     return found
 

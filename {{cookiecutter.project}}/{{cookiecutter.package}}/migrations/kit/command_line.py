@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from types import FunctionType
 from typing import Any
 
-from alembic import config
-from alembic.command import history, revision
+from alembic import command, config
 from alembic.config import Config
 from alembic.runtime.environment import EnvironmentContext
 from alembic.runtime.migration import MigrationContext
@@ -22,20 +21,20 @@ from .log import Log
 from .mistakes import in_one_line
 
 # The revision that a command takes if it is given none.
-REVISIONS = {"downgrade": "-1", "merge": "heads", "plan": None, "lint": None}
+REVISIONS: dict[str, str | None] = {"downgrade": "-1", "merge": "heads", "plan": None, "lint": None}
 REVISIONS |= dict.fromkeys(("edit", "show", "stamp", "upgrade"), "head")
 FOLDER = "the folder with env.py and versions/; default: $FLASK_DB_DIRECTORY, alembic.ini"
 
 
-def renamed(command: Any, name: str, help: str) -> Any:
+def renamed(known: Any, name: str, help: str) -> Any:
     """Return a command under another name: Alembic asks the function itself for both."""
-    copy = FunctionType(command.__code__, command.__globals__, name, command.__defaults__)
+    copy = FunctionType(known.__code__, known.__globals__, name, known.__defaults__)
     copy.__doc__ = help
     return copy
 
 
-migrate = renamed(revision, "migrate", "Write a revision from the models: revision --autogenerate.")
-log = renamed(history, "log", "List the revisions: history.")
+migrate = renamed(command.revision, "migrate", "Write a revision from the models: --autogenerate.")
+log = renamed(command.history, "log", "List the revisions: history.")
 
 
 def applied(config: Config) -> None:
@@ -89,18 +88,21 @@ class CommandLine(config.CommandLine):
     """Every command and option of ``alembic``, and some that users of Flask-Migrate type."""
 
     def __init__(self) -> None:
+        more = (migrate, log, applied, plan, lint, graph, reset, typed.mkdir)
+        for each in more:  # Alembic looks for functions in its module; no other way before 1.16
+            each.__module__ = command.__name__
+            setattr(command, each.__name__, each)
         super().__init__("flask db")
-        for command in (migrate, log, applied, plan, lint, graph, reset, typed.mkdir):
-            self.register_command(command)
-        typed.add_options(self.subparsers.choices)
-        parsers = self.subparsers.choices
-        is_set: Any = {"action": "store_true"}
-        parsers["plan"].add_argument("--down", help="what a downgrade would do", **is_set)
-        parsers["reset"].add_argument("--yes", help="even without debug mode", **is_set)
+        for each in more:
+            delattr(command, each.__name__)
+        parsers = next(a.choices for a in self.parser._actions if isinstance(a.choices, dict))
+        typed.add_options(parsers)
+        parsers["plan"].add_argument("--down", action="store_true", help="what a downgrade does")
+        parsers["reset"].add_argument("--yes", action="store_true", help="even without debug mode")
         self.parser.description = "Migrate the databases of the app that --app or FLASK_APP names."
         self.parser.add_argument("--x-arg", action="append", dest="x", help=SUPPRESS)
         self.parser.add_argument("-d", "--directory", dest="folder", help=FOLDER)
-        for name, parser in dict(self.subparsers.choices or {}).items():
+        for name, parser in parsers.items():
             parser.add_argument("-x", "--x-arg", action="append", dest="more_x", help=SUPPRESS)
             parser.add_argument("-d", "--directory", dest="folder", default=SUPPRESS, help=SUPPRESS)
             for action in parser._actions:

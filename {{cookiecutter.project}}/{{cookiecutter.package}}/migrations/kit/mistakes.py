@@ -9,6 +9,7 @@ from alembic import context
 from alembic.util import CommandError, to_tuple
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
+JOIN = 'run alembic merge heads -m "join"'
 DENIED = "This user may not read or make {error.filename}."
 URL = "The URL of a database"
 ESCAPED = "see DATABASE_URL; in a password, '@' is %40, '/' is %2F and '%' is %25."
@@ -46,9 +47,12 @@ def mistakes() -> Iterator[None]:
 
 def in_one_line(error: Exception) -> str | None:
     """Return what a user has to know of an error; None if it is none of a user's."""
-    if isinstance(error, CommandError) and str(error).startswith("Multiple head"):
-        heads = " and ".join(sorted(context.script.get_heads()))
-        return f'There are two heads, {heads}: run alembic merge heads -m "join".'
+    if isinstance(error, CommandError) and "ultiple head" in str(error):
+        heads = context.script.get_revisions("heads")
+        ids = " and ".join(sorted(head.revision for head in heads))
+        names = sorted(f"{label}@head" for head in heads for label in head.branch_labels)
+        which = f"name {' or '.join(names)}; to upgrade, heads" if names else JOIN
+        return f"There are {len(heads)} heads, {ids}: {which}."
     frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
     places = {frame.f_code.co_name for frame in frames} | {frames[-1].f_globals["__name__"]}
     files = (getattr(frame.f_locals.get("self"), "dotenv_path", None) for frame in frames)

@@ -39,9 +39,8 @@ def process_revision_directives(
         return  # a hook of the caller has decided
     config, arguments = context.config, migration.opts["revision_context"].command_args
     is_checked = is_check()
-    is_to_follow = not is_checked and arguments["head"] in (None, "head")
-    if is_to_follow and len(context.script.get_heads()) > 1:
-        raise CommandError('There are two heads: run alembic merge heads -m "join" first.')
+    if not is_checked and arguments["head"] in (None, "head"):
+        context.script.get_current_head()  # fails if there are several
     if not arguments["autogenerate"]:
         return
     name = migration.opts.get("database", "default")
