@@ -18,7 +18,8 @@ def render_item(kind: str, item: Any, autogenerate: AutogenContext) -> str | Lit
     """Return a type as Python, and let the revision import its module.
 
     If its ``repr()`` leaves out what it was made with, this is the type that the database gets.
-    Of what Alembic writes well, this is False.
+
+    :return: False for what Alembic writes well
     """
     if kind != "type":
         return False

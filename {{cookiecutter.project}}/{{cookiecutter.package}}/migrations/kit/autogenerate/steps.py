@@ -1,4 +1,7 @@
-"""Steps of a revision that Alembic does not write by itself; what makes them is beside this file."""
+"""Steps of a revision that Alembic does not write by itself; what makes them is beside this file.
+
+Constraints without a name get one, the same in both ways of a revision, so that each can be dropped.
+"""
 
 from hashlib import sha256
 from typing import Any

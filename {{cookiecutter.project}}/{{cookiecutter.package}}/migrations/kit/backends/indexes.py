@@ -63,7 +63,7 @@ class AsDefined(AsMade):
             made.dialect_options[self.dialect.name]["concurrently"] = False
             self.connection.execute(CreateIndex(made))
             places = wanted.table.schema or self.dialect.default_schema_name, "pg_temp"
-            names = [{"name": f"{quote(place)}.{quote(wanted.name)}"} for place in places]
+            names = [{"name": f"{quote(str(place))}.{quote(wanted.name)}"} for place in places]
             one, other = (self.connection.scalar(text(DEFINITION), name) for name in names)
             savepoint.rollback()
             different = ComparisonResult.Different(f"{one} to {other}")
