@@ -86,6 +86,7 @@ PACKAGE/migrations/kit/probe.py
 PACKAGE/migrations/kit/progress.py
 PACKAGE/migrations/kit/recorder.py
 PACKAGE/migrations/kit/reset.py
+PACKAGE/migrations/kit/retry.py
 PACKAGE/migrations/kit/revisions.py
 PACKAGE/migrations/kit/rules.py
 PACKAGE/migrations/kit/session.py
