@@ -19,6 +19,7 @@ from typing import Any
 import sqlalchemy as sa
 import sqlalchemy.exc
 from alembic import command
+from alembic.ddl.impl import DefaultImpl
 from alembic.util import CommandError
 from evolve import Project
 from sqlalchemy import Column, ForeignKey, Integer, MetaData, String
@@ -100,7 +101,8 @@ class Change:
         self.define(before)
         text = newest.read_text(encoding="utf-8")
         newest.unlink()
-        command.check(self.config())
+        if hasattr(DefaultImpl, "compare_indexes"):  # before 1.12, a unique index comes back as another
+            command.check(self.config())
         newest.write_text(text, encoding="utf-8")
         self.define(define)
         self.upgrade()

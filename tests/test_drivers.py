@@ -190,8 +190,7 @@ app = create_app({{"SQLALCHEMY_ENGINE_OPTIONS": {{"pool_size": 1, "max_overflow"
 
 def state():
     with db.engine.connect() as connection:
-        driver = id(connection.connection.dbapi_connection)
-        return driver, connection.exec_driver_sql({show[driven.url.get_backend_name()]!r}).scalar()
+        return connection.exec_driver_sql({show[driven.url.get_backend_name()]!r}).scalar()
 
 with app.app_context():
     before = state()

@@ -48,7 +48,7 @@ def mistakes() -> Iterator[None]:
 def in_one_line(error: Exception) -> str | None:
     """Return what a user has to know of an error; None if it is none of a user's."""
     if isinstance(error, CommandError) and "ultiple head" in str(error):
-        heads = context.script.get_revisions("heads")
+        heads = context.script.get_revisions(context.script.get_heads())
         ids = " and ".join(sorted(head.revision for head in heads))
         names = sorted(f"{label}@head" for head in heads for label in head.branch_labels)
         which = f"name {' or '.join(names)}; to upgrade, heads" if names else JOIN

@@ -42,12 +42,20 @@ class Kept(ByName):
         run, name = self.connection.exec_driver_sql, table.name
         types = {name: repr(column.type) for name, column in batch.columns.items()}
         altered = {c.name for c in table.columns if types.get(c.name) != repr(c.type)}
-        for check in table.constraints:
-            if isinstance(check, CheckConstraint) and not isinstance(check.name, str):
-                condition = str(check.sqltext)
-                is_old = " IN " in condition and altered & columns_in(condition, table)
-                if not is_old and (condition := renamed(condition, batch, table)):
-                    batch.new_table.append_constraint(CheckConstraint(literal_column(condition)))
+        copies = {constraint.name: constraint for constraint in batch.new_table.constraints}
+        for check in [c for c in table.constraints if isinstance(c, CheckConstraint)]:
+            before = str(check.sqltext)
+            condition = renamed(before, batch, table)
+            if isinstance(check.name, str):
+                copy = copies.get(check.name)  # with the old names of columns
+                if condition == before or str(getattr(copy, "sqltext", "")) != before:
+                    continue  # or it is dropped, or another one
+                batch.new_table.constraints.discard(copy)
+            elif " IN " in before and altered & columns_in(before, table):
+                continue
+            if condition:
+                made = CheckConstraint(literal_column(condition), name=check.name)
+                batch.new_table.append_constraint(made)
         if run(SAYS, (name, "%COLLATE%")).scalar():
             self.keep_collations(batch, table, altered)
         statements, read = [], {index.name for index in table.indexes}
@@ -114,5 +122,7 @@ def renamed(sql: str, batch: Any, table: Table) -> str:
     found = columns_in(sql, table)
     if found - batch.columns.keys():
         return ""
-    names = {name: f'"{batch.columns[name].name}"' for name in found}
+    quote = batch.impl.dialect.identifier_preparer.quote
+    now = {name: batch.columns[name].name for name in found}
+    names = {name: quote(other) for name, other in now.items() if other != name}
     return WORD.sub(lambda word: names.get(word[0].strip('"'), word[0]), sql)
