@@ -13,7 +13,6 @@ from argparse import Namespace
 from collections.abc import Callable
 from datetime import datetime
 from functools import partial
-from importlib.util import find_spec
 from typing import Any
 
 import sqlalchemy as sa
@@ -29,15 +28,6 @@ from sqlalchemy.exc import SAWarning
 Rows = dict[str, list[dict[str, Any]]]
 Define = Callable[[MetaData], object]
 CASES: dict[str, Callable[["Change"], None]] = {}
-
-
-# On SQLite, where batch mode makes a check again though its column is gone.
-COMPARING_CHECKS = {
-    "column_with_a_check_of_its_type",
-    "column_is_renamed",
-    "column_is_renamed_and_changed",
-    "new_column_is_filled",
-}
 
 
 def case(function: Callable[["Change"], None]) -> Callable[["Change"], None]:
@@ -101,7 +91,9 @@ class Change:
         self.define(before)
         text = newest.read_text(encoding="utf-8")
         newest.unlink()
-        if hasattr(DefaultImpl, "compare_indexes"):  # before 1.12, a unique index comes back as another
+        if hasattr(
+            DefaultImpl, "compare_indexes"
+        ):  # before 1.12, a unique index comes back as another
             command.check(self.config())
         newest.write_text(text, encoding="utf-8")
         self.define(define)
@@ -935,9 +927,6 @@ def main() -> None:
     warnings.simplefilter("ignore", SAWarning)
     project = Project(options.package)
     failed = 0
-    if project.engine.dialect.name == "sqlite" and not find_spec("alembic.ext"):  # before 1.19.2
-        for name in COMPARING_CHECKS:
-            del CASES[name]
     for name, run in CASES.items():
         if options.cases and not any(part in name for part in options.cases):
             continue
