@@ -81,8 +81,7 @@ class Log:
             "seconds": None if is_untimed else round(self.moment - before, 3),
         }
         for revision in step.up_revision_ids:
-            found = {} if step.is_stamp else sums(self.migration.script, revision)
-            self.add(revision=revision, **values, **found)
+            self.add(revision=revision, **values)
         if not self.migration.impl.transactional_ddl:
             self.flush()
         if self.has_committed:
@@ -104,6 +103,7 @@ class Log:
             now = datetime.now(timezone.utc).replace(tzinfo=None, microsecond=0)
             self.waiting.append({"applied_at": now, **row})
             return
+        row |= self.sums(row)
         # Somebody runs it later: with the number and the time that there are then.
         columns: dict[str, Any] = {
             name: sa.null() if value is None else sa.literal(value, self.table.c[name].type)
@@ -122,8 +122,12 @@ class Log:
         rows, self.waiting = self.waiting, []
         if rows:
             last = self.connection.scalar(sa.select(sa.func.max(self.table.c.id))) or 0
-            numbered = [{"id": last + 1 + n, **row} for n, row in enumerate(rows)]
+            numbered = [{"id": last + 1 + n, **r, **self.sums(r)} for n, r in enumerate(rows)]
             self.connection.execute(self.table.insert(), numbered)
+
+    def sums(self, row: dict[str, Any]) -> dict[str, str]:
+        """Return the checksums of what was run; of many at once, for that is faster."""
+        return {} if row["stamped"] else sums(self.migration.script, row["revision"])
 
     def rows(self) -> Sequence[Row[Any]]:
         """Return what was logged, in its order; nothing before the first time."""
