@@ -1,15 +1,22 @@
 """Fixtures: rendered projects, each test with a copy of its own."""
 
-import compileall
 import os
 import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
-from py_compile import PycInvalidationMode
 
 import pytest
-from kit import CHOICES, COMBINATIONS, DIAGONAL, Project, combination_id, render, rendered_in
+from kit import (
+    CHOICES,
+    COMBINATIONS,
+    DIAGONAL,
+    Project,
+    combination_id,
+    compile_modules,
+    render,
+    rendered_in,
+)
 
 SLOW = pytest.mark.slow
 
@@ -46,9 +53,7 @@ def rendered(once: Callable[..., Path]) -> Callable[..., Project]:
     def rendered(**answers: str) -> Project:
         def make(folder: Path) -> None:
             render(folder, answers)
-            # Compiling takes half the time of a command. By hash: tests change files within a second.
-            by_hash = PycInvalidationMode.CHECKED_HASH
-            compileall.compile_dir(folder, quiet=1, invalidation_mode=by_hash)
+            compile_modules(folder)
 
         name = "-".join(f"{name}={answer}" for name, answer in sorted(answers.items()))
         return rendered_in(once(name, make), answers)

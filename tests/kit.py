@@ -1,5 +1,6 @@
 """The kit under test: what it asks, how it is rendered, and the rendered project as processes."""
 
+import compileall
 import itertools
 import json
 import os
@@ -11,6 +12,7 @@ import textwrap
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
+from py_compile import PycInvalidationMode
 from typing import Any
 
 from cookiecutter.main import cookiecutter
@@ -261,6 +263,11 @@ class Project:
         pattern = shutil.ignore_patterns(*ignored)
         shutil.copytree(self.folder, target, ignore=pattern, copy_function=copy_or_link)
         return replace(self, folder=target)
+
+
+def compile_modules(folder: Path) -> None:
+    """Compile a folder, which takes half the time of a command; by hash: tests change files at once."""
+    compileall.compile_dir(folder, quiet=1, invalidation_mode=PycInvalidationMode.CHECKED_HASH)
 
 
 def copy_or_link(source: str, target: str) -> None:

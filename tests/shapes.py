@@ -8,7 +8,9 @@ from pathlib import Path
 from subprocess import CompletedProcess
 from typing import Any
 
-from kit import ENVIRONMENT, run
+from kit import ENVIRONMENT, ROOT, compile_modules, run
+
+compile_modules(ROOT / "flask_alembic_kit")
 
 USERS = ["INSERT INTO users (id, name) VALUES (1, 'Ada'), (2, 'Bob')"]
 POSTS = [
@@ -419,7 +421,10 @@ class App:
 
     def adopt(self, *options: str, **others: Any) -> CompletedProcess[str]:
         arguments = ("adopt", "--yes", *self.shape.options, *options)
-        return self.python("-m", "flask_alembic_kit", *arguments, **others)
+        done = self.python("-m", "flask_alembic_kit", *arguments, **others)
+        for machinery in self.folder.rglob("migrations/kit"):
+            compile_modules(machinery)
+        return done
 
     def use(self, lines: tuple[str, ...]) -> None:
         """Run commands of the app's own tool, or what makes tables without one."""

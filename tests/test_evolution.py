@@ -16,7 +16,7 @@ from sqlalchemy import URL
 
 
 @pytest.mark.parametrize("dialect", ["sqlite", "postgresql", "mysql"])
-@pytest.mark.parametrize("histories", ["3", pytest.param("25", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("histories", ["3", pytest.param("12", marks=pytest.mark.slow)])
 def test_no_row_is_lost_in_random_histories(
     dialect: str, histories: str, generic: Project, tmp_path: Path
 ) -> None:
