@@ -1,5 +1,6 @@
 """``flask-alembic-kit adopt``: an app that exists gets the kit's migrations, with no edit."""
 
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -48,7 +49,9 @@ def command(
             click.confirm("Add these files?", abort=True)
         place(plan)
     if is_new(found):
-        made = ask("baseline", into=str(layout.locations[0]), **arguments)["written"]
+        made = ask("baseline", **arguments)["written"]
+        folder = os.path.relpath(layout.locations[0], root)
+        place(Plan(root, {f"{folder}/{name}": text for name, text in made.items()}))
         click.echo(f"\nThe first revision makes what the models say: {', '.join(made)}")
     prove(found, arguments)
     if not found["old"]:

@@ -1,9 +1,7 @@
 """The tasks of a process inside the app."""
 
 import contextlib
-import os
 import re
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,15 +14,12 @@ from sqlalchemy import Column, Constraint, DefaultClause, Index, Table, inspecti
 
 from . import environments, finding
 from .environments import Environment, new_environment, old_environment, resolved
-from .errors import Refused
 from .loading import load
 from .options import beside, options_of
 from .schema import contents
 from .scratch import Scratch
 from .squash import chained, squash
 
-# The command that has started this process; another, if that was killed.
-PARENT = os.getppid()
 # The message of the first revision of an app without any.
 BASELINE = "what there was"
 # The settings of an alembic.ini that say how revisions are written.
@@ -264,29 +259,21 @@ def prove(app: str | None, db: str | None, folder: str, ini: str) -> dict[str, A
         return answers(application, new_environment(Path(ini)), engines, scratch)
 
 
-def baseline(app: str | None, db: str | None, folder: str, ini: str, into: str) -> dict[str, Any]:
-    """Write the first revision, from the models and empty databases.
+def baseline(app: str | None, db: str | None, folder: str, ini: str) -> dict[str, Any]:
+    """Return the first revision, from the models and empty databases: its file's name and text.
 
-    :param into: the folder for it
+    It is not written here: if the command is killed, this goes on, beside the next command.
     """
     scratch = Scratch(Path(folder), "kit_new")
     application, _ = load(app)
     environment = new_environment(Path(ini))
-    written = Path(folder) / "versions"  # and then moved: it is there whole or not at all
+    written = Path(folder) / "versions"
     config = environment.config()
     config.set_main_option("version_locations", str(written).replace("%", "%%"))
     config.cmd_opts.autogenerate = True  # type: ignore[union-attr]
     with application.app_context(), scratch.on():
         command.revision(config, BASELINE, autogenerate=True)
-    files = [*written.glob("*.py")]
-    if os.getppid() != PARENT:  # the next run makes it, too, and may be under way
-        raise Refused("The command was killed: no revision is written.")
-    Path(into).mkdir(parents=True, exist_ok=True)
-    for file in files:
-        part = Path(into) / f"{file.name}.part"  # Alembic takes each .py for a revision
-        shutil.copy(file, part)
-        part.rename(Path(into) / file.name)
-    return {"written": [file.name for file in files]}
+    return {"written": {f.name: f.read_text(encoding="utf-8") for f in written.glob("*.py")}}
 
 
 def stamp(app: str | None, db: str | None, folder: str, ini: str) -> dict[str, Any]:
