@@ -55,8 +55,8 @@ PACKAGE/migrations/kit/autogenerate/steps.py
 PACKAGE/migrations/kit/backends/__init__.py
 PACKAGE/migrations/kit/backends/batch.py
 PACKAGE/migrations/kit/backends/casts.py
-PACKAGE/migrations/kit/backends/checks.py
 PACKAGE/migrations/kit/backends/compare.py
+PACKAGE/migrations/kit/backends/constraints.py
 PACKAGE/migrations/kit/backends/default.py
 PACKAGE/migrations/kit/backends/enums.py
 PACKAGE/migrations/kit/backends/indexes.py

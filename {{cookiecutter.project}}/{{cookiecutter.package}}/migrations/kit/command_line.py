@@ -89,12 +89,13 @@ class CommandLine(config.CommandLine):
 
     def __init__(self) -> None:
         more = (migrate, log, applied, plan, lint, graph, reset, typed.mkdir)
-        for each in more:  # Alembic looks for functions in its module; no other way before 1.16
+        is_old = not hasattr(config.CommandLine, "register_command")
+        for each in more if is_old else ():  # before 1.16, Alembic looks for them in its module
             each.__module__ = command.__name__
             setattr(command, each.__name__, each)
         super().__init__("flask db")
-        for each in more:
-            delattr(command, each.__name__)
+        for each in () if is_old else more:
+            self.register_command(each)
         parsers = next(a.choices for a in self.parser._actions if isinstance(a.choices, dict))
         typed.add_options(parsers)
         parsers["plan"].add_argument("--down", action="store_true", help="what a downgrade does")

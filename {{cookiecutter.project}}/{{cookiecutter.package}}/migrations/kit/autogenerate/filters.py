@@ -11,7 +11,7 @@ from alembic.util import to_list
 from sqlalchemy import MetaData
 
 from ..backends import backend_of
-from ..backends.checks import has_unknown_check, is_known, is_made, table_of
+from ..backends.constraints import has_unknown_check, is_known, is_made, table_of
 from ..log import log_name
 
 # Alembic's own, and check constraints: these are found by their names, which the models have.

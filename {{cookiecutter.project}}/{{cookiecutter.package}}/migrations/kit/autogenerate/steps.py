@@ -14,7 +14,7 @@ from sqlalchemy import Computed
 from sqlalchemy.engine import Dialect
 from sqlalchemy.schema import conv
 
-from ..backends.checks import NAMES, Given, name_for
+from ..backends.constraints import NAMES, Given, name_for
 from ..session import as_text
 
 

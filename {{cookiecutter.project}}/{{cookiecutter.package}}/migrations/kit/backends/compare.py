@@ -19,7 +19,7 @@ from sqlalchemy.schema import CreateTable
 from sqlalchemy.sql.elements import ColumnClause
 from sqlalchemy.sql.visitors import replacement_traverse
 
-from .checks import table_of
+from .constraints import table_of
 
 logger = logging.getLogger("alembic.env")
 

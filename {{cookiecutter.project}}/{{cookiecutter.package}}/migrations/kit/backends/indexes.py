@@ -7,8 +7,8 @@ from sqlalchemy import Column, MetaData, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.schema import CreateIndex
 
-from .checks import name_for
 from .compare import NAME, AsMade
+from .constraints import name_for
 
 DEFINITION = "SELECT split_part(pg_get_indexdef(to_regclass(:name)), ' USING ', 2)"
 

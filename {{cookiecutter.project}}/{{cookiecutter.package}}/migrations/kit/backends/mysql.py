@@ -14,7 +14,7 @@ from sqlalchemy.engine import Connection
 
 from ..session import Busy, give_back, run, seconds
 from . import Backend
-from .checks import models_of
+from .constraints import models_of
 from .indexes import ByName
 
 LONGEST = 31536000  # seconds, the longest limit there is: a year
