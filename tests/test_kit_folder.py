@@ -66,7 +66,8 @@ def inner_imports(name: str) -> set[str]:
 
 def test_scan_finds_the_imports_there_are() -> None:
     mysql = {
-        f"kit.{name}" for name in ("backends", "backends.constraints", "backends.indexes", "session")
+        f"kit.{name}"
+        for name in ("backends", "backends.constraints", "backends.indexes", "session")
     }
     assert inner_imports("kit.backends.mysql") == mysql
     assert inner_imports("kit") == {"kit.command_line", "kit.mistakes", "kit.probe", "kit.version"}
