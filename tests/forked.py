@@ -57,15 +57,13 @@ def begin(
     command: Sequence[str | Path],
     cwd: Path,
     env: dict[str, str],
-    timeout: int | None,
     *files: IO[Any],
 ) -> socket.socket:
     """Let a command begin; return where its id comes from, and then its status.
 
-    :param timeout: in seconds; then it is killed; None for never
     :param files: its standard input, output and error
     """
-    task = json.dumps([[str(part) for part in command[1:]], str(cwd), env, timeout])
+    task = json.dumps([[str(part) for part in command[1:]], str(cwd), env])
     ours, theirs = socket.socketpair(type=socket.SOCK_SEQPACKET)
     with theirs:
         descriptors = [*(file.fileno() for file in files), theirs.fileno()]
@@ -84,11 +82,16 @@ def run(
     with TemporaryFile() as stdin, TemporaryFile() as stdout, TemporaryFile() as stderr:
         stdin.write(input.encode())
         stdin.seek(0)
-        with begin(command, cwd, env, timeout, stdin, stdout, stderr) as ended:
-            ended.recv(9)
-            status = int(ended.recv(9))
-        if status == -signal.SIGALRM:
-            raise subprocess.TimeoutExpired(command, timeout or 0)
+        with begin(command, cwd, env, stdin, stdout, stderr) as ended:
+            child = int(ended.recv(9))
+            ended.settimeout(timeout)
+            try:
+                status = int(ended.recv(9))
+            except TimeoutError:
+                os.kill(child, signal.SIGKILL)
+                ended.settimeout(None)
+                ended.recv(9)
+                raise subprocess.TimeoutExpired(command, timeout or 0) from None
         stdout.seek(0)
         stderr.seek(0)
         printed = (file.read().decode() for file in (stdout, stderr))
@@ -111,12 +114,12 @@ class Process:
         )
         self.stdin, self.stdout, self.stderr = stdin[1], stdout[0], stderr[0]
         theirs = stdin[0], stdout[1], stderr[1]
-        self._ended = begin(command, cwd, env, 300, *theirs)
+        self._ended = begin(command, cwd, env, *theirs)
         for file in theirs:
             file.close()
         self.pid = int(self._ended.recv(9))
 
-    def wait(self, timeout: float | None = None) -> int:
+    def wait(self, timeout: float | None = 300) -> int:
         if self.returncode is None:
             self._ended.settimeout(timeout)
             try:
@@ -196,11 +199,10 @@ def serve(tasks: socket.socket) -> tuple[list[int], Any] | None:
 
 def become(files: list[int], task: Any) -> None:
     """Be the process that runs a command."""
-    (option, *rest), cwd, env, timeout = task
+    (option, *rest), cwd, env = task
     for descriptor, file in enumerate(files[:3]):
         os.dup2(file, descriptor)
     os.closerange(3, 1024)
-    signal.alarm(timeout or 0)
     os.chdir(cwd)
     os.environ.clear()
     os.environ.update(env)
@@ -227,12 +229,10 @@ def become(files: list[int], task: Any) -> None:
         sys.excepthook(*sys.exc_info())
         status = 1
         if isinstance(error, KeyboardInterrupt):
-            signal.signal(signal.SIGINT, signal.SIG_DFL)
             atexit.register(os.kill, os.getpid(), signal.SIGINT)
     # An end without taking apart all that is imported, which takes a third of the time of a command.
-    for thread in threading.enumerate():
-        if thread is not threading.current_thread() and not thread.daemon:
-            thread.join()
+    threading._shutdown()  # type: ignore[attr-defined]
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     atexit._run_exitfuncs()
     sys.stdout.flush()
     sys.stderr.flush()

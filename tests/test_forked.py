@@ -20,6 +20,7 @@ from kit import ANY, ENVIRONMENT, run, start
         "import sys; print(sys.argv, sys.path[:2], __name__); print('é', file=sys.stderr)",
         "import sys; print(sys.stdin.read(), sys.flags, 'shop' in sys.modules)",
         "import atexit; atexit.register(print, 'at its end')",
+        "from concurrent.futures import ThreadPoolExecutor as P; p = P(); p.submit(print, 'in it')",
         "raise SystemExit(3)",
         "raise SystemExit('not so')",
         "raise SystemExit(-1)",
