@@ -100,6 +100,17 @@ def test_check_without_a_name_is_kept_without_a_warning(generic: Project) -> Non
     errors = ("-W", "error:Unnamed CHECK", "-m", "alembic", "upgrade", "head")
     assert "Unnamed" not in generic.python(*errors).stderr
     assert "CHECK (old_doors > 0 AND 'old' <> '')" in generic.schema()["cars"]
+    # One that a revision says itself takes its place, and is not made twice.
+    said = """
+        op.add_column("cars", sa.Column("new", sa.Boolean))
+        with op.batch_alter_table("cars", recreate="always", table_args=[sa.CheckConstraint("1")]):
+            pass
+        old = sa.Table("cars", sa.MetaData(), sa.Column("new", sa.Boolean(create_constraint=True)))
+        with op.batch_alter_table("cars", recreate="always", copy_from=old) as batch_op:
+            batch_op.add_column(sa.Column("doors", sa.Integer))"""
+    generic.add_revision(said)
+    generic.alembic("upgrade", "head")
+    assert generic.schema()["cars"].count("CHECK") == 1
 
 
 @pytest.mark.slow

@@ -82,7 +82,7 @@ class AsMade(DefaultImpl):
 
     def made(self, found: Column[Any], wanted: Column[Any]) -> Any:
         """Return what the database makes of a column of a model, in a table like the one found."""
-        kwargs = found.table.dialect_kwargs
+        kwargs = getattr(found.table, "dialect_kwargs", {})  # who compares may have no table
         options = {key: kwargs[key] for key in kwargs if key.endswith(("charset", "collate"))}
         default: Any = wanted.server_default
         like = Column("compared", wanted.type, default, nullable=wanted.nullable)
