@@ -10,7 +10,7 @@ import pytest
 import servers
 from kit import ENVIRONMENT, Project, read_toml, run
 from servers import at, query, tables
-from sqlalchemy import URL
+from sqlalchemy import URL, make_url
 from test_guard import UNTIL_TOLD, hold, tell, wait_for_line
 from test_pythons import python_of
 
@@ -210,6 +210,38 @@ def test_asynchronous_driver_is_refused_in_one_line(
         url = URL.create(name, database="shop.db")
     line = Driven(generic, environment(ASYNCHRONOUS[name]), url, name).fails()
     assert "has the asynchronous driver" in line and "s3cr3t" not in line
+
+
+def test_connection_of_an_asynchronous_engine_is_migrated(
+    generic: Project, environment: Callable[[str], Path], tmp_path: Path
+) -> None:
+    """As in Alembic's cookbook, with and without a transaction of the caller."""
+    code = f"""
+import asyncio
+from alembic import command
+from sqlalchemy.ext.asyncio import create_async_engine
+from {generic.package} import create_app
+from {generic.package}.migrations import alembic_config
+
+def migrate(connection):
+    config = alembic_config()
+    config.attributes["connection"] = connection
+    for revision in ("head", "base", "head"):
+        (command.downgrade if revision == "base" else command.upgrade)(config, revision)
+
+async def main():
+    engine = create_async_engine({f"sqlite+aiosqlite:///{tmp_path / 'given.db'}"!r})
+    for begin in (engine.connect, engine.begin):
+        async with begin() as connection:
+            await connection.run_sync(migrate)
+    await engine.dispose()
+
+with create_app().app_context():
+    asyncio.run(main())
+"""
+    env = {**ENVIRONMENT, "DATABASE_URL": "sqlite:///apps.db"}
+    run(environment("aiosqlite"), "-c", code, cwd=generic.folder, env=env)
+    assert "users" in tables(make_url(f"sqlite:///{tmp_path / 'given.db'}"))
 
 
 def test_database_without_savepoints(

@@ -13,11 +13,11 @@ from shapes import build
     [
         "upgrade()",
         "upgrade('PACKAGE/migrations', 'head', False, 'v1')",
-        "upgrade(directory='PACKAGE/migrations', revision='head', sql=True, x_arg=['a=b'])",
+        "upgrade(None, 'head', True, None, ['a=b']); upgrade(revision='head', sql=True, x_arg='a=b')",
         "upgrade(); downgrade(); upgrade(); downgrade(revision='base')",
-        "downgrade(sql=True)",
+        "downgrade(sql=True); downgrade(None, '-1', True)",
         "upgrade(); stamp(); stamp(revision='base', purge=True)",
-        "upgrade(); migrate(message='nothing'); check()",
+        "upgrade(); migrate(message='nothing'); migrate(None, 'nothing', False, 'head', True); check()",
         "revision(message='by hand', rev_id='r1'); history(verbose=True); show(); branches()",
         "revision(message='a', rev_id='r1', head='base'); merge(message='join')",
         "list_templates()",
@@ -32,6 +32,24 @@ from {generic.package}.migrations import {names}, stamp, upgrade
 with create_app().app_context(): {code}
 """
     generic.python("-c", script)
+
+
+def test_registered_command_runs(generic: Project) -> None:
+    """As in Alembic's cookbook, on the command line of ``flask db``."""
+    script = f"""
+from alembic.config import Config
+from {generic.package} import create_app
+from {generic.package}.migrations.kit.command_line import CommandLine
+
+def frobnicate(config: Config, revision: str) -> None:
+    config.print_stdout(f"Revision {{revision}} successfully frobnicated.")
+
+with create_app().app_context():
+    line = CommandLine()
+    line.register_command(frobnicate)
+    line.main(["-x", "a=b", "frobnicate", "42"])
+"""
+    assert "Revision 42 successfully" in generic.python("-c", script).stdout
 
 
 def test_functions_raise(generic: Project) -> None:

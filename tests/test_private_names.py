@@ -37,7 +37,7 @@ PUBLIC = {"__abstract__", "__bind_key__", "__tablename__"}
 LISTED = {"_actions", "__dialect__", "__exit__", "_proxy"}
 # Alembic's, not private, but in no documentation.
 HOOKS = {"prep_table_for_batch", "cast_for_batch_migrate"}
-BATCH = {"columns", "column_transfers", "indexes", "new_table"}
+BATCH = {"columns", "column_transfers", "indexes", "new_table", "reflected", "table_args"}
 
 
 def with_session(connection: Connection) -> None:
@@ -175,6 +175,7 @@ def test_batch_mode_asks_the_dialect(monkeypatch: pytest.MonkeyPatch) -> None:
         missing = {name for name in BATCH if not hasattr(batch, name)}
         assert not missing, f"Alembic's ApplyBatchImpl has no {missing}"
         assert batch.columns["a"].table is batch.new_table
+        assert batch.reflected and not batch.table_args
         assert "expr" in batch.column_transfers["a"]
         assert batch.indexes["ix"].name == "ix"
 

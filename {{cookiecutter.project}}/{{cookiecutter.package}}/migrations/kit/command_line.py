@@ -123,7 +123,8 @@ class CommandLine(config.CommandLine):
 
     def run_cmd(self, config: Config, options: Namespace) -> None:
         """Take ``-x`` and ``-d`` before and after the command."""
-        options.x = [*(options.x or []), *(options.more_x or [])]
+        more = getattr(options, "more_x", None)  # not of a command that somebody has registered
+        options.x = [*(options.x or []), *(more or [])]
         options.autogenerate = options.cmd[0] is migrate or getattr(options, "autogenerate", False)
         if folder := options.folder or os.environ.get("FLASK_DB_DIRECTORY"):
             set_script_location(config, folder)

@@ -7,6 +7,7 @@ raise ``alembic.util.CommandError`` instead of exiting. What is data is in ``api
 
 from argparse import Namespace
 from collections.abc import Callable, Sequence
+from inspect import Parameter, Signature, signature
 from pathlib import Path
 from typing import Any
 
@@ -36,20 +37,19 @@ def configured(directory: Folder, x_arg: str | Sequence[str] | None, **options: 
 
 def function(name: str, **defaults: Any) -> Callable[..., None]:
     """Return a command of Alembic as a function; it need not be given the defaults."""
+    command_ = getattr(command, name)
+    x_arg = Parameter("x_arg", Parameter.POSITIONAL_OR_KEYWORD, default=None)
+    accepted = Signature([*[*signature(command_).parameters.values()][1:], x_arg])
 
-    def run(
-        directory: Folder = None,
-        *arguments: Any,
-        x_arg: str | Sequence[str] | None = None,
-        **options: Any,
-    ) -> None:
-        options = {**({} if arguments else defaults), **options}
-        if name == "downgrade" and options.get("sql") and options.get("revision") == "-1":
+    def run(directory: Folder = None, *arguments: Any, **options: Any) -> None:
+        if name in ("edit", "show") and "revision" in options:
+            options["rev"] = options.pop("revision")
+        options = {**defaults, **accepted.bind_partial(*arguments, **options).arguments}
+        if name == "downgrade" and options.get("sql") and options["revision"] == "-1":
             options["revision"] = "head:-1"
-        if name in ("edit", "show"):
-            options = {"rev" if key == "revision" else key: each for key, each in options.items()}
         is_automatic = {"autogenerate": True} if options.get("autogenerate") else {}
-        getattr(command, name)(configured(directory, x_arg, **is_automatic), *arguments, **options)
+        config = configured(directory, options.pop("x_arg", None), **is_automatic)
+        command_(config, **options)
 
     return run
 
@@ -57,17 +57,29 @@ def function(name: str, **defaults: Any) -> Callable[..., None]:
 branches = function("branches")
 check = function("check")
 downgrade = function("downgrade", revision="-1")
-edit = function("edit", revision="current")
+edit = function("edit", rev="current")
 history = function("history")
 init = mkdir
 list_templates = function("list_templates")
 merge = function("merge", revisions="heads")
 revision = function("revision")
-show = function("show", revision="head")
+show = function("show", rev="head")
 stamp = function("stamp", revision="head")
 upgrade = function("upgrade", revision="head")
 
 
-def migrate(directory: Folder = None, message: str | None = None, **options: Any) -> None:
+def migrate(
+    directory: Folder = None,
+    message: str | None = None,
+    sql: bool = False,
+    head: str = "head",
+    splice: bool = False,
+    branch_label: str | None = None,
+    version_path: str | None = None,
+    rev_id: str | None = None,
+    x_arg: str | Sequence[str] | None = None,
+    **options: Any,
+) -> None:
     """Write a revision from the models, if they differ from the databases."""
-    revision(directory, message=message, autogenerate=True, **options)
+    names = (branch_label, version_path, rev_id)
+    revision(directory, message, True, sql, head, splice, *names, x_arg=x_arg, **options)

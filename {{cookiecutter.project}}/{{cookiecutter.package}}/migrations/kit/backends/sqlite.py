@@ -39,6 +39,7 @@ class SQLiteBackend(Backend):
     def guarded(self, connection: Connection, name: str) -> Iterator[None]:
         """Hold a lock beside the file, begin each transaction, and check the foreign keys."""
         driver = driver_of(connection)
+        state: Any = connection.connection.driver_connection  # aiosqlite's own, which knows more
         autocommit = getattr(driver, "autocommit", None)  # since Python 3.12
         file = driver.execute("PRAGMA database_list").fetchone()[2]
         found = {name: driver.execute(f"PRAGMA {name}").fetchone()[0] for name in PRAGMAS}
@@ -51,18 +52,18 @@ class SQLiteBackend(Backend):
             nonlocal checked
             if not is_autocommit():
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
-                checked = driver.total_changes
+                checked = state.total_changes
 
         def begin_once(*arguments: Any) -> tuple[str, Any]:
             # An app that follows SQLAlchemy's advice for SQLite has a listener that begins too.
             statement, parameters = arguments[2:4]
-            is_second = statement.startswith("BEGIN") and (driver.in_transaction or is_autocommit())
+            is_second = statement.startswith("BEGIN") and (state.in_transaction or is_autocommit())
             return "SELECT 1" if is_second else statement, parameters
 
         def check(_: Connection) -> None:
             nonlocal checked
-            if found["foreign_keys"] and checked != driver.total_changes:
-                checked = driver.total_changes
+            if found["foreign_keys"] and checked != state.total_changes:
+                checked = state.total_changes
                 check_foreign_keys(driver, file, name)
 
         def tell(pragmas: dict[str, Any]) -> None:
