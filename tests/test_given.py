@@ -65,6 +65,25 @@ def test_given_connection_is_migrated_and_left_open(generic: Project, url: URL) 
     assert tables(url) == MADE
 
 
+def test_url_that_a_caller_sets_is_migrated(generic: Project, tmp_path: Path) -> None:
+    """As alembic-verify does; one in alembic.ini means nothing, for the app knows its databases."""
+    ini = generic.folder / "alembic.ini"
+    text = ini.read_text(encoding="utf-8")
+    unread = "[alembic]\nsqlalchemy.url = sqlite:///%(here)s/unread.db"
+    ini.write_text(text.replace("[alembic]", unread), encoding="utf-8")
+    url = make_url(f"sqlite:///{tmp_path / '5%.db'}")
+    code = """
+        text = engine.url.render_as_string(hide_password=False).replace("%", "%%")
+        config.set_main_option("sqlalchemy.url", text)
+        command.upgrade(config, "head")
+        command.check(config)
+    """
+    run(generic, url, code)
+    assert tables(url) == MADE
+    generic.alembic("upgrade", "head")
+    assert not (generic.folder / "unread.db").exists()
+
+
 def test_transaction_of_the_caller_is_not_ended(generic: Project, url: URL) -> None:
     code = """
         with engine.connect() as connection, connection.begin() as transaction:

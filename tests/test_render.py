@@ -71,6 +71,7 @@ PACKAGE/migrations/kit/databases.py
 PACKAGE/migrations/kit/edited.py
 PACKAGE/migrations/kit/environment.py
 PACKAGE/migrations/kit/errors.py
+PACKAGE/migrations/kit/given.py
 PACKAGE/migrations/kit/graph.py
 PACKAGE/migrations/kit/guard.py
 PACKAGE/migrations/kit/lint.py

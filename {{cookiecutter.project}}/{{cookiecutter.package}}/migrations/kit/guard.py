@@ -8,12 +8,11 @@ set something in this one.
 
 import gc
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from itertools import count
 from secrets import token_hex
 
-from alembic import context
 from alembic.util import CommandError
 from sqlalchemy.engine import Connection, Engine, TwoPhaseTransaction
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
@@ -22,12 +21,12 @@ from sqlalchemy.pool import QueuePool
 from .answer import answered
 from .backends import backend_of
 from .errors import explained, interrupted, running_command, unreachable
+from .given import Given, given
 from .mistakes import first_line
 from .outcome import followed, is_changing
 from .session import Busy, give_back, in_transactions, wait
 from .shared import shared
 
-Given = Engine | Connection
 # What servers say that let nobody in now, and DuckDB if another process has the file.
 NO_CONNECTION = "(?i)too many (cli|conn)|connection slots|max_user_conn|set lock|database system is"
 
@@ -38,8 +37,7 @@ def guarded(
 ) -> Iterator[Connection]:
     """Yield a connection that is safe to migrate over.
 
-    What a caller of Alembic gave as ``config.attributes["connection"]``, a connection, an engine or
-    a dict of these by name, takes the place of the app's.
+    What a caller of Alembic gave takes the place of the app's.
 
     :param twin: a guarded connection to the same database, under another name of it
     """
@@ -101,23 +99,6 @@ def connected(found: Given, name: str, tries: int) -> Iterator[Connection]:
         except Busy:
             entered.invalidate()
             raise
-
-
-def given(name: str) -> Given | None:
-    """Return what the caller of Alembic wants to be migrated in place of the app's database."""
-    found: Given | Mapping[str, Given] | None = context.config.attributes.get("connection")
-    if found is None:
-        return None
-    if isinstance(found, Mapping):
-        found = found.get(name)
-    elif name != "default" and {*context.get_x_argument()} != {f"database={name}"}:
-        found = None
-    if found is None:
-        raise CommandError(
-            f"attributes['connection'] has no connection for {name!r}: give a dict by name, or "
-            "migrate only some of the databases with -x database=NAME."
-        )
-    return found
 
 
 def transaction_of(name: str) -> str:
