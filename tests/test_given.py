@@ -126,7 +126,7 @@ def test_one_connection_for_several_databases_is_refused(multidb: Project, tmp_p
         config.attributes["connection"] = {"default": engine, "auth": create_engine("sqlite://")}
         command.upgrade(config, "head")
     """
-    assert "has no connection for 'auth'" in run(multidb, url, code)
+    assert "is not for 'auth'" in run(multidb, url, code)
     assert tables(url) == {"posts", "alembic_version"}
 
 

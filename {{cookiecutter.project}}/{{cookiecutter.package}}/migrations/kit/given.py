@@ -27,8 +27,8 @@ def given(name: str) -> Given | None:
         found = None
     if found is None:
         raise CommandError(
-            f"attributes['connection'] has no connection for {name!r}: give a dict by name, or "
-            "migrate only some of the databases with -x database=NAME."
+            f"The connection or the URL that was given is not for {name!r}: give a dict by name as "
+            "attributes['connection'], or migrate only some databases with -x database=NAME."
         )
     return found
 
@@ -40,7 +40,9 @@ def engine_of_caller(config: Config) -> Engine | None:
     """
     option = (config.config_ini_section, "sqlalchemy.url")
     url = config.file_config.get(*option, raw=True, fallback=None)
+    if url is None:
+        return None
     file = Config(config.config_file_name).file_config
-    if url is None or url == file.get(*option, raw=True, fallback=None):
+    if url == file.get(*option, raw=True, fallback=None):
         return None
     return create_engine(config.file_config.get(*option), poolclass=NullPool)
