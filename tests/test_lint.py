@@ -231,6 +231,10 @@ def test_operations_tell_where_there_is_no_linter(shop: Project, tmp_path: Path)
     bad += [(shop.add_revision(f'op.execute("{each}")'), rule) for each, rule in UNREAD.items()]
     for each in READ:
         shop.add_revision(f'op.execute("{each}")')
+    untyped = shop.add_revision(  # MySQL wants the type, and copies nothing
+        'with op.batch_alter_table("orders") as batch:\n    batch.alter_column("note", nullable=False)'
+    )
+    bad.append((untyped, "adding-not-nullable-field"))
     for old, new, is_found in LENGTHS:
         types = f"existing_type=sa.String({old}), type_=sa.String({new})"
         longer = shop.add_revision(f'op.alter_column("orders", "note", {types})')
