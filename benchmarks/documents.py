@@ -81,7 +81,7 @@ def figures(results: Results) -> dict[str, str]:
         if (left := results["survival"].get(name))
     }
     drawn = {
-        "speed": ("Seconds, shorter is better; outlined: no tool", speed),
+        "speed": ("Seconds, shorter is better. Outlined: only to compare", speed),
         "safety": ("Longer is better", safety),
     }
     return {
@@ -210,7 +210,7 @@ def suites(results: Results) -> str:
 
 
 def floor(results: Results) -> str:
-    """What is no tool, beside the kit."""
+    """What was measured only to compare, beside the kit."""
     lines = ["| work | what | seconds | this kit | case |", "| --- " * 5 + "|"]
     for case in CASES:
         if case not in results["results"]:

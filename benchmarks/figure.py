@@ -7,7 +7,7 @@ shrink, so that text has the same size on a telephone.
 from dataclasses import dataclass
 from html import escape
 
-# Text, muted text, the kit's bar, those of other tools, the outline of what is no tool.
+# Text, muted text, the kit's bar, those of other tools, the outline of what is only to compare.
 THEMES = {
     "light": ("#1f2328", "#59636e", "#0969da", "#afb8c1", "#6e7781"),
     "dark": ("#f0f6fc", "#9198a1", "#4493f8", "#656c76", "#9198a1"),

@@ -1,4 +1,4 @@
-"""Places files so that being killed at any moment leaves nothing that cannot be gone on from."""
+"""Places files. If it is killed at any moment, the next run can go on from what is there."""
 
 import os
 import shutil
@@ -28,8 +28,6 @@ def place(plan: Plan) -> None:
         if path in plan.rename:
             there.rename(plan.root / plan.rename[path])
         if there.exists():
-            raise ClickException(
-                f"{path} is there now, and was not before: nothing is overwritten."
-            )
+            raise ClickException(f"{path} has appeared in the meantime: nothing is overwritten.")
         os.rename(temporary / path, there)
     shutil.rmtree(temporary, ignore_errors=True)

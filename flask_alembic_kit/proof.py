@@ -1,4 +1,4 @@
-"""Compares what the old tool says and makes with what the new environment says and makes."""
+"""Compares the old tool and the new environment: what they say, and what they make."""
 
 from typing import Any
 
@@ -86,8 +86,8 @@ def summary(old: Answers | None, new: Answers) -> list[str]:
         lines += [advice for words, advice in ADVICE.items() if words in error]
     if "import_error" in new:
         lines.append(
-            "Plain alembic heads, show and branches start no app, and cannot import the revisions; flask db "
-            f"can, and the others, by revision_environment = true in alembic.ini: {new['import_error']}"
+            "Plain alembic heads, show and branches start no app, so they cannot import the revisions. Use flask "
+            f"db for them. The others can (revision_environment in alembic.ini): {new['import_error']}"
         )
     if "current" in new:
         shown = ", ".join(

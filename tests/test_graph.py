@@ -42,8 +42,10 @@ def test_graph_shows_heads_branches_dependencies_and_where_each_database_is(
     ]
     for _ in range(60):
         multidb.add_revision("pass")
+    (path,) = multidb.versions.glob("*-r062.py")
+    path.write_text(f'"""{"word " * 20}"""\n{path.read_text("utf-8")}', encoding="utf-8")
     drawn = multidb.flask("db", "graph").stdout
-    assert '["60 revisions<br>r002 to r061"]' in drawn and '["r062"]:::head' in drawn
+    assert '["60 revisions<br>r002 to r061"]' in drawn and 'word word…"]:::head' in drawn
     gone = {"DATABASE_URL": "postgresql+psycopg://x:secret@127.0.0.1:1/x"}
     unreached = multidb.flask("db", "graph", env=gone).stdout
     assert "%% Database 'default' cannot be reached" in unreached and "secret" not in unreached

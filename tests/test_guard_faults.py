@@ -253,7 +253,7 @@ def test_file_system_that_is_read_only_gets_no_advice_about_owners(
     finally:
         run("umount", str(folder), cwd=tmp_path)
     lock = folder / "database.db-migrating"
-    assert f"{lock} cannot be written, so it is no lock: nor can the database." in line
+    assert f"The lock file {lock} cannot be written: the database cannot be, either." in line
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="files have no mode there")

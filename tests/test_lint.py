@@ -84,6 +84,7 @@ UNSEEN = {
     'op.execute("ALTER TABLE orders ADD COLUMN IF NOT EXISTS n bigserial")': "adding-field-with-default",
     'op.execute("ALTER TABLE orders ADD n int, ADD m int CHECK (m > 0)")': "constraint-missing-not-valid",
     'op.execute("/* much */ VACUUM (FULL, ANALYZE) orders")': "locking-table",
+    'op.execute("VACUUM (ANALYZE, FULL) orders")': "locking-table",
     'op.execute("CLUSTER orders USING ix_orders_code")': "locking-table",
     'op.execute("LOCK TABLE orders")': "locking-table",
     'op.execute("REFRESH MATERIALIZED VIEW seen")': "locking-table",
@@ -98,11 +99,15 @@ UNREAD = {
     "ALTER TABLE orders CHANGE note note text": "changing-column-type",
     "ALTER TABLE orders ADD COLUMN x decimal(9, 2) NOT NULL": "adding-required-field",
     "DELETE FROM orders": "updating-whole-table",
+    "ALTER TABLE orders RENAME note TO notes": "renaming-column",
 }
+# A text that becomes longer, and whether MySQL and MariaDB may copy the table for it.
+LENGTHS = ((40, 63, False), (40, 64, True), (100, 255, False), (200, 300, True), (300, 400, False))
 READ = (
     "ALTER TABLE orders ADD KEY x (id), DROP FOREIGN KEY y, RENAME INDEX z TO a",
     "ALTER TABLE orders ADD x decimal(9, 2) DEFAULT 0 NOT NULL, ADD y int",
     "CREATE TRIGGER x BEFORE INSERT ON orders FOR EACH ROW BEGIN DELETE FROM carts; END",
+    "ALTER TABLE orders DROP PARTITION old, DROP PRIMARY KEY",
     "UPDATE orders SET note = 'DROP TABLE' ORDER BY id LIMIT 1000",
 )
 
@@ -226,6 +231,14 @@ def test_operations_tell_where_there_is_no_linter(shop: Project, tmp_path: Path)
     bad += [(shop.add_revision(f'op.execute("{each}")'), rule) for each, rule in UNREAD.items()]
     for each in READ:
         shop.add_revision(f'op.execute("{each}")')
+    untyped = shop.add_revision(  # MySQL wants the type, and copies nothing
+        'with op.batch_alter_table("orders") as batch:\n    batch.alter_column("note", nullable=False)'
+    )
+    bad.append((untyped, "adding-not-nullable-field"))
+    for old, new, is_found in LENGTHS:
+        types = f"existing_type=sa.String({old}), type_=sa.String({new})"
+        longer = shop.add_revision(f'op.alter_column("orders", "note", {types})')
+        bad += [(longer, "changing-column-type")] if is_found else []
     assert found(shop, "r001:head", **mysql) == bad
     shop.add_revision(
         'with op.batch_alter_table("orders") as batch_op:\n'
@@ -233,8 +246,10 @@ def test_operations_tell_where_there_is_no_linter(shop: Project, tmp_path: Path)
         '    batch_op.alter_column("note", existing_type=sa.String(40), nullable=True)\n'
         '    batch_op.drop_constraint("ck_orders_quantity")\n'
     )
-    last = len(bad) + len(READ) + 1
-    assert found(shop, f"r{last:03}:head", **sqlite) == [(f"r{last + 1:03}", "copying-table")]
+    last = shop.add_revision("pass")
+    assert found(shop, f"{longer}:{last}", **sqlite) == [
+        (f"r{int(last[1:]) - 1:03}", "copying-table")
+    ]
     assert not (tmp_path / "none.db").exists()
 
 
@@ -243,6 +258,7 @@ def test_newest_revisions_are_asked_and_a_reason_silences(shop: Project) -> None
     shop.add_revision('op.drop_table("carts")')
     shop.add_revision('op.drop_column("orders", "note")')
     assert found(shop) == [("r003", "ban-drop-column")]
+    assert "Only the newest revision is checked" in shop.flask("db", "lint", status=ANY).stderr
     own_test = ("-m", "pytest", "-q", "tests/test_migrations.py", "-k", "safe_beside")
     assert "r003: ban-drop-column: running code reads it" in shop.python(*own_test, status=1).stdout
 
@@ -256,6 +272,7 @@ def test_newest_revisions_are_asked_and_a_reason_silences(shop: Project) -> None
         git("rm", "--quiet", "--cached", str(path))
     git("commit", "--quiet", "--message", "first")
     assert found(shop) == [("r002", "ban-drop-table"), ("r003", "ban-drop-column")]
+    assert "Only the newest" not in shop.flask("db", "lint", status=ANY).stderr
     for comment, rules in {
         "# lint: ban-drop-column, ban-drop-table: nobody reads it": ["ban-drop-table"],
         "# lint: ban-drop-column:": ["ban-drop-table", "ban-drop-column"],

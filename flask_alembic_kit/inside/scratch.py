@@ -101,7 +101,7 @@ class Scratch:
                 connection.close()
 
     def dispose(self) -> None:
-        """Let no pool hand out a connection of before."""
+        """Empty all pools, so that none hands out an older connection."""
         for engine in list(self.engines):
             engine.dispose()
 
@@ -130,7 +130,7 @@ class Scratch:
 
 
 def found(dialect: Any, name: Any) -> None:
-    """Let MySQL's dialect look for tables where it is connected to: it asks for that only once."""
+    """Tell MySQL's dialect the name of the database: it asks the server for it only once."""
     if dialect.name in ("mysql", "mariadb") and dialect.default_schema_name:
         dialect.default_schema_name = name
 

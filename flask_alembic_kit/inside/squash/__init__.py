@@ -1,4 +1,4 @@
-"""One revision in place of many: made from what they make, and proven to make the same."""
+"""One revision in place of many: written from what they make, and proven to make the same."""
 
 from .task import chained, squash
 

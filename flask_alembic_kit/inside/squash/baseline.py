@@ -40,7 +40,7 @@ class Code:
 
 
 def code_for(migration: MigrationContext, choices: Choices) -> Code:
-    """Return what makes a database the same; adds to the choices what Python cannot say."""
+    """Return what makes the same database; add to the choices what no operation can make."""
     connection: Any = migration.connection
     own = own_tables(migration)
     items = {item.key: item for item in said(connection, own)}
@@ -123,7 +123,7 @@ class Writer:
         return item.kind not in ("sequence", OWNER) or item.name not in self.serials
 
     def created(self, table: sa.Table) -> str:
-        """Return the operation that creates a table; nothing if only the server can say it."""
+        """Return the operation that creates a table; nothing if only a statement can."""
         if self.is_raw(table):
             return ""
         try:
@@ -166,7 +166,7 @@ class Writer:
             self.code.up.append(executed(insert(self.connection, exact)))
 
     def indexes(self, table: sa.Table) -> None:
-        """Create the indexes of a table, and the keys of one that the server has said."""
+        """Create the indexes of a table, and the keys of a table that a statement has created."""
         by_server = self.of(table, "index")
         said_names = {item.name.strip('"').rpartition(".")[2].strip('"') for item in by_server}
         for index in sorted(table.indexes, key=lambda index: str(index.name)):
@@ -209,7 +209,7 @@ def variable(table: sa.Table) -> str:
 
 
 def executed(statement: str) -> str:
-    """Return the operation that executes a statement, with nothing that SQLAlchemy would replace."""
+    """Return the operation that executes a statement, in which SQLAlchemy sees no parameter."""
     lines = escaped(statement).splitlines(keepends=True)
     if len(lines) == 1 and len(lines[0]) < 80:
         return f"op.execute({lines[0]!r})"
@@ -217,7 +217,7 @@ def executed(statement: str) -> str:
 
 
 def copied(source: str, revision: str) -> tuple[str, str, set[str]]:
-    """Return a function in which all of a revision stands, so that its names are seen nowhere else.
+    """Return a function that contains a whole revision, so that its names are local.
 
     :return: its name, its code, and which functions it can do
     """

@@ -1,4 +1,4 @@
-"""Which revisions one takes the place of."""
+"""Finds the revisions that one revision will replace."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +12,7 @@ from ..errors import Refused
 
 @dataclass
 class Chain:
-    """The revisions up to one, which takes their place.
+    """The revisions up to one revision, which will replace them.
 
     :param replaced: with it, the newest first
     """
@@ -22,7 +22,7 @@ class Chain:
 
     @property
     def ids(self) -> list[str]:
-        """What a database may be at that has not come to the last one."""
+        """The revisions of a database that has not reached the last one."""
         older = [each.revision for each in self.replaced if each is not self.last]
         return older + [
             id_ for each in self.replaced for id_ in getattr(each.module, "replaces", ())
@@ -90,7 +90,7 @@ def found(script: ScriptDirectory, name: str | None) -> Script:
 
 
 def depended_on(script: ScriptDirectory, revision: Script) -> set[str]:
-    """Return the ids in ``depends_on``, whatever stands there."""
+    """Return the ids of ``depends_on``, which may be a string or several."""
     found = (script.get_revision(name) for name in to_tuple(revision.dependencies, ()))
     return {each.revision for each in found if each is not None}
 
@@ -98,7 +98,7 @@ def depended_on(script: ScriptDirectory, revision: Script) -> set[str]:
 def refuse_branches(
     each: Script, down: set[str], needed: set[str], replaced: dict[str, Any], last: Script
 ) -> None:
-    """Refuse a revision that stands on one that would be gone, or the other way round."""
+    """Refuse a revision that needs one that would be gone, or the other way round."""
     if each.revision in replaced:
         if needed - {*replaced}:
             raise Refused(

@@ -60,7 +60,7 @@ def bulk_insert(connection: Any, table: sa.Table, variable: str) -> tuple[str, s
 
 
 def parents_first(table: sa.Table, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return rows in an order in which each comes after those of the same table that it refers to."""
+    """Return rows in an order in which each comes after the rows that it refers to in its table."""
     pairs = [
         (key.parent.name, key.target_fullname.rpartition(".")[2])
         for key in table.foreign_keys

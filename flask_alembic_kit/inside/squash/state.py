@@ -1,4 +1,4 @@
-"""What is in a database, in every way that it can be said."""
+"""What is in a database, as the server and SQLAlchemy describe it."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Tables as operations of Alembic that work on other databases too, as far as there are such types."""
+"""Tables as operations of Alembic, with types that other databases have too, where possible."""
 
 import re
 import warnings
@@ -49,7 +49,7 @@ def full_name(table: sa.Table) -> str:
 
 
 def simplify(table: sa.Table, dialect: Any, items: dict[Any, Item], raw: set[Any]) -> list[str]:
-    """Let a table have types of other databases, too, and no default that its type implies.
+    """Give a table types that other databases have too, and no default that its type implies.
 
     :return: sequences that come with its columns
     """
@@ -87,7 +87,7 @@ def simplify(table: sa.Table, dialect: Any, items: dict[Any, Item], raw: set[Any
 
 
 def portable(type_: Any, dialect: Any) -> Any:
-    """Return a type that is the same on its database, and has a meaning on others, if there is one."""
+    """Return a type that is the same on this database, and works on others, if there is one."""
     if dialect.name in MYSQL and getattr(type_, "display_width", 0) == 1:
         return sa.Boolean()
     item = getattr(type_, "item_type", type_)  # of an array
@@ -113,7 +113,7 @@ def compiled(type_: Any, dialect: Any) -> str:
 def in_order(
     metadata: sa.MetaData, dialect: Any, items: dict[Any, Item]
 ) -> tuple[list[sa.Table], list[Any]]:
-    """Return tables in the order of their foreign keys, and the keys that have to wait for all."""
+    """Return tables in the order of their foreign keys, and the keys that come after all tables."""
     made = [item.table for item in items.values() if item.kind == "table"]
     found = sorted(metadata.tables.values(), key=lambda table: made.index(full_name(table)))
     pairs = [*sort_tables_and_constraints(found)]  # type: ignore[no-untyped-call]

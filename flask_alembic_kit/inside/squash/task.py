@@ -50,7 +50,9 @@ def chained(app: str | None, folder: str, ini: str, rev: str | None) -> dict[str
                 return {"left": left}
             found = read_chain(script, rev, Path(ini).parent)
         except KeyError as error:  # of Alembic's, which has warned of it
-            raise Refused(f"Revision {error} is not here, but one that follows it is.") from error
+            raise Refused(
+                f"Revision {error} is not here, but another revision follows it."
+            ) from error
     return {
         "left": [],
         "revision": found.last.revision,
@@ -61,14 +63,14 @@ def chained(app: str | None, folder: str, ini: str, rev: str | None) -> dict[str
 
 
 def left_over(script: ScriptDirectory) -> list[str]:
-    """Return files that were to be deleted when a run of before was killed."""
+    """Return the files that an earlier run, which was killed, has not deleted."""
     every = list(script.walk_revisions())
     gone = {id_ for each in every for id_ in getattr(each.module, "replaces", ())}
     return [str(Path(each.path).resolve()) for each in every if each.revision in gone]
 
 
 def read_chain(script: ScriptDirectory, rev: str | None, root: Path) -> Chain:
-    """Return the revisions that one is to replace.
+    """Return the revisions that one revision will replace.
 
     :raises Refused: if the files cannot be read as revisions
     """
@@ -87,7 +89,7 @@ def squash(
     commit: str,
     server: str | None,
 ) -> dict[str, Any]:
-    """Return the text of the revision that makes the same, or what it does not.
+    """Return the text of the revision that makes the same, or what differs.
 
     :param copy: revisions whose operations are copied
     :param commit: that has the revisions
@@ -105,7 +107,7 @@ def squash(
 
 
 class Scratches:
-    """Makes scratch databases, each time other ones."""
+    """Makes scratch databases, new ones each time."""
 
     def __init__(self, folder: Path, server: str | None) -> None:
         self.folder = folder
@@ -155,7 +157,7 @@ class Squash:
         )
 
     def run(self) -> dict[str, Any]:
-        """Return the new revision with what it copies, or what it does not make the same."""
+        """Return the new revision and what it copies, or what differs."""
         scratch = self.scratches.first
         with scratch.on():
             self.build_old()
@@ -214,7 +216,10 @@ class Squash:
         return code_for(migration, self.choices[database_of(migration)])
 
     def avoided(self, old: States, statement: str) -> bool:
-        """Let the server say the table that a statement failed for, or all; say whether it had not."""
+        """Write the table of a failed statement as the server says it, or else all tables.
+
+        :return: whether there was one that was not written so before
+        """
         before = repr(self.choices)
         for is_any in (False, True):
             for name, state in old.items():
@@ -227,7 +232,10 @@ class Squash:
         return False
 
     def chose_anew(self, old: States, differ: dict[str, Any]) -> bool:
-        """Let the server say what the operations did not make the same; say whether there is more."""
+        """Write as the server says it what the operations did not make the same.
+
+        :return: whether there was something that was not written so before
+        """
         before = repr(self.choices)
         for name, found in differ.items():
             choices, items = self.choices[name], old[name].items
@@ -249,7 +257,7 @@ class Squash:
         return repr(self.choices) != before
 
     def build(self, text: str) -> tuple[States, list[str]]:
-        """Return what a revision makes of empty databases, and what it leaves when it goes back."""
+        """Return what a revision makes of empty databases, and what its downgrade leaves there."""
         scratch = self.scratches.new()
         versions = scratch.folder / "versions"
         versions.mkdir()
@@ -308,7 +316,7 @@ class Squash:
         )
 
     def made_by(self, difference: tuple[str, Any]) -> str | None:
-        """Return the newest revision whose text has the name of what differs."""
+        """Return the newest revision whose text contains the name of what differs."""
         what, key = difference
         words = re.findall(r"\w+", (key[1] if what == "item" else key).partition("(")[0])
         name = words[-1] if words else ""

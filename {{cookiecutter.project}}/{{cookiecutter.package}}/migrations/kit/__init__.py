@@ -1,7 +1,7 @@
 """Safe migrations for Flask with Alembic: the part of flask-alembic-kit that no project edits.
 
-An update replaces this folder; what is yours lies beside it, above all env.py. Here is what the app
-uses. What env.py uses is in environment.py, and what scripts and tests use in api.py.
+An update replaces this folder. Your own files lie beside it, such as env.py. This file has what the app
+uses; environment.py has what env.py uses, and api.py what scripts and tests use.
 
 https://github.com/org/flask-alembic-kit
 """
@@ -38,9 +38,9 @@ def db(arguments: tuple[str, ...]) -> None:
 def health() -> dict[str, dict[str, Any]]:
     """Return the state of each database of the current app by name, ready for JSON.
 
-    Its ``status`` is ``ok`` at ``heads``, ``newer`` if newer code has gone on from there, which is
-    about to replace this, else ``behind``, ``unknown`` or ``unreachable``; the first two are well.
-    No migration is waited for.
+    Its ``status`` is ``ok`` at ``heads``, ``newer`` if newer code has migrated it further, or else
+    ``behind``, ``unknown`` or ``unreachable``. Only the first two are healthy. A migration that runs
+    is not waited for.
     """
     from .probe import states  # and here
 
@@ -50,7 +50,7 @@ def health() -> dict[str, dict[str, Any]]:
 def factory(create_app: Callable[P, Flask]) -> Callable[P, Flask]:
     """Let ``flask`` say in one line why there is no app, and ``flask run`` that a database is behind.
 
-    All other servers, such as those of production, get what the factory returns, and nothing else.
+    Other servers, such as those of production, get the app as it is, without this check.
     """
 
     @wraps(create_app)
@@ -74,7 +74,7 @@ def factory(create_app: Callable[P, Flask]) -> Callable[P, Flask]:
 
 
 def warn(app: Flask) -> None:
-    """Say that a database is behind: in a thread, as the server need not wait for Alembic's import."""
+    """Log that a database is behind. This is done in a thread, since the import of Alembic takes long."""
     with app.app_context():
         behind = [name for name, state in health().items() if state["status"] == "behind"]
     for name in behind:

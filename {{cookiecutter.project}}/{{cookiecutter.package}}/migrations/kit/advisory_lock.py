@@ -1,7 +1,7 @@
 """The lock of PostgreSQL that backends/postgresql.py takes: of a session, or of a transaction.
 
-Who waits inside pg_advisory_lock() holds a snapshot, and a CREATE INDEX CONCURRENTLY in the migration
-that is waited for would wait for that snapshot: so both guards try again and again.
+A session that waits inside pg_advisory_lock() holds a snapshot. If the running migration has a CREATE
+INDEX CONCURRENTLY, it waits for that snapshot, and both wait for ever. So both guards poll instead.
 """
 
 import json
@@ -25,15 +25,15 @@ HOLDER = """
     AND (classid::bigint << 32) | objid::bigint = :lock
     AND pg_locks.database = (SELECT oid FROM pg_database WHERE datname = current_database())
 """
-# The lock of the session, NULL where that is a pooler's: its driver was told of another process; and
-# what earlier runs have left prepared.
+# The lock of the session; NULL behind a pooler, where the driver was told of another process. And what
+# earlier runs have left prepared.
 TRY = """
     SELECT CASE WHEN pg_backend_pid() = coalesce(:told, pg_backend_pid())
     THEN pg_try_advisory_lock(:lock) END, (SELECT max(gid) FROM pg_prepared_xacts
     WHERE database = current_database() AND left(gid, length(:prefix)) = :prefix)
 """
-# Before and after: a limit for locks; none for a revision that takes its time between statements; and
-# two minutes until a session ends whose client is gone without a word, as when the network fails.
+# Old and new values: a limit for locks; no limit for the time between statements; and a session ends two
+# minutes after its client has vanished, for example because the network failed.
 LIMITS = """
     SELECT name, current_setting(name), set_config(name, value, :is_local)
     FROM (VALUES ('lock_timeout', :limit), ('idle_in_transaction_session_timeout', '0'),
@@ -111,7 +111,10 @@ def take_local(connection: Connection, lock: int, limit: str) -> None:
 
 
 def take(connection: Connection, name: str, lock: int) -> bool:
-    """Take the lock of the session, unless there is something to decide; say no if it is a pooler's."""
+    """Take the lock of the session; return False behind a pooler.
+
+    :raises CommandError: if an earlier run has left a prepared transaction
+    """
     info = getattr(driver_of(connection), "info", None)
     is_named = setting("MIGRATION_POOLER") == "session"
     told = None if is_named else getattr(info, "backend_pid", None)

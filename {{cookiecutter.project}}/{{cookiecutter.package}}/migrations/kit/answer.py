@@ -1,4 +1,4 @@
-"""Lets a command end that is told to, or that a server does not let in: PyMySQL would wait for ever."""
+"""Ends a command at a signal, and where a server does not answer: PyMySQL would wait for ever."""
 
 import signal
 import threading
@@ -25,7 +25,7 @@ def stop(number: int, _: Any) -> None:
 
 @contextmanager
 def at_signal(name: str, function: Callable[..., None]) -> Iterator[bool]:
-    """Call a function at a signal, in a command, unless the app does something then; say whether."""
+    """Call a function at a signal; yield False, and do not, outside a command or if the app handles it."""
     number = getattr(signal, name, signal.SIGINT)  # Windows has no SIGALRM, and SIGINT is taken
     is_main = threading.current_thread() is threading.main_thread()  # only there are signals
     is_free = is_main and is_command(context.config) and signal.getsignal(number) == signal.SIG_DFL
@@ -40,7 +40,7 @@ def at_signal(name: str, function: Callable[..., None]) -> Iterator[bool]:
 
 @contextmanager
 def stoppable() -> Iterator[None]:
-    """Let SIGTERM, as of ``docker stop``, end a command as Ctrl-C does: in one line, rolled back."""
+    """Let SIGTERM, which ``docker stop`` sends, end a command as Ctrl-C does: rolled back, in one line."""
     try:
         with at_signal("SIGTERM", stop):
             yield
@@ -51,7 +51,7 @@ def stoppable() -> Iterator[None]:
 
 @contextmanager
 def answered() -> Iterator[None]:
-    """Give up on a server that takes a connection, and then does not answer; not on Windows."""
+    """Give up on a server that accepts a connection, but does not answer; not on Windows."""
     with at_signal("SIGALRM", give_up) as has_alarm:
         try:
             if has_alarm:

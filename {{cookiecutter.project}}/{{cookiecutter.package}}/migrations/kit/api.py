@@ -75,7 +75,7 @@ def alembic_config(**options: Any) -> Config:
 
 
 def heads() -> tuple[str, ...]:
-    """Return the newest revisions there are: one, unless there are branches."""
+    """Return the newest revisions: one, unless there are branches."""
     return tuple(ScriptDirectory.from_config(alembic_config()).get_heads())
 
 
@@ -87,7 +87,7 @@ def current() -> dict[str, tuple[str, ...]]:
 def needs_upgrade() -> list[str]:
     """Return the names of the databases that ``alembic upgrade heads`` would change.
 
-    A database at a revision that is not here has been migrated by newer code, and is not among them.
+    A database at a revision that is not here is left out: newer code has migrated it.
     """
     script = ScriptDirectory.from_config(alembic_config())
     known = {revision.revision for revision in script.walk_revisions()}
@@ -105,7 +105,7 @@ def differences() -> dict[str, list[Any]]:
 
 
 def read(function: Callable[[MigrationContext], T], config: Config | None = None) -> dict[str, T]:
-    """Run env.py without changing anything, and return what a function returns of each database."""
+    """Run env.py without changing anything; return what a function returns for each database."""
     found = {}
 
     def visit(_: object, migration: MigrationContext) -> list[Any]:

@@ -24,9 +24,9 @@ def digest(data: bytes) -> str:
 
 
 def meaning(source: bytes) -> str:
-    """Return a checksum that whitespace, comments, quotes, last commas and the docstring do not change.
+    """Return a checksum that ignores whitespace, comments, kinds of quotes, last commas, the docstring.
 
-    So formatters may go over old revisions. To parse them would take a tenth of the time of a long run.
+    So old revisions may be formatted. To parse them would take a tenth of the time of a long run.
     """
     if docstring := DOCSTRING.match(source):
         source = source[docstring.end() :]

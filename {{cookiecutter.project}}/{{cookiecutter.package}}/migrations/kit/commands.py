@@ -1,8 +1,8 @@
 """Alembic's commands as functions, with the names and the parameters that Flask-Migrate gave them.
 
-They are for use in an app context, take the parameters of ``alembic.command`` after ``directory``, and
-raise ``alembic.util.CommandError`` instead of exiting. What is data is in ``api.py``: ``current()``,
-``heads()``, ``differences()``.
+Call them in an app context. After ``directory`` they take the parameters of ``alembic.command``, and they
+raise ``alembic.util.CommandError`` instead of exiting. The functions that return data are in ``api.py``:
+``current()``, ``heads()``, ``differences()``.
 """
 
 from argparse import Namespace
@@ -36,7 +36,7 @@ def configured(directory: Folder, x_arg: str | Sequence[str] | None, **options: 
 
 
 def function(name: str, **defaults: Any) -> Callable[..., None]:
-    """Return a command of Alembic as a function; it need not be given the defaults."""
+    """Return a command of Alembic as a function, with default values for some of its parameters."""
     command_ = getattr(command, name)
     x_arg = Parameter("x_arg", Parameter.POSITIONAL_OR_KEYWORD, default=None)
     accepted = Signature([*[*signature(command_).parameters.values()][1:], x_arg])

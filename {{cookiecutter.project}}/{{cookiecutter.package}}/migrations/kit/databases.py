@@ -1,4 +1,4 @@
-"""Names of several databases: which will do, and which mean the same; used by env.py."""
+"""The names of several databases: which are valid, and which mean the same one; used by env.py."""
 
 from collections.abc import Collection
 from contextlib import suppress
@@ -17,7 +17,7 @@ from .backends import backend_of
 def all_databases(db: Any) -> dict[str, Engine]:
     """Return the engines of Flask-SQLAlchemy, or the like, by name, the default one first.
 
-    :raises CommandError: for a name that becomes no function and file, or has no models or no URL
+    :raises CommandError: if a name cannot be part of a function's, or has no models or no URL
     """
     engines = {name or "default": engine for name, engine in db.engines.items()}
     for name in engines:
@@ -35,7 +35,7 @@ def all_databases(db: Any) -> dict[str, Engine]:
 
 
 def hosts(engines: dict[str, Engine], chosen: Collection[str]) -> dict[str, str]:
-    """Return for each of the chosen the first name of the same database; no other is asked, nor made."""
+    """Return, for each chosen name, the first name of the same database; connect to no other one."""
     found: dict[str, str] = {}
     for name in chosen:
         before = list(engines)[: list(engines).index(name)]
@@ -44,7 +44,7 @@ def hosts(engines: dict[str, Engine], chosen: Collection[str]) -> dict[str, str]
 
 
 def is_same(one: Engine, other: Engine) -> bool:
-    """Say whether two URLs are of one database. One that cannot be reached is another."""
+    """Say whether two URLs lead to one database; False if one of them cannot be reached."""
     if one.dialect.name != other.dialect.name:
         return False
     if one.url == other.url or context.is_offline_mode():

@@ -1,4 +1,4 @@
-"""Names the applied revisions that do something else by now, and accepts them as they are."""
+"""Names the revisions that were edited after they were applied, and accepts them as they are now."""
 
 import logging
 from contextlib import nullcontext
@@ -21,7 +21,7 @@ logger = logging.getLogger("alembic.env")
 
 
 def warn_of_edited(log: Log) -> None:
-    """Name the revisions that no longer do what they did; ``MIGRATION_EDITED=error`` fails then."""
+    """Warn of revisions that no longer do what they did; with ``MIGRATION_EDITED=error``, fail."""
     is_undone = backend_of(log.connection.dialect).is_one_transaction  # DuckDB has no savepoint
     try:
         with log.connection.begin_nested() if is_undone else nullcontext():
@@ -55,7 +55,7 @@ def accept_edited(log: Log) -> bool:
 
 
 def find_edited(log: Log, script: ScriptDirectory) -> list[str]:
-    """Return the applied revisions that do something else by now, as far as they are here."""
+    """Return the applied revisions whose files are here and do something else now."""
     last = {row.revision: row for row in log.rows()}
     return [name for name, row in last.items() if row.direction == "up" and is_edited(row, script)]
 

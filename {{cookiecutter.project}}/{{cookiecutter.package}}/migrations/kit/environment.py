@@ -29,9 +29,9 @@ __all__ += ["run_revisions", "schemas_of", "show_progress", "transaction_of"]
 
 @contextmanager
 def app_context(factory: Callable[[], Flask]) -> Iterator[None]:
-    """Migrate the current app, as ``flask db``, a test or a script has one; else make one.
+    """Use the current app, which ``flask db``, a test or a script has; else make one.
 
-    A command sets up what is logged, unless the app has.
+    In a command, set up logging, unless the app has done so.
     """
     config = context.config
     with mistakes(), stoppable(), ExitStack() as stack:

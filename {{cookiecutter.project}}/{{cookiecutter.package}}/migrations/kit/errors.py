@@ -1,4 +1,4 @@
-"""Turns errors into what their reader needs: one line, or the name of the revision that failed."""
+"""Turns errors into what a reader needs: one line, or a traceback with the revision that failed."""
 
 import atexit
 import re
@@ -49,7 +49,7 @@ def interrupted(error: KeyboardInterrupt, what: str) -> None:
 
 
 class LockTimeout(CommandError):
-    """Says that a lock was not to be had in time, and what became of the run."""
+    """Says that a lock was not free in time, and what became of the run."""
 
     def __init__(self, message: str, fate: str) -> None:
         super().__init__(f"{message} {fate} Run it again later.")
@@ -129,7 +129,7 @@ def name_database(error: CommandError, name: str) -> None:
 
 
 def unreachable(engine: Engine, name: str, error: Exception) -> CommandError:
-    """Return the one line for a database that does not let itself be connected to."""
+    """Return the one line for a database that cannot be connected to."""
     url = engine.url.set(query={})  # may have a password too
     if "@" in f"{url.host}{url.database}":  # a part of the password, which the driver says, too
         return CommandError(f"The URL of database {name!r} has one '@' too many: write %40.")

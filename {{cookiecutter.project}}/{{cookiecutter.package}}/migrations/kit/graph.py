@@ -43,7 +43,8 @@ def drawn(config: Config) -> str:
         before = each if is_plain else None
     for node, line in nodes.items():
         first, last = line[0], line[-1]
-        texts = [first.revision, " ".join((first.doc or "").split())[:40]]
+        message = " ".join((first.doc or "").split())
+        texts = [first.revision, message if len(message) <= 40 else f"{message[:39]}…"]
         if first is not last:
             texts = [f"{len(line)} revisions", f"{first.revision} to {last.revision}"]
         texts += map(str, to_tuple(vars(first.module).get("branch_labels"), ()))

@@ -61,7 +61,7 @@ def guarded(
 
 @contextmanager
 def opened(found: Given, name: str, tries: int) -> Iterator[Connection]:
-    """Yield a connection with the lock and all else that migrating over it needs, or be Busy."""
+    """Yield a connection that holds the lock, and is ready to migrate; or raise Busy."""
     with connected(found, name, tries) as connection, ExitStack() as stack:
         backend, is_callers = backend_of(connection.dialect), connection.in_transaction()
         if not is_callers:
@@ -79,7 +79,7 @@ def opened(found: Given, name: str, tries: int) -> Iterator[Connection]:
 
 @contextmanager
 def connected(found: Given, name: str, tries: int) -> Iterator[Connection]:
-    """Yield a connection, which is closed if it has to be waited for, also while a server restarts."""
+    """Yield a connection; wait for a server that restarts, and keep no connection while waiting."""
     if isinstance(found, Connection):
         yield found
         return

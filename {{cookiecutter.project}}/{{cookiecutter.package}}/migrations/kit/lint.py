@@ -1,11 +1,13 @@
-"""What will not bear an app that goes on running, or much data: ``flask db lint``, and the tests."""
+"""Finds what is not safe while the app runs, or with much data: ``flask db lint``, and the tests."""
 
 import json
+import logging
 import os
 import re
 import shutil
 import subprocess
 import sysconfig
+from functools import cache
 from io import StringIO
 from itertools import takewhile
 from pathlib import Path
@@ -24,13 +26,15 @@ from .recorder import Step
 from .rules import ADVICE, OFF, PARTS, REWRITES, UNNAMED, broken_by
 from .words import effects, is_longer_text, table_of
 
+logger = logging.getLogger("alembic.lint")
+WAYS = "Fetch it, or name the revisions: flask db lint FROM:TO."
 PAGE = "https://github.com/org/flask-alembic-kit/blob/main/docs/lint.md"
 
 
 def lint(revisions: str | None = None) -> list[str]:
     """Return a line for each thing that is not safe to run beside the app.
 
-    :param revisions: ``FROM:TO``; else those that the main branch of git does not have, or the newest
+    :param revisions: ``FROM:TO``; by default those that git's main branch does not have, or the newest
     """
     return findings(alembic_config(stdout=StringIO()), revisions)
 
@@ -45,18 +49,23 @@ def show(config: Config, revisions: str | None) -> None:
 def findings(config: Config, span: str | None) -> list[str]:
     script = ScriptDirectory.from_config(config)
     start, _, goal = (span or "").rpartition(":")
-    chosen = between(script, (start or "base",), goal, False) if span else unmerged(script)
+
+    @cache  # once for all databases, and when env.py has set up logging
+    def chosen() -> list[Script]:
+        return between(script, (start or "base",), goal, False) if span else unmerged(script)
+
     lines = []
-    for migration, found in rehearsals(config, lambda _: chosen).values():
+    for migration, found in rehearsals(config, lambda _: chosen()).values():
         steps = [(each.revision, step) for each in found for step in each.steps]
-        linter = backend_of(migration.dialect).linter
+        backend = backend_of(migration.dialect)
+        linter = backend.linter
         rules = by_sql(linter, steps) if linter else {}
         new: set[str] = set()  # tables that nobody uses yet
         gone = {table_of(s.operation) for _, s in steps if isinstance(s.operation, DropTableOp)}
         for revision, step in steps:
             broken = {rule: "" for _, rule in effects(step) if rule and (not linter or step.copied)}
             broken |= rules.get(id(step), {})
-            if is_longer_text(step.operation) and linter:
+            if is_longer_text(step.operation, backend.longer_at_once):
                 broken.pop("changing-column-type", None)
             if linter and not any(map(REWRITES.search, step.sql)):
                 broken.pop("adding-field-with-default", None)
@@ -79,7 +88,7 @@ def findings(config: Config, span: str | None) -> list[str]:
 
 
 def unmerged(script: ScriptDirectory) -> list[Script]:
-    """Return the revisions whose files the main branch does not have; if there is none, the newest."""
+    """Return the revisions that the main branch does not have; if it has all of them, the newest."""
 
     def git(*arguments: str) -> str:
         command = ("git", "-C", script.dir, *arguments)
@@ -95,6 +104,8 @@ def unmerged(script: ScriptDirectory) -> list[Script]:
     main = next((name for name in names if git("rev-parse", "--verify", "--quiet", name)), None)
     if target and not main:
         raise CommandError(f"git has no branch {target} to compare with: fetch it, with depth 0.")
+    if not main:
+        logger.warning("Only the newest revision is checked: git has no main branch here. %s", WAYS)
     new: list[Script] = []
     if main:  # by their ids: files may have been moved
         lines = git("grep", "-hE", "^revision( *:.*)? *=", main, "--", ":/*.py")
@@ -104,7 +115,7 @@ def unmerged(script: ScriptDirectory) -> list[Script]:
 
 
 def by_sql(linter: str, steps: list[tuple[Script, Step]]) -> dict[int, dict[str, str]]:
-    """Return the rules that a linter of SQL finds broken, and what it says, by the id of the step."""
+    """Return, by the id of the step, the rules that a linter of SQL finds broken, and what it says."""
     text, owners = "BEGIN;\n", [0]
     for _, step in steps:
         sql = "".join(f"{each}\n" for each in step.sql)
@@ -131,7 +142,7 @@ def by_sql(linter: str, steps: list[tuple[Script, Step]]) -> dict[int, dict[str,
 
 
 def is_allowed(revision: Script, line: int, rule: str) -> bool:
-    """Say whether a comment in the line, or above it, has the reason: ``# lint: RULE: reason``."""
+    """Say whether the line, or a comment above it, allows the rule: ``# lint: RULE: reason``."""
     lines = Path(revision.path).read_text(encoding="utf-8").splitlines()[:line][::-1]
     above = takewhile(lambda text: text.strip().startswith("#"), lines[1:])
     found = (re.search(r"#\s*lint:\s*([\w, -]+):\s*\S", text) for text in (*lines[:1], *above))

@@ -24,13 +24,13 @@ def version_locations(script: ScriptDirectory) -> list[str]:
 
 
 def says_where(ini: Path) -> bool:
-    """Say whether it or pyproject.toml is the project's: Flask-Migrate has one that only logs."""
+    """Say whether it or pyproject.toml is the project's: that of Flask-Migrate only sets up logging."""
     files = [file for file in (ini, ini.with_name("pyproject.toml")) if file.exists()]
     return any("\nscript_location" in file.read_text(encoding="utf-8") for file in files)
 
 
 def set_script_location(config: Config, folder: str | Path) -> None:
-    """Use the ``env.py`` and the revisions of a folder; that of an adopted tool means those here."""
+    """Use the ``env.py`` and the revisions of a folder; the folder of an old tool stands for this one."""
     if config.get_main_option("script_location"):
         script = ScriptDirectory.from_config(config)
         mine = {Path(place).resolve() for place in (script.dir, *(script.version_locations or ()))}

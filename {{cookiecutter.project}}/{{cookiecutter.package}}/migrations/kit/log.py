@@ -63,7 +63,7 @@ class Log:
 
     @contextmanager
     def written(self) -> Iterator[None]:
-        """Write the steps of a run, at its end, or before it commits on its way."""
+        """Write the steps of a run at its end, or earlier, before it commits."""
         self.migration.on_version_apply_callbacks += (self.write,)
         functions: Any = {"commit": self.flush, "before_cursor_execute": self.flush}
         with listening(self.connection, **({} if self.migration.as_sql else functions)):
@@ -88,7 +88,7 @@ class Log:
             self.commit()
 
     def commit(self) -> None:
-        """Keep the version of a revision that has committed: run again, it might fail."""
+        """Keep the version of a revision that has committed: if it ran again, it might fail."""
         try:
             with self.migration.autocommit_block():  # before it, Alembic commits
                 pass
@@ -115,7 +115,7 @@ class Log:
         self.migration.execute(self.table.insert().from_select([*columns], rows))
 
     def flush(self, *found: Any) -> None:
-        """Write what waits; as a listener to statements only before one that commits."""
+        """Write the waiting rows; as a listener to statements, only before one that commits."""
         if found[2:] and not commits(found[2]):
             return
         self.has_committed |= bool(found and revision_in(walk_stack(None)))
@@ -126,11 +126,11 @@ class Log:
             self.connection.execute(self.table.insert(), numbered)
 
     def sums(self, row: dict[str, Any]) -> dict[str, str]:
-        """Return the checksums of what was run; of many at once, for that is faster."""
+        """Return the checksums of what was run. To read many at once is faster."""
         return {} if row["stamped"] else sums(self.migration.script, row["revision"])
 
     def rows(self) -> Sequence[Row[Any]]:
-        """Return what was logged, in its order; nothing before the first time."""
+        """Return what was logged, in order; nothing if the table is not there yet."""
         has_table = self.connection.dialect.has_table  # an Inspector would ask for more
         if not has_table(self.connection, self.table.name, self.table.schema):
             return []
@@ -138,7 +138,7 @@ class Log:
         return cast("Sequence[Row[Any]]", rows.all())
 
     def is_newer(self, current: set[str], heads: set[str]) -> bool:
-        """Say whether all heads of the code are in the past of where the database is."""
+        """Say whether the database has passed all heads of the code."""
         below: dict[str, set[str]] = {}
         for row in self.rows():
             below.setdefault(row.revision, set()).update((row.down_revision or "").split(","))

@@ -1,4 +1,4 @@
-"""Lets a command log, whatever the app has made of logging; the app's own loggers stay as they are."""
+"""Lets a command log, however the app has set up logging; the app's own loggers stay as they are."""
 
 import logging
 import sys
@@ -9,7 +9,7 @@ from alembic.config import Config
 
 
 def is_command(config: Config) -> bool:
-    """Say whether Alembic was called by a command, its own or one of flask, not by Python code."""
+    """Say whether a command, ``alembic`` or ``flask``, has called Alembic, and not Python code."""
     in_flask = click.get_current_context(silent=True) is not None and config.cmd_opts is not None
     return hasattr(config.cmd_opts, "cmd") or in_flask
 

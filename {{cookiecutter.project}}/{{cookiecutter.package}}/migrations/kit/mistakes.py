@@ -34,7 +34,7 @@ MISTAKES: tuple[tuple[type[Exception], str, str], ...] = (
 
 @contextmanager
 def mistakes() -> Iterator[None]:
-    """Say in one line what is wrong, without showing a URL: it has a password."""
+    """Say in one line what is wrong. Show no URL, since it has a password."""
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("error", "Revision .* is present more than once")
@@ -46,7 +46,7 @@ def mistakes() -> Iterator[None]:
 
 
 def in_one_line(error: Exception) -> str | None:
-    """Return what a user has to know of an error; None if it is none of a user's."""
+    """Return what a user has to know of an error; None if it is not a mistake of a user."""
     if isinstance(error, CommandError) and "ultiple head" in str(error):
         heads = context.script.get_revisions(context.script.get_heads())
         ids = " and ".join(sorted(head.revision for head in heads))
@@ -64,13 +64,13 @@ def in_one_line(error: Exception) -> str | None:
 
 
 def first_line(error: Exception) -> str:
-    """Return what an error says, as far as it is a sentence: what drivers add is advice of their own."""
+    """Return the first line of what an error says: drivers add advice of their own below it."""
     lines = str(getattr(error, "orig", error)).strip().splitlines()
     return " ".join(lines[0].split()).rstrip(".?:") if lines else type(error).__name__
 
 
 def two_ways() -> str:
-    """Return the two ways down from where the database is."""
+    """Name the two revisions that a downgrade could go to from here."""
     current = [*map(context.script.get_revision, context.get_context().get_current_heads())]
     below = {way for each in current if each for way in to_tuple(each.down_revision, ())}
     ways = " or ".join(f"alembic downgrade {way}" for way in sorted(below))

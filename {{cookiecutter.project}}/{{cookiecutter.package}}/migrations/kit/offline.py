@@ -1,4 +1,4 @@
-"""What revisions do, found by running their functions without a database; for plan.py and lint.py."""
+"""Finds what revisions do, by running their functions without a database; for plan.py and lint.py."""
 
 import logging
 import re
@@ -35,7 +35,7 @@ class Rehearsal:
 
 
 def rehearse(revision: Script, migration: MigrationContext, is_up: bool) -> Rehearsal:
-    """Run a function of a revision; whatever wants to know something of a database fails."""
+    """Run a function of a revision without a database: whatever reads one fails."""
     name, problem = migration.opts.get("database"), None
     with Operations.context(migration) as operations:
         recorder = Recorder(operations, revision)
@@ -80,7 +80,7 @@ def rehearsals(
 
 @contextmanager
 def apart() -> Iterator[None]:
-    """Connect to nothing in this thread, and log nothing of it."""
+    """Let this thread connect to nothing, and log nothing."""
     thread, level = get_ident(), logging.root.manager.disable
 
     def refuse(*_: Any) -> None:

@@ -60,7 +60,7 @@ class Outcome:
             self.error = found.sqlalchemy_exception
 
     def fate(self, error: BaseException | None = None, revision: str | None = None) -> str:
-        """Say what became of this database, where a revision or else Alembic failed, and of the others."""
+        """Say what became of this database, in which a revision or Alembic failed, and of the others."""
         if not is_changing():
             return ""
         others = [o for o in outcomes if o is not self]
@@ -86,7 +86,7 @@ class Outcome:
 
 
 def is_changing() -> bool:
-    """Say whether the command changes the database: only then it has a revision to arrive at."""
+    """Say whether the command changes the database: only such a command has a target revision."""
     try:
         context.get_revision_argument()
     except KeyError:
@@ -95,7 +95,7 @@ def is_changing() -> bool:
 
 
 def option(name: str, default: Any = None) -> Any:
-    """Return an option that env.py gave the database that it configured last, if there is one yet."""
+    """Return an option of the database that env.py configured last; the default if it has none yet."""
     with suppress(Exception):  # Alembic's own
         return context.get_context().opts.get(name, default)
     return None
@@ -111,7 +111,7 @@ outcomes: list[Outcome] = []
 
 
 def failed(error: BaseException) -> str | None:
-    """Return the name of the database that an error is of: env.py may have gone on to another."""
+    """Return the name of the database that an error comes from, not always the last one configured."""
     is_interrupt = isinstance(error, KeyboardInterrupt)
     is_of = [o.name for o in outcomes if (o.is_committing if is_interrupt else o.error is error)]
     return is_of[0] if is_of else option("database", "default")

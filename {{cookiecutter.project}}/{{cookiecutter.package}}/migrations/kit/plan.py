@@ -1,4 +1,4 @@
-"""What an upgrade or a downgrade would do, in words or as SQL, without doing it: ``flask db plan``."""
+"""Tells what an upgrade or a downgrade would do, in words or as SQL: ``flask db plan``."""
 
 import re
 from io import StringIO
@@ -17,7 +17,7 @@ from .words import effects
 def plan(revision: str | None = None, down: bool = False) -> dict[str, list[dict[str, Any]]]:
     """Return what would run on each database, in order, by its name; nothing is changed.
 
-    :param revision: where to go, ``head`` or, if ``down``, ``-1``; with ``FROM:TO`` no database is asked
+    :param revision: the target, by default ``head``, or ``-1`` if ``down``; ``FROM:TO`` asks no database
     """
     return planned(alembic_config(stdout=StringIO()), revision, down)
 

@@ -1,4 +1,4 @@
-"""The answer of ``/health``: whether the databases can be reached, and are where the code needs them."""
+"""The answer of ``/health``: whether each database can be reached, and has the revision of the code."""
 
 from contextlib import suppress
 from functools import cache
@@ -60,7 +60,7 @@ def answer(status: str, current: set[str], heads: set[str]) -> dict[str, Any]:
 
 @cache
 def revisions() -> tuple[set[str], set[str]]:
-    """Return the heads, and all revisions there are; the files are read once."""
+    """Return the heads and all revisions; the files are read only once."""
     script = ScriptDirectory.from_config(alembic_config())
     every = script.walk_revisions()
     known = {each.revision: getattr(each.module, "replaces", ()) for each in every}

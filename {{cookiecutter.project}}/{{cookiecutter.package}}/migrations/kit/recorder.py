@@ -56,9 +56,9 @@ class Recorder:
 
     @contextmanager
     def batch(self, operations: Any, table: str, *arguments: Any, **options: Any) -> Iterator[Any]:
-        """Do each operation at once, so that its SQL is known to be its own.
+        """Do each operation at once, so that its SQL can be told from that of others.
 
-        If batch mode would copy the table, it would have to be read, which is all that can be told.
+        If batch mode copies the table, it has to read it, so that no more than this can be told.
         """
         manager = type(operations).batch_alter_table(operations, table, *arguments, **options)
         batch = manager.__enter__()
@@ -68,7 +68,9 @@ class Recorder:
             nonlocal is_copied
             try:
                 batch.impl.flush()
-            except CommandError:
+            except CommandError as error:
+                if "--sql mode" not in str(error):
+                    raise  # what this database cannot do at all
                 if self.running and not is_copied:
                     self.running.copied = table
                     self.running.sql = [f"-- copies table {table}, which has to be read for that"]
@@ -94,7 +96,7 @@ class Recorder:
 
 
 class Shown(NullType):
-    """Lets SQL that is only read have values whose type nobody has said, as in ``sa.column("x")``."""
+    """The type of values without one, as in ``sa.column("x")``: their SQL is only to be read."""
 
     def literal_processor(self, dialect: Any) -> Any:
         return lambda value: repr(value if isinstance(value, (int, float)) else str(value))

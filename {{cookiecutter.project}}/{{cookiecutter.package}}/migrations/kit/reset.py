@@ -1,4 +1,4 @@
-"""Begins anew: drops what is in the databases and migrates them from the start: ``flask db reset``."""
+"""Starts over: drops what is in the databases, and migrates them from empty: ``flask db reset``."""
 
 from io import StringIO
 from typing import Any
@@ -20,7 +20,10 @@ from .progress import url_of
 
 
 def reset(yes: bool = False) -> None:
-    """Drop what is in the databases and upgrade them; ``yes``: even if the app has no debug mode."""
+    """Drop what is in the databases, and upgrade them.
+
+    :param yes: also if the app is not in debug mode
+    """
     start_over(alembic_config(stdout=StringIO()), yes)
 
 
@@ -41,7 +44,7 @@ def start_over(config: Config, yes: bool) -> None:
 
 
 def drop(_: object, migration: MigrationContext) -> list[Any]:
-    """Drop what the app has in a database; what env.py leaves to others stays."""
+    """Drop what the app has in a database, but not the tables that env.py ignores."""
     connection: Any = migration.connection
     filters = AutogenContext(migration)
     own = {migration.version_table, log_name(migration.version_table)}

@@ -1,4 +1,4 @@
-"""Runs a migration again that did not get a lock; used by env.py."""
+"""Runs a migration again if it did not get a lock; used by env.py."""
 
 import logging
 import random

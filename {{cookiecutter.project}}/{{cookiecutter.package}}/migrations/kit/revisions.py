@@ -1,7 +1,7 @@
 """Runs revisions, of any origin, and logs them; used by env.py.
 
-They may be older than one of several databases, from when there was only one, or written by
-Flask-Migrate or Flask-Alembic. There is nothing to do on a database that they do not know.
+They may be from a time when there was only one database, or be written by Flask-Migrate or
+Flask-Alembic. A revision does nothing on a database that it does not know.
 """
 
 import logging
@@ -25,7 +25,7 @@ logger = logging.getLogger("alembic.env")
 
 
 def run_migrations(**arguments: Any) -> None:
-    """Do as ``context.run_migrations()``, and leave alone what newer code has migrated."""
+    """Do what ``context.run_migrations()`` does, except on a database that newer code has migrated."""
     migration = context.get_context()
     leave_own_alone(migration)
     log = Log(migration)
@@ -91,7 +91,10 @@ def run_revisions(database: str) -> None:
 
 
 def fit(database: str | None = None) -> None:
-    """Let revisions run that were written for another number of databases; None: there is one."""
+    """Let revisions run that were written for another number of databases.
+
+    :param database: None if there is only one
+    """
     for revision in context.script.walk_revisions():
         module = vars(revision.module)
         for direction in module.keys() & {"upgrade", "downgrade"}:
@@ -111,7 +114,7 @@ def fit(database: str | None = None) -> None:
 
 
 def on_default(function: Callable[[], None], engine_name: str) -> None:
-    """Run a function for the database ``default``, and leave all others alone."""
+    """Run a function for the database ``default``, and do nothing on the others."""
     if engine_name == "default":
         function()
 

@@ -42,38 +42,71 @@ OFF = (
     "prefer-text-field,prefer-timestamp-tz,require-enum-value-ordering,require-lock-timeout,"
     "require-statement-timeout,require-timeout-settings,transaction-nesting"
 )
-TABLE, REST = r"""(?P<table>(?:[\w.]|"[^"]*"|`[^`]*`)+)""", r"(?:[^()]|\((?:[^()]|\([^()]*\))*\))*"
-COLUMN = r"(?:[^,()]|\([^()]*\))*"
-ALTER = rf"ALTER TABLE (?:ONLY |IF EXISTS )*{TABLE} (?:{REST}, ?)?"
-IS_COLUMN = r"(?!(?:CONSTRAINT|CHECK|UNIQUE|INDEX|KEY|FULLTEXT|SPATIAL|PRIMARY|FOREIGN)\b)"
-ADD = rf"{ALTER}ADD (?:COLUMN )?(?:IF NOT EXISTS )?{IS_COLUMN}"
-UNSEEN = {  # by squawk
-    rf"CREATE (?:\w+ )*TABLE (?:IF NOT EXISTS )?{TABLE}": "new",
-    rf"(?:UPDATE|DELETE FROM) (?:ONLY )?{TABLE}(?!{REST} (?:WHERE|LIMIT)\b)": "updating-whole-table",
-    rf"(?:VACUUM[ (]+FULL\b\W*|CLUSTER\b ?|LOCK TABLES? ?|REFRESH .* VIEW (?!CONC)){TABLE}?": "locking-table",
-    rf"{ADD}\S+ (?:big|small)?serial\b": "adding-field-with-default",
-    rf"{ADD}{COLUMN} CHECK ?\(": "constraint-missing-not-valid",
+# A name of a table; a name that can only be that of a column.
+TABLE = r"""(?P<table>(?:[\w.]|"[^"]*"|`[^`]*`)+)"""
+KEYS = "CHECK|CONSTRAINT|FOREIGN|FULLTEXT|INDEX|KEY|PARTITION|PRIMARY|SPATIAL|UNIQUE"
+COLUMN = rf"(?!(?:{KEYS})\b)\S+"
+ALTER = f"ALTER TABLE {TABLE}"
+# How a statement begins, as statements() writes it, and the rule that it breaks. Squawk does not see these:
+UNSEEN = {
+    rf"CREATE (\w+ )*TABLE {TABLE}": "new",
+    rf"UPDATE {TABLE}(?!.* (WHERE|LIMIT)\b)": "updating-whole-table",
+    rf"DELETE FROM {TABLE}(?!.* (WHERE|LIMIT)\b)": "updating-whole-table",
+    rf"VACUUM .*\bFULL\b.*?{TABLE}?$": "locking-table",
+    rf"CLUSTER\b ?{TABLE}?": "locking-table",
+    rf"LOCK TABLES? {TABLE}": "locking-table",
+    rf"REFRESH MATERIALIZED VIEW (?!CONCURRENTLY\b){TABLE}": "locking-table",
+    rf"{ALTER} ADD {COLUMN} (big|small)?serial\b": "adding-field-with-default",
+    rf"{ALTER} ADD {COLUMN} .*\bCHECK\b": "constraint-missing-not-valid",
 }
-UNREAD = {  # where there is no squawk
-    rf"DROP TABLE (?:IF EXISTS )?{TABLE}": "ban-drop-table",
-    rf"{ALTER}DROP (?:COLUMN )?{IS_COLUMN}": "ban-drop-column",
-    rf"(?:RENAME TABLE |(?=ALTER .* RENAME (?:TO|AS) )ALTER TABLE ){TABLE}": "renaming-table",
-    rf"{ALTER}(?:RENAME COLUMN|CHANGE (?:COLUMN )?(?P<old>\S+) (?!(?P=old) ))": "renaming-column",
-    rf"{ALTER}(?:MODIFY|CHANGE (?:COLUMN )?(?P<old>\S+) (?P=old)) ": "changing-column-type",
-    rf"{ADD}(?={COLUMN} NOT NULL)(?!{COLUMN} (?:DEFAULT|AS|AUTO_\w+)\b)": "adding-required-field",
+# And these nobody else sees where there is no squawk.
+UNREAD = {
+    rf"DROP TABLE {TABLE}": "ban-drop-table",
+    rf"RENAME TABLE {TABLE}": "renaming-table",
+    rf"{ALTER} RENAME (TO|AS) ": "renaming-table",
+    rf"{ALTER} RENAME \S+ TO ": "renaming-column",
+    rf"{ALTER} CHANGE (\S+) (?!\2 )": "renaming-column",
+    rf"{ALTER} CHANGE (\S+) \2 ": "changing-column-type",
+    rf"{ALTER} MODIFY ": "changing-column-type",
+    rf"{ALTER} DROP {COLUMN}": "ban-drop-column",
+    rf"{ALTER} ADD {COLUMN} (?=.*\bNOT NULL\b)(?!.*\b(DEFAULT|AS|AUTO_\w+)\b)": "adding-required-field",
 }
-# Comments and texts; then defaults that differ from row to row: squawk takes all expressions for that.
+# What statements() leaves out: comments and texts; words that change nothing here.
 SKIPPED = re.compile(r"--.*|/\*(?s:.*?)\*/|'(?:[^']|'')*'|\$(\w*)\$(?s:.*?)\$\1\$")
+NOISE = re.compile(r"\b(?:COLUMN|IF EXISTS|IF NOT EXISTS|ONLY) ", re.IGNORECASE)
+# Defaults that differ from row to row: squawk takes all expressions for that.
 STABLE = r"(?:now|timezone|lower|upper|cast|array|coalesce|concat|date_trunc|jsonb?_\w+|make_\w+|\w*char)"
 REWRITES = re.compile(
     rf"\bGENERATED|serial\b|\bDEFAULT\b.*\b(?!{STABLE}\b)[a-z_]\w* ?\(", re.IGNORECASE
 )
 
 
-def broken_by(sql: str, is_read: bool) -> Iterator[tuple[str, str]]:
-    """Yield each rule that SQL breaks, with the table that it makes (``new``), changes or locks."""
+def statements(sql: str) -> Iterator[str]:
+    """Yield each statement on one line, without texts and parentheses; each change of a table by itself.
+
+    ``ALTER TABLE a ADD COLUMN b decimal(9, 2), DROP c`` is ``ALTER TABLE a ADD b decimal`` and
+    ``ALTER TABLE a DROP c``.
+    """
     text = " ".join(SKIPPED.sub(" ", sql).split())
+    text = re.sub(r"(?i)\bVACUUM ?\((.*?)\)", r"VACUUM \1", text)  # its options are in these
+    while (shorter := re.sub(r"\([^()]*\)", " ", text)) != text:
+        text = shorter
+    text = NOISE.sub("", " ".join(text.split()))
+    # A trigger has statements of its own, which do not run now.
     for each in [text] if text.upper().startswith("CREATE") else text.split(";"):
+        if altered := re.match(f"{ALTER} (?P<changes>.*)", each.strip(), re.IGNORECASE):
+            for change in altered["changes"].split(","):
+                yield f"ALTER TABLE {altered['table']} {change.strip()} "
+        else:
+            yield each.strip()
+
+
+def broken_by(sql: str, is_read: bool) -> Iterator[tuple[str, str]]:
+    """Yield each rule that SQL breaks, with the table that it makes (``new``), changes or locks.
+
+    :param is_read: whether squawk or an operation of Alembic has told the rest
+    """
+    for statement in statements(sql):
         for pattern, rule in (UNSEEN if is_read else {**UNSEEN, **UNREAD}).items():
-            if found := re.match(pattern, each.strip(), re.IGNORECASE):
+            if found := re.match(pattern, statement, re.IGNORECASE):
                 yield rule, re.sub(r'[`"]', "", found["table"] or "")

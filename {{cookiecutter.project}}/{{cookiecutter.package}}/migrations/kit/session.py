@@ -25,7 +25,7 @@ def setting(name: str, default: Any = None) -> Any:
 
 
 def seconds(name: str, default: float) -> float:
-    """Return a setting that is a number, as all are but two: mostly of seconds."""
+    """Return a setting that is a number, mostly of seconds."""
     value = setting(name, default)
     with suppress(ValueError, TypeError):
         if 0 <= float(value) <= LONGEST:  # nan is not
@@ -34,7 +34,7 @@ def seconds(name: str, default: float) -> float:
 
 
 class Busy(Exception):
-    """Says that somebody else has what a migration needs; nothing is kept meanwhile."""
+    """Says that somebody else has what a migration needs; whoever waits keeps nothing."""
 
     def __init__(self, holder: object = None, what: str = "another migration") -> None:
         super().__init__(what)
@@ -74,7 +74,7 @@ def run(connection: Connection, sql: str, **parameters: Any) -> Any:
 
 
 def commits(statement: str) -> bool:
-    """Say whether a statement, or one of several, is a COMMIT, of a revision that knows better."""
+    """Say whether a statement of a revision, or one of several in it, is a COMMIT."""
     pattern = r"(?im)(^|;)\s*COMMIT\s*(;|$|WORK|TRAN|AND|PREP)"
     return "commit" in statement.lower() and bool(re.search(pattern, statement))
 
@@ -90,7 +90,10 @@ def driver_of(connection: Connection) -> Any:
 
 @contextmanager
 def listening(target: Any, retval: bool = False, **functions: Callable[..., Any]) -> Iterator[None]:
-    """Call functions at events, by the names of these."""
+    """Call functions at events.
+
+    :param functions: by the name of the event
+    """
     for name, function in functions.items():
         event.listen(target, name, function, retval=retval)
     try:
@@ -101,7 +104,7 @@ def listening(target: Any, retval: bool = False, **functions: Callable[..., Any]
 
 
 def give_back(connection: Connection, undo: Callable[[], object]) -> None:
-    """End what a migration has left, and undo what it had set; else close the connection."""
+    """End the open transaction, and undo what was set; close the connection if that fails."""
     if connection.closed:  # by a revision: the pool has the session, with its lock
         connection.engine.dispose()
     if connection.closed or connection.invalidated:
@@ -116,7 +119,7 @@ def give_back(connection: Connection, undo: Callable[[], object]) -> None:
 
 @contextmanager
 def in_transactions(connection: Connection) -> Iterator[None]:
-    """Let a connection migrate in transactions whose engine commits each statement by itself."""
+    """Let a connection migrate in transactions, even if its engine commits each statement."""
     dialect, level = connection.dialect, connection.default_isolation_level
     driver = driver_of(connection)
     is_autocommit = False

@@ -20,7 +20,7 @@ from .session import listening
 
 
 class Shared:
-    """A connection of the driver that is another's: what it begins is a savepoint there."""
+    """A connection of the driver that belongs to somebody else: a transaction here is a savepoint there."""
 
     def __init__(self, driver: Any, done: list[Any]) -> None:
         self.driver = driver
@@ -49,7 +49,7 @@ class Shared:
     close = rollback
 
     def execute(self, what: str) -> bool:
-        """Say whether there is a transaction that this can be done in."""
+        """Say whether there is an open transaction for this."""
         cursor = self.driver.cursor()
         try:
             cursor.execute(f"{what} {self.name}")
@@ -61,7 +61,7 @@ class Shared:
 
 
 class SharedPool(NullPool):
-    """Stands for the pool of an engine: one thread gets what is shared, the others its connections."""
+    """Replaces the pool of an engine: one thread gets the shared connection, the others those of the pool."""
 
     def __init__(self, pool: Pool, connect: Callable[[], Any]) -> None:
         super().__init__(connect)
@@ -77,7 +77,7 @@ class SharedPool(NullPool):
 
 @contextmanager
 def shared(connection: Connection) -> Iterator[None]:
-    """Give this connection to whoever asks the same engine for one, in this thread."""
+    """In this thread, give this connection to all that asks the same engine for one."""
     section = context.config.config_ini_section
     if context.config.file_config.get(section, "share_connection", fallback="") == "false":
         yield

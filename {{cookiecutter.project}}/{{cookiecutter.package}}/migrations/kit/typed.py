@@ -1,4 +1,4 @@
-"""What people type who come from Flask-Migrate or Flask-Alembic: their words for Alembic's options."""
+"""Accepts options that users of Flask-Migrate or Flask-Alembic are used to."""
 
 import re
 from argparse import SUPPRESS, ArgumentParser, Namespace
@@ -17,12 +17,12 @@ REVISION = {"head": ("-p", "--parent"), "branch_label": ("--label",), "version_p
 
 
 def mkdir(*_: Any, **__: Any) -> None:
-    """Say that there is nothing to make."""
+    """Say that nothing has to be made."""
     raise CommandError(f"The migrations are there already, in {FOLDER}: go on with migrate.")
 
 
 def add_options(parsers: Mapping[str, ArgumentParser]) -> None:
-    """Let Alembic's commands take what other tools' commands take."""
+    """Let Alembic's commands take the options of the other tools."""
     for name in ("history", "log"):
         parsers[name].add_argument("--start", help=SUPPRESS)
         parsers[name].add_argument("--end", help=SUPPRESS)
@@ -40,7 +40,7 @@ def add_options(parsers: Mapping[str, ArgumentParser]) -> None:
 
 
 def understand(config: Config, options: Namespace) -> None:
-    """Say in Alembic's options what was meant."""
+    """Translate them into Alembic's options."""
     function = options.cmd[0]
     if function is command.init and not options.directory:
         options.cmd = (mkdir, [], [])

@@ -1,6 +1,7 @@
 """Says what the steps of a revision do, for plan.py, and which rule they break, for lint.py."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from math import inf
 from typing import Any, cast
 
 from alembic.operations import ops
@@ -81,12 +82,17 @@ def table_of(operation: Any) -> str:
     return f"{schema}.{name}" if schema else str(name)
 
 
-def is_longer_text(operation: Any) -> bool:
-    """Say whether a text may only become longer, which PostgreSQL does at once."""
+def is_longer_text(operation: Any, spans: Sequence[tuple[float, float]]) -> bool:
+    """Say whether a text may only become longer, and the database does that at once.
+
+    :param spans: from one length, in characters, to another of which it does
+    """
     given = (getattr(operation, f"{which}_type", None) for which in ("existing", "modify"))
     old, new = (cast("Any", Column(each).type) for each in given)
-    is_text = {type(old), type(new)} <= TEXTS and old.collation == new.collation
-    return is_text and (new.length is None or bool(old.length and old.length <= new.length))
+    if not {type(old), type(new)} <= TEXTS or old.collation != new.collation:
+        return False
+    before, after = old.length or inf, new.length or inf
+    return any(low <= before <= after <= high for low, high in spans)
 
 
 def is_required(column: Any) -> bool:

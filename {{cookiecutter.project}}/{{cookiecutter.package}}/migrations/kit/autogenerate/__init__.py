@@ -1,4 +1,4 @@
-"""How a revision is written from the models: what is compared, asked, put in order and said.
+"""How a revision is written from the models: compare, ask, put in order, warn.
 
 ``filters.py`` and ``hooks.py`` are what Alembic calls; the other files are what they do, one idea each.
 """

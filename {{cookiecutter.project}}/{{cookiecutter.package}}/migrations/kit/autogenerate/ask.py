@@ -1,4 +1,4 @@
-"""The answers that autogenerate needs: asked for on a terminal, else given by ``-x``."""
+"""The answers that autogenerate needs: from a person at the terminal, or else from ``-x``."""
 
 import sys
 from traceback import walk_stack
@@ -19,7 +19,7 @@ def given(name: str) -> dict[str, str]:
 
 
 def answer(name: str, key: str) -> str | None:
-    """Return what ``-x`` says of something, which is used with that."""
+    """Return what ``-x`` says of something, and note that this answer is used."""
     found = given(name).get(key)
     if found is not None:
         used().add((name, key))
@@ -27,13 +27,13 @@ def answer(name: str, key: str) -> str | None:
 
 
 def used() -> set[tuple[str, str]]:
-    """Return the answers that were of use: for any of several databases."""
+    """Return the answers that were used, for any of several databases."""
     found: set[tuple[str, str]] = context.config.attributes.setdefault("used answers", set())
     return found
 
 
 def refuse_unused() -> None:
-    """Refuse an answer to what was not asked: it is misspelled."""
+    """Refuse an answer to a question that was not asked: it is misspelled."""
     for name in ("rename", "fill"):
         for key, value in given(name).items():
             if (name, key) not in used():
@@ -41,18 +41,21 @@ def refuse_unused() -> None:
 
 
 def is_check() -> bool:
-    """Say whether ``check`` is run, also from Python, which asks nothing, and writes nothing."""
+    """Say whether ``check`` runs, also from Python: it asks nothing and writes nothing."""
     return any(frame.f_code is check.__code__ for frame, _ in walk_stack(None))
 
 
 def can_ask() -> bool:
-    """Say whether somebody sits there: never where Python calls Alembic."""
+    """Say whether a person can answer: never if Python calls Alembic."""
     is_asked = running_command() is not None and not is_check()
     return is_asked and sys.stdin is not None and not sys.stdin.closed and sys.stdin.isatty()
 
 
 def ask(question: str) -> str:
-    """Return what somebody types, unless they end the input, or the command."""
+    """Return what a person types.
+
+    :raises CommandError: if they end the input, or the command
+    """
     try:
         return input(f"{question} ").strip()
     except (EOFError, KeyboardInterrupt):

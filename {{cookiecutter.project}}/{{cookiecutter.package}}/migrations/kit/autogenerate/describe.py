@@ -1,4 +1,4 @@
-"""Says what differs as people write it, for ``alembic check``."""
+"""Says what differs, in words, for ``alembic check``."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -43,7 +43,7 @@ def described(change: Any, dialect: Dialect) -> Iterator[str]:
 
 
 def altered(step: ops.AlterColumnOp, dialect: Dialect) -> Iterator[str]:
-    """Yield a line for all that differs in a column, as it is and as the models have it."""
+    """Yield a line for each thing that differs in a column: as it is, and as the models have it."""
     name = f"{name_of(step)}.{step.column_name}"
     if step.modify_type is not None:
         both: list[Any] = [step.existing_type, step.modify_type]
@@ -59,5 +59,5 @@ def altered(step: ops.AlterColumnOp, dialect: Dialect) -> Iterator[str]:
 
 
 def default(found: Any) -> str:
-    """Return a default as SQL or text; None for none, which Alembic may say by False."""
+    """Return a default as SQL or text; None if there is none, for which Alembic may have False."""
     return str(None if found is False else bare(str(getattr(found, "arg", found))))

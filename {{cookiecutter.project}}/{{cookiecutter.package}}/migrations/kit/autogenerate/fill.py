@@ -23,7 +23,7 @@ IS_SQL = re.compile(r"'.*'|[\w.]*\(.*\)|true|false|current_\w+", re.IGNORECASE |
 
 
 def fill(changes: ops.OpContainer, connection: Connection) -> None:
-    """Take apart what adds a column that is NOT NULL: before it is that, existing rows are filled.
+    """Split a step that adds a NOT NULL column: add it, fill the existing rows, make it NOT NULL.
 
     MariaDB would give them a value of its own instead of failing.
     """
@@ -33,7 +33,7 @@ def fill(changes: ops.OpContainer, connection: Connection) -> None:
 
 
 def filled(step: Step, change: ops.ModifyTableOps, connection: Connection) -> Iterator[Step]:
-    """Yield what a step becomes."""
+    """Yield the steps in place of one."""
     if (column := not_null(step, connection)) is None:
         yield step
         return
@@ -62,7 +62,7 @@ def filled(step: Step, change: ops.ModifyTableOps, connection: Connection) -> It
 
 
 def not_null(step: Any, connection: Connection) -> Column[Any] | None:
-    """Return the column that a step makes NOT NULL, if rows may have nothing to put there."""
+    """Return the column that a step makes NOT NULL, if existing rows may have no value for it."""
     if isinstance(step, ops.AddColumnOp):
         has_value = step.column.nullable or step.column.server_default or step.column.primary_key
         return None if has_value else step.column
@@ -76,7 +76,7 @@ def not_null(step: Any, connection: Connection) -> Column[Any] | None:
 
 
 def value_of(name: str) -> str:
-    """Return what somebody says; nothing if there are no rows, or nobody says anything."""
+    """Return the value that was answered; nothing if there are no rows, or no answer."""
     if (told := answer("fill", name)) is not None:
         return told or "''"  # a shell takes the quotes away
     if can_ask():

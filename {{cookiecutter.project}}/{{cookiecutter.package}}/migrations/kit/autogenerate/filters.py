@@ -23,9 +23,9 @@ with suppress(ImportError):  # before Alembic 1.19.2, checks are not compared
 def all_but(
     ignored: Collection[str], theirs: Callable[..., bool] = lambda *_: True
 ) -> Callable[..., bool]:
-    """Return an ``include_object`` that leaves tables alone: by name, or of an extension.
+    """Return an ``include_object`` that ignores tables: by name, or those of an extension.
 
-    :param theirs: one that leaves alone more
+    :param theirs: an ``include_object`` of the app, which ignores more
     """
 
     def include_object(item: Any, name: str, kind: str, is_reflected: bool, model: Any) -> bool:
@@ -49,7 +49,7 @@ def all_but(
 
 
 def leave_own_alone(migration: MigrationContext) -> None:
-    """Leave the kit's tables alone, as Alembic does its own, whatever env.py says of tables."""
+    """Ignore the kit's tables, as Alembic ignores its own, whatever env.py says."""
     own = log_name(migration.version_table), "alembic_lock"
     theirs = migration.opts.get("include_object", lambda *_: True)
     migration.opts["include_object"] = lambda item, name, kind, *more: (
@@ -58,7 +58,7 @@ def leave_own_alone(migration: MigrationContext) -> None:
 
 
 def schemas_of(target: MetaData | Collection[MetaData] | None) -> Callable[..., bool]:
-    """Return an ``include_name`` that looks at the default schema, and at those of the models."""
+    """Return an ``include_name`` for the default schema and those of the models, and no other."""
     schemas = {t.schema for each in to_list(target, []) for t in each.tables.values()}
 
     def include_name(name: str | None, kind: str, _: object) -> bool:

@@ -1,4 +1,4 @@
-"""What ``alembic check`` and ``alembic revision`` do here beyond Alembic's own."""
+"""What ``alembic check`` and ``alembic revision`` do here in addition to Alembic."""
 
 import logging
 from typing import Any

@@ -29,7 +29,7 @@ def warn_of_losses(changes: ops.OpContainer, connection: Connection, hints: Hint
 
 
 def losses(step: Any, connection: Connection) -> Iterator[tuple[str, str]]:
-    """Yield what becomes of the rows, if that is worth a word, after the name of what it is about."""
+    """Yield a name and what happens to its rows, if they are lost or not allowed."""
     if isinstance(step, ops.DropTableOp):
         number = count(connection, step)
         yield name_of(step), f"The table {name_of(step)} is dropped; rows in it: {number}"
@@ -49,7 +49,7 @@ def losses(step: Any, connection: Connection) -> Iterator[tuple[str, str]]:
         value, type_ = first_rows(step, [step.column_name]).c[0], new.compile(connection.dialect)
         is_time = "DATE" in type_ or "TIME" in type_
         changed = cast(cast(value, new), step.existing_type or new) != value
-        if is_time and isinstance(step.existing_type, String):  # which spells it as it likes
+        if is_time and isinstance(step.existing_type, String):  # it may be spelled in many ways
             changed = and_(value.is_not(None), cast(value, new).is_(None))
         is_copied = not connection.dialect.supports_alter and (is_time or type_ == "JSON")
         query = select(value).where(changed).limit(1)
@@ -86,7 +86,7 @@ def first_rows(step: Any, names: list[str]) -> Any:
 
 
 def read(connection: Connection, query: Any, is_wrong: Any = None) -> Any:
-    """Return the first row; None if there is none soon, or no such column: this revision adds it.
+    """Return the first row; None if none is found soon, or if this revision adds the column.
 
     :param is_wrong: is returned for a value that the database cannot cast
     """

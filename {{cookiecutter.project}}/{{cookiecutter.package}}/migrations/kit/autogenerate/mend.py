@@ -1,4 +1,4 @@
-"""Mends what Alembic finds, where it is no difference, or is made by something else."""
+"""Corrects what Alembic finds if it is no difference, or if something else makes it."""
 
 from collections.abc import Iterable
 from itertools import chain
@@ -31,7 +31,7 @@ def mend_checks(changes: ops.UpgradeOps) -> None:
 
 
 def mend_columns(changes: ops.UpgradeOps, models: Iterable[Table]) -> None:
-    """Leave the check of a new type to the step for it, and a primary key as the database makes it.
+    """Leave the check of a new type to its own step, and a primary key as the database makes it.
 
     That is NOT NULL even if the models say else, and may be an IDENTITY.
     """

@@ -1,4 +1,4 @@
-"""Refuses to drop what only looks superfluous, since nobody imported its models."""
+"""Refuses to drop tables only because their models were not imported."""
 
 import logging
 import os

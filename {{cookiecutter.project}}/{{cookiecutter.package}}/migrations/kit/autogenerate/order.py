@@ -23,7 +23,7 @@ Placed = Iterator[tuple[Phase, ops.MigrateOperation]]
 
 
 def put_in_order(changes: ops.OpContainer, dialect: Dialect) -> None:
-    """Put one way of a revision in order.
+    """Put the steps of one direction of a revision in order.
 
     :param dialect: if it can drop no foreign key (SQLite), the table is made anew: what its keys
         refer to has to be there then, but only then
@@ -33,7 +33,7 @@ def put_in_order(changes: ops.OpContainer, dialect: Dialect) -> None:
 
 
 def place_all(changes: ops.OpContainer, dialect: Dialect) -> Placed:
-    """Say of each step in which phase it belongs, and take apart what belongs into several."""
+    """Return the phase of each step; split a step that belongs to several phases."""
     created = {name_of(s): s for s in changes.ops if isinstance(s, ops.CreateTableOp)}
     dropped = {name_of(s): s for s in changes.ops if isinstance(s, ops.DropTableOp)}
     indexes: dict[str, list[ops.MigrateOperation]] = {}
@@ -101,7 +101,7 @@ def place_parts(change: ops.ModifyTableOps, others: set[str], dialect: Dialect) 
 
 
 def place(step: ops.MigrateOperation) -> int:
-    """Say where a step belongs: the columns are changed while nothing that needs them is there."""
+    """Return the phase of a step: columns are changed while nothing that needs them is there."""
     if isinstance(step, ops.DropIndexOp | ops.DropConstraintOp):
         return 0 if getattr(step, "constraint_type", "") in ("foreignkey", "check") else 1
     if isinstance(step, ops.CreateIndexOp | ops.CreateUniqueConstraintOp):
@@ -129,7 +129,7 @@ def parent_of(key: ForeignKeyConstraint) -> str:
 
 
 def parents_first(tables: dict[str, Any]) -> list[tuple[str, list[ForeignKeyConstraint]]]:
-    """Return tables with their foreign keys, after those that they refer to, except in a circle."""
+    """Return tables with their foreign keys; each comes after those it refers to, except in a circle."""
     items = {n: getattr(t, "columns", None) or t.to_table().constraints for n, t in tables.items()}
     keys = {name: [i for i in items[name] if isinstance(i, ForeignKeyConstraint)] for name in items}
     found: dict[str, list[ForeignKeyConstraint]] = {}

@@ -1,4 +1,4 @@
-"""Tells what was renamed from what was dropped and added; all values would be lost.
+"""Finds what was renamed, and not dropped and added, which would lose all values.
 
 What is named after a table is dropped by its old name and created by the new one.
 """
@@ -21,9 +21,9 @@ Hints = dict[str, dict[str, str]]
 
 
 def rename(changes: ops.UpgradeOps, autogenerate: AutogenContext, backend: Backend) -> Hints:
-    """Let what somebody says was renamed keep its rows.
+    """Rename what a person says was renamed, so that it keeps its rows.
 
-    :return: what nobody said of: by what is dropped, what it may have become, and the option
+    :return: what nobody has answered: by what is dropped, what it may have become, and the option
     """
     hints: Hints = {}
     impl = autogenerate.migration_context.impl
@@ -56,9 +56,9 @@ def rename(changes: ops.UpgradeOps, autogenerate: AutogenContext, backend: Backe
 
 
 def renamed_values(step: Any, statement: str, hints: Hints) -> Iterator[Any]:
-    """Yield a change of an Enum's values, and before it what gives some of them other names.
+    """Yield a change of an Enum's values, and before it the steps that rename some of them.
 
-    :param statement: does that to one
+    :param statement: renames one value
     """
     old, new = getattr(step, "old_values", []), getattr(step, "new_values", [])
     for one, other in product(old, new):
@@ -74,9 +74,9 @@ def renamed_values(step: Any, statement: str, hints: Hints) -> Iterator[Any]:
 
 
 def is_renamed(old: str, new: str, hints: Hints, is_like: bool = True) -> bool:
-    """Say whether one name has become the other, as far as somebody knows.
+    """Say whether a person or ``-x`` says that one name has become the other.
 
-    :param is_like: whether to ask; who answers without that may have changed it, too
+    :param is_like: whether to ask; ``-x`` also renames what was changed as well
     """
     if old in given("rename"):
         is_meant = given("rename")[old] in (new, new.rpartition(".")[2])
@@ -103,7 +103,7 @@ def rename_table(
     autogenerate: AutogenContext,
     rename_key: str | None,
 ) -> None:
-    """Put one step in the place of two, and what Alembic finds different if the name is the same."""
+    """Replace two steps by a rename, and add what else Alembic finds different."""
     old, new, schema = drop.table_name, create.table_name, drop.schema
     dialect = autogenerate.dialect
     there, wanted = drop.to_table(), autogenerate.table_key_to_table[name_of(create)]

@@ -1,4 +1,4 @@
-"""Writes types that are not SQLAlchemy's into a revision so that it runs, with what they need.
+"""Writes types that are not SQLAlchemy's into a revision, with the imports that they need.
 
 https://alembic.sqlalchemy.org/en/latest/autogenerate.html#affecting-the-rendering-of-types-themselves
 """
@@ -19,7 +19,7 @@ def render_item(kind: str, item: Any, autogenerate: AutogenContext) -> str | Lit
 
     If its ``repr()`` leaves out what it was made with, this is the type that the database gets.
 
-    :return: False for what Alembic writes well
+    :return: False if Alembic itself writes it correctly
     """
     if kind != "type":
         return False
@@ -48,6 +48,6 @@ def render_item(kind: str, item: Any, autogenerate: AutogenContext) -> str | Lit
 
 
 def as_public(item: Any, dialect: Dialect) -> Any:
-    """Return the type that a dialect has for another, variants too, not a driver's class of it."""
+    """Return the type that a dialect has for another, with variants; no class of a driver."""
     impl = item.dialect_impl(dialect)
     return impl.adapt(next(c for c in type(impl).__mro__ if not c.__name__.startswith("_")))

@@ -19,7 +19,7 @@ from ..session import as_text
 
 
 class RenameColumn(ops.AlterColumnOp):
-    """An altered column whose way back has the old name too."""
+    """An altered column that gets its old name back in the downgrade."""
 
     def reverse(self) -> ops.AlterColumnOp:
         back = super().reverse()
@@ -46,7 +46,7 @@ def render_rename_table(_: AutogenContext, step: RenameTable) -> str:
 
 
 class SQL(ops.ExecuteSQLOp):
-    """A statement, with that for the way back."""
+    """A statement, and the one for the downgrade."""
 
     def __init__(self, sql: str, back: str) -> None:
         super().__init__(as_text(sql))
@@ -80,7 +80,7 @@ def compare(autogenerate: AutogenContext, kind: str, step: Any, *arguments: Any)
 
 
 def named(step: Any, dialect: Dialect) -> Any:
-    """Return a step that creates or drops a constraint, with a name in it if there was none."""
+    """Return a step that creates or drops a constraint, which gets a name if it had none."""
     if getattr(step, "constraint_name", "") is None:
         name = name_for(step.to_constraint())
         if name and len(name) > dialect.max_identifier_length:
@@ -91,7 +91,7 @@ def named(step: Any, dialect: Dialect) -> Any:
 
 
 class TableChanges(ops.ModifyTableOps):
-    """Changes of a table; in batch mode, constraints without a name get theirs there, too."""
+    """Changes of a table; in batch mode, they name constraints without a name, too."""
 
 
 @renderers.dispatch_for(TableChanges)

@@ -25,6 +25,8 @@ class Backend:
     faults: Collection[object] = ()
     # The command that knows from SQL what it does to a database in use; without one, operations tell.
     linter: str | None = None
+    # A VARCHAR becomes longer at once, if its old and its new length, in characters, are in one of these.
+    longer_at_once: tuple[tuple[float, float], ...] = ()
     # Gives the primary key of a table, or a value of an Enum, another name, where it has one.
     rename_key: str | None = None
     rename_value = ""
@@ -34,25 +36,25 @@ class Backend:
     time_limit = ("SELECT 1", "SELECT 1")
 
     def guarded(self, connection: Connection, name: str) -> AbstractContextManager[None]:
-        """Hold a lock by the name of the database, limit other waits, and leave nothing of both."""
+        """Hold a lock with the name of the database, and limit other waits; undo both at the end."""
         return nullcontext()
 
     def guard_transaction(self, connection: Connection, name: str) -> None:
         """Hold a lock until the end of a transaction that the caller of Alembic has begun."""
 
     def prepare(self, connection: Connection) -> None:
-        """Let fail what can fail, before the first of several databases commits."""
+        """Do what can still fail, before the first of several databases commits."""
 
     def holders(self, connection: Connection, statement: str) -> str:
-        """Return who holds a lock that a statement waited for in vain, and on which table."""
+        """Return who holds the lock that a statement did not get, and on which table."""
         return ""
 
     def remains(self, connection: Connection, statement: str) -> str:
-        """Return what a statement that failed has left, though all was rolled back, and the way out."""
+        """Return what a failed statement has left in spite of the rollback, and what to do about it."""
         return ""
 
     def is_same(self, one: Engine, other: Engine) -> bool:
-        """Say whether two engines, whose URLs differ, lead to one database; names need not differ."""
+        """Say whether two engines with different URLs lead to the same database."""
         if not self.probe:
             return False
         take, is_seen, where, free = map(text, self.probe)
@@ -65,7 +67,7 @@ class Backend:
         return bool(is_known) and len(places) == 1
 
     def others(self, connection: Connection, schemas: Collection[str | None]) -> list[str]:
-        """Return the statements that drop what is neither a table nor needed by one."""
+        """Return the statements that drop what is no table, and what no table needs."""
         quote, views = connection.dialect.identifier_preparer, inspect(connection).get_view_names()
         return [f"DROP VIEW {quote.quote(name)}" for name in views]
 
@@ -79,7 +81,7 @@ class Backend:
         """Add to what autogenerate found what else the database needs; rows get what is filled."""
 
     def finish(self, connection: Connection, way: OpContainer) -> None:
-        """Add to one way of a revision what only this database needs."""
+        """Add to one direction of a revision what only this database needs."""
 
 
 def backend_of(dialect: Dialect) -> Backend:

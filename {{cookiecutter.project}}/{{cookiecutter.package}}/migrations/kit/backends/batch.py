@@ -1,4 +1,4 @@
-"""What batch mode would lose with a table of SQLite that it makes anew, also in revisions written by hand.
+"""Keeps what SQLite's batch mode would lose when it copies a table, also in revisions by hand.
 
 https://www.sqlite.org/lang_altertable.html#making_other_kinds_of_table_schema_changes
 """
@@ -77,7 +77,7 @@ class Kept(ByName):
         self.kept = name, statements
 
     def keep_collations(self, batch: Any, table: Table, altered: set[str]) -> None:
-        """Let an index say which they are: it has those of its columns."""
+        """Keep the collations of columns, which an index on them can tell."""
         run, quote = self.connection.exec_driver_sql, self.dialect.identifier_preparer.quote
         columns = ", ".join(quote(column.name) for column in table.columns)
         run(f"CREATE INDEX {NAME} ON {quote(table.name)} ({columns}) WHERE 0")
@@ -89,7 +89,7 @@ class Kept(ByName):
         run(f"DROP INDEX {NAME}")
 
     def rename_table(self, old: str, new: Any, schema: Any = None) -> None:
-        """Give the new table the old name, which SQLite refuses while a view has it, and the rest."""
+        """Give the new table the old name, though views refer to it, and restore what was lost."""
         name, statements = self.kept
         if name != new:
             return super().rename_table(old, new, schema)
@@ -104,7 +104,7 @@ class Kept(ByName):
             run(statement)
 
     def cast_for_batch_migrate(self, existing: Any, transfer: Any, new: Any) -> None:
-        """Copy dates and times as SQLAlchemy writes them: for SQLite, DATETIME is a number."""
+        """Copy dates and times as they are: to SQLite, DATETIME is a number."""
         one, other = (type_.compile(dialect=self.dialect) for type_ in (existing.type, new))
         value = transfer["expr"]
         if (one, other) == ("DATE", "DATETIME"):

@@ -1,4 +1,4 @@
-"""Tells PostgreSQL how values become those of another type, where it does not know by itself."""
+"""Tells PostgreSQL how to convert values to another type, where it does not know."""
 
 import re
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ from .enums import without_default
 
 
 class Cast(ops.AlterColumnOp):
-    """A changed type, with what makes its values."""
+    """A changed type, with the expression that converts the values."""
 
 
 @renderers.dispatch_for(Cast)
@@ -28,13 +28,13 @@ def render_cast(autogenerate: AutogenContext, step: Cast) -> str:
 
 
 def cast(connection: Connection, way: ops.OpContainer) -> None:
-    """Let one way of a revision change types that PostgreSQL does not change by itself."""
+    """Let one direction of a revision change types that PostgreSQL does not convert by itself."""
     for change in [step for step in way.ops if isinstance(step, ops.ModifyTableOps)]:
         change.ops = [each for step in change.ops for each in steps(step, connection)]
 
 
 def steps(step: Any, connection: Connection) -> Iterator[ops.MigrateOperation]:
-    """Yield what a step becomes: the default of a column is in the way meanwhile."""
+    """Yield the steps in place of one: the default of a column is dropped meanwhile."""
     old, new = getattr(step, "existing_type", None), getattr(step, "modify_type", None)
     if old is None or new is None or is_automatic(connection, old, new):
         yield step

@@ -95,7 +95,7 @@ class AsMade(DefaultImpl):
 
     @cached_property
     def can_make(self) -> bool:
-        """Say whether temporary tables can be made here, and once if not, as on a replica."""
+        """Say whether temporary tables can be made; if not, as on a replica, warn once."""
         try:
             with self.connection.begin_nested():
                 self.connection.exec_driver_sql(f"CREATE TEMPORARY TABLE {NAME} (id INTEGER)")
@@ -108,7 +108,7 @@ class AsMade(DefaultImpl):
         return True
 
     def make(self, table: Table, reflect: Callable[[Inspector, str], list[Any]]) -> list[Any]:
-        """Return what there is of a table that is made and dropped; nothing if it cannot be made."""
+        """Make a table, reflect it, and drop it; return nothing if it cannot be made."""
         all_made: dict[str, list[Any]] = self.__dict__.setdefault("all_made", {})  # many are alike
         if not self.can_make:
             return []

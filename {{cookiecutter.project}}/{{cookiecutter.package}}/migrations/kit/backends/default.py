@@ -54,7 +54,7 @@ class DefaultBackend(Backend):
 
 
 def has_row(lock: Connection, name: str) -> bool:
-    """Make the row, unless it is there or somebody else is faster; say whether that was allowed."""
+    """Make the row, unless it is there; say whether there is one."""
     with suppress(DBAPIError), lock.begin():
         LOCK.create(lock, checkfirst=True)
     with suppress(DBAPIError), lock.begin():
@@ -65,7 +65,7 @@ def has_row(lock: Connection, name: str) -> bool:
 
 
 def can_write(connection: Connection) -> bool:
-    """Say whether a database lets one connection write while another has changed a row."""
+    """Say whether a connection can write while another one has changed a row."""
     with suppress(DBAPIError), connection.begin() as transaction:
         connection.execute(LOCK.insert().values(name="", times=0))
         transaction.rollback()
@@ -74,7 +74,7 @@ def can_write(connection: Connection) -> bool:
 
 
 def impl_of(dialect: Dialect) -> type[DefaultImpl]:
-    """Let Alembic migrate a dialect that it does not know as it does an unknown database."""
+    """Return Alembic's class for a dialect; for an unknown one, a general class."""
     try:
         return DefaultImpl.get_by_dialect(dialect)
     except KeyError:

@@ -22,8 +22,8 @@ def mend(changes: ops.UpgradeOps, filled: Collection[str], schema: str | None) -
     A new value cannot be used before the commit, if its type is not a new one. alembic-postgresql-enum
     1.11.0 puts values after the one that they are to be before, quotes none, and knows one default only.
 
-    :param filled: what rows get
-    :param schema: that of tables that name none
+    :param filled: the values that existing rows get
+    :param schema: of tables that name none
     """
     steps: list[Any] = [step for each in changes.ops for step in getattr(each, "ops", [each])]
     used = {*filled, *chain.from_iterable(map(defaults, steps))}
@@ -66,7 +66,7 @@ def defaults(step: Any) -> Iterator[str]:
 
 
 def without_default(step: ops.AlterColumnOp) -> Iterator[ops.AlterColumnOp]:
-    """Yield what takes the default of a column away, which a step sets then."""
+    """Yield the steps that remove the default of a column, which a step sets again later."""
     if step.existing_server_default:
         drop = ops.AlterColumnOp(step.table_name, step.column_name, schema=step.schema)
         drop.existing_type, drop.existing_nullable = step.existing_type, step.existing_nullable

@@ -1,4 +1,4 @@
-"""How autogenerate compares indexes that are not read, or of which Alembic compares only a part."""
+"""How autogenerate compares indexes that are not reflected, or that Alembic compares only in part."""
 
 from contextlib import suppress
 from typing import Any
@@ -19,7 +19,7 @@ class ByName(AsMade):
     index_names = ""
 
     def correct_for_autogen_constraints(self, *found_and_wanted: Any) -> None:
-        """Take those out that are there already, and name what Alembic would not drop without a name."""
+        """Remove those that are there already, and name those that Alembic could not drop."""
         uniques, found, wanted_uniques, wanted = found_and_wanted
         kept = [{*unique.columns.keys()} for unique in wanted_uniques]
         for unique in [u for u in uniques if u.name is None and {*u.columns.keys()} not in kept]:

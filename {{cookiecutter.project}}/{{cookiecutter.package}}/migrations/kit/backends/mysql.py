@@ -49,6 +49,8 @@ class MySQLBackend(Backend):
     lock_timeout = 1205
     # Read-only, deadlock, disk full, table full; denied: a table, a database, SUPER; and cancelled.
     faults = (1290, 1213, 1021, 1114, 1142, 1044, 1227, 1317, 1969, 3024)
+    # It is copied when the bytes become more than 255. A character has at most 1, 3 or 4, as is usual.
+    longer_at_once = ((1, 63), (86, 255), (256, 65535))
     probe = (GET_LOCK, IS_USED, "SELECT DATABASE()", RELEASE_LOCK)
     time_limit = (TIME_LIMIT.format("2", "2000"), TIME_LIMIT.format("DEFAULT", "DEFAULT"))
 
@@ -80,7 +82,7 @@ class MySQLBackend(Backend):
         return [*super().others(connection, schemas), *connection.execute(text(ROUTINES)).scalars()]
 
     def complete(self, connection: Connection, changes: ops.UpgradeOps, _: Collection[str]) -> None:
-        """Drop with a foreign key the index that MySQL has made for it, which would be left."""
+        """Drop, with a foreign key, the index that MySQL has made for it."""
         modified = [change for change in changes.ops if isinstance(change, ops.ModifyTableOps)]
         gone = {s.index_name for c in modified for s in c.ops if isinstance(s, ops.DropIndexOp)}
         renames = [step for step in changes.ops if isinstance(step, ops.RenameTableOp)]
@@ -100,7 +102,7 @@ class MySQLBackend(Backend):
                 change.ops.append(step.reverse())
 
     def finish(self, connection: Connection, way: ops.OpContainer) -> None:
-        """Drop a foreign key while its index is dropped, and create it again: with another index."""
+        """Drop a foreign key before its index, and create it again after: with another index."""
         for change in [step for step in way.ops if isinstance(step, ops.ModifyTableOps)]:
             keys = {getattr(s, "constraint_name", None) for s in change.ops}
             dropped = [list(columns_of(step)) for step in change.ops]

@@ -55,6 +55,7 @@ class PostgreSQLBackend(Backend):
     lock_timeout = "55P03"
     faults = ("25006", "40P01", "53100", "42501", "57014")  # read-only, deadlock, full, right, stop
     linter = "squawk"
+    longer_at_once = ((1, math.inf),)
     rename_key = "ALTER TABLE {} RENAME CONSTRAINT {} TO {}"
     rename_value = "ALTER TYPE {} RENAME VALUE {} TO {}"
     probe = (
@@ -106,7 +107,7 @@ class PostgreSQLBackend(Backend):
     def complete(
         self, connection: Connection, changes: ops.UpgradeOps, filled: Collection[str]
     ) -> None:
-        """Create the schemas of new tables; no downgrade drops them: others may use them by then."""
+        """Create the schemas of new tables. No downgrade drops them: others may use them too."""
         mend(changes, filled, connection.dialect.default_schema_name)
         schemas = {change.schema for change in changes.ops if isinstance(change, ops.CreateTableOp)}
         for schema in sorted(schemas - {None, *inspect(connection).get_schema_names()}, key=str):
@@ -123,7 +124,7 @@ def lock_and_limit(name: str) -> tuple[int, str]:
 
 
 def check_decided(engine: Engine, name: str, xid: str) -> None:
-    """Fail if a prepared transaction is left, which holds its locks for ever, or nobody knows."""
+    """Fail if a prepared transaction is left, which would hold its locks, or be forgotten."""
     find = "SELECT max(gid) FROM pg_prepared_xacts WHERE gid = :xid"
     with suppress(SQLAlchemyError), engine.connect() as connection:
         xid = run(connection, find, xid=xid)

@@ -100,7 +100,7 @@ class SQLiteBackend(Backend):
         return (table.name, "shadow") in [row[1:3] for row in rows]  # of a virtual table
 
     def is_same(self, one: Engine, other: Engine) -> bool:
-        """Compare the paths: a connection would make the file of a database that nobody asked for."""
+        """Compare the paths: to connect would make the file of a database."""
         names = [(each.url.database or "").removeprefix("file:") for each in (one, other)]
         if {"", ":memory:"} & {*names}:
             return False
@@ -118,7 +118,7 @@ class SQLiteBackend(Backend):
 
 
 def check_foreign_keys(driver: Any, file: str, name: str) -> None:
-    """Refuse rows that refer to none, unless as many did before."""
+    """Refuse rows whose parent does not exist, unless there were as many before."""
     check = "PRAGMA foreign_key_check"
     broken = driver.execute(check).fetchall()
     before, unknown = [], ""
