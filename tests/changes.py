@@ -705,6 +705,23 @@ def identity(change: Change) -> None:
 
 
 @case
+def identity_changes(change: Change) -> None:
+    """A column becomes one, gets other options, and is none again."""
+    if change.dialect != "postgresql":
+        return
+
+    def numbered(metadata: MetaData, **options: Any) -> None:
+        identity = [sa.Identity(**options)] if options else []
+        table("users", metadata, Column("n", Integer, *identity, nullable=False))
+
+    change.start(numbered, {"users": [{"n": 1}]})
+    change.go(lambda metadata: numbered(metadata, always=False))
+    change.go(lambda metadata: numbered(metadata, always=True, start=10, increment=5))
+    change.go(numbered)
+    assert change.rows("SELECT n FROM users") == [(1,)]
+
+
+@case
 def primary_key_that_may_be_null(change: Change) -> None:
     """As the models say, and no database lets it."""
 
@@ -713,6 +730,7 @@ def primary_key_that_may_be_null(change: Change) -> None:
         sa.Table("pairs", metadata, *names, *more)
 
     change.start(pairs, {"pairs": [{"a": "A", "b": "B"}]})
+    assert change.project.differences() == {}  # as `check` says
     change.go(lambda metadata: pairs(metadata, Column("c", Integer)))
 
 
@@ -788,6 +806,7 @@ def indexes_on_some_rows_and_on_expressions(change: Change) -> None:
     assert {("ix_some",), ("ix_lower",)} <= {*change.rows(names)}
     change.go(lambda m: indexed(m, sa.Index("ix_lower", lower, unique=True)))
     change.go(indexed)
+    assert not {("ix_some",), ("ix_lower",)} & {*change.rows(names)}
 
 
 @case

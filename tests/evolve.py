@@ -522,7 +522,8 @@ class Project:
         self.is_squashed = is_squashed
         self.app = importlib.import_module(package).create_app()
         self.db = importlib.import_module(f"{package}.db").db
-        self.config = importlib.import_module(f"{package}.migrations").alembic_config
+        migrations = importlib.import_module(f"{package}.migrations")
+        self.config, self.differences = migrations.alembic_config, migrations.differences
         self.versions = Path(package, "migrations", "versions")
         self.app.app_context().push()
         self.engine: sa.Engine = self.db.engine

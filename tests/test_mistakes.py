@@ -90,7 +90,7 @@ FILES: dict[str, tuple[dict[str, str | bytes], str]] = {
     "same id": ({FILE: revision(), OTHER: revision()}, "x1 is present more than once"),
     "there already": (
         {FILE: revision("op.create_table('users', sa.Column('id', sa.Integer))")},
-        "Nothing of this run is kept. If all that it makes is there: alembic stamp x1.",
+        "If all that it makes was there before: alembic stamp x1. If not, it is made twice: edit",
     ),
     "column there already": (
         {FILE: revision("op.add_column('users', sa.Column('name', sa.Integer))")},

@@ -243,3 +243,31 @@ def test_revision_from_python_is_not_empty(generic: Project) -> None:
     before = {*generic.versions.glob("*.py")}
     generic.python("-c", PYTHON.format(package=generic.package))
     assert {*generic.versions.glob("*.py")} == before
+
+
+@pytest.mark.slow
+def test_each_of_several_databases_is_asked_and_answered(multidb: Project) -> None:
+    """Both have the same table; a question says of which it is, and an answer may be for one alone."""
+    models = multidb.folder / multidb.package / "models.py"
+    for model in ("Model", "AuthModel"):
+        items = "id: Mapped[int] = mapped_column(primary_key=True)\n    name: Mapped[str | None]"
+        with models.open("a", encoding="utf-8") as file:
+            file.write(f'\n\nclass {model}Note({model}):\n    __tablename__ = "n"\n    {items}\n')
+    multidb.alembic("upgrade", "head")
+    multidb.new_revision("--autogenerate", "-m", "notes")
+    multidb.alembic("upgrade", "head")
+    code = models.read_text(encoding="utf-8")
+    models.write_text(code.replace("name: Mapped[str | None]", "word: Mapped[str]"), "utf-8")
+    before = {*multidb.versions.glob("*.py")}
+    shown = on_terminal(multidb, "n", "x", "y")
+    for name in ("default", "auth"):
+        assert f"Database {name}: Was n.name renamed to n.word? [y/N]" in shown
+    (written,) = {*multidb.versions.glob("*.py")} - before
+    written.unlink()
+    answers = ("rename=auth/n.name:word", "fill=default/n.word:it", "fill=auth/n.word:is")
+    options = [each for answer in answers for each in ("-x", answer)]
+    multidb.alembic(*options, *REVISION[2:])
+    (written,) = {*multidb.versions.glob("*.py")} - before
+    default, auth = written.read_text(encoding="utf-8").split("def upgrade_auth")
+    assert "new_column_name" not in default and "'it'" in default
+    assert "new_column_name='word'" in auth and "'is'" in auth

@@ -11,12 +11,12 @@ from threading import RLock
 from traceback import walk_stack
 from typing import Any, TypeVar
 
-from alembic.autogenerate import compare_metadata
+from alembic.autogenerate import produce_migrations
 from alembic.config import Config
 from alembic.runtime.environment import EnvironmentContext
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from alembic.util import CommandError
+from alembic.util import CommandError, to_list
 from flask import current_app
 
 from .locations import says_where, set_script_location, version_locations
@@ -98,10 +98,18 @@ def needs_upgrade() -> list[str]:
 def differences() -> dict[str, list[Any]]:
     """Return what ``compare_metadata()`` finds for each database that differs, by its name.
 
-    A database that is behind is compared as it is.
+    A database that is behind is compared as it is. What ``check`` takes for the same is no difference.
     """
-    found = read(lambda migration: compare_metadata(migration, migration.opts["target_metadata"]))
-    return {name: changes for name, changes in found.items() if changes}
+    from .autogenerate.mend import mend_columns  # only here is it needed
+
+    def compared(migration: MigrationContext) -> list[Any]:
+        targets = migration.opts["target_metadata"]
+        changes: Any = produce_migrations(migration, targets).upgrade_ops
+        models = [table for each in to_list(targets) for table in each.tables.values()]
+        mend_columns(changes, models, migration.dialect)
+        return [*changes.as_diffs()]
+
+    return {name: changes for name, changes in read(compared).items() if changes}
 
 
 def read(function: Callable[[MigrationContext], T], config: Config | None = None) -> dict[str, T]:

@@ -112,7 +112,8 @@ def explain(
         what += " waited for a lock for longer than MIGRATION_LOCK_TIMEOUT"
         raise LockTimeout(f"{what}, in {statement[:80]!r}{held}.", fate) from error
     if is_there := revision and re.search("already exists|uplicate column", str(error.orig)):
-        fate += f" If all that it makes is there: alembic stamp {revision}."
+        fate += f" If all that it makes was there before: alembic stamp {revision}. If not, it is "
+        fate += "made twice: edit the revision."
     if is_there or not revision or is_lost or {*backend.faults} & {*found}:
         where = "" if revision or is_lost or not statement else f", in {statement[:80]!r}"
         raise CommandError(f"{what}: {first_line(error)}{where}. {fate}".rstrip()) from error

@@ -8,6 +8,7 @@ from alembic.command import check
 from alembic.util import CommandError
 
 from ..errors import running_command
+from ..outcome import option
 
 
 def given(name: str) -> dict[str, str]:
@@ -18,12 +19,18 @@ def given(name: str) -> dict[str, str]:
     return {x.partition(":")[0]: x.partition(":")[2] for x in found}
 
 
+def told(name: str, key: str) -> str | None:
+    """Return how ``-x`` calls something, if it says anything of it: ``DATABASE/KEY`` is of one of several."""
+    keys = f"{option('database')}/{key}", key
+    return next((each for each in keys if each in given(name)), None)
+
+
 def answer(name: str, key: str) -> str | None:
     """Return what ``-x`` says of something, and note that this answer is used."""
-    found = given(name).get(key)
-    if found is not None:
-        used().add((name, key))
-    return found
+    if (found := told(name, key)) is None:
+        return None
+    used().add((name, found))
+    return given(name)[found]
 
 
 def used() -> set[tuple[str, str]]:
@@ -57,6 +64,7 @@ def ask(question: str) -> str:
     :raises CommandError: if they end the input, or the command
     """
     try:
-        return input(f"{question} ").strip()
+        database = option("database")
+        return input(f"{f'Database {database}: ' if database else ''}{question} ").strip()
     except (EOFError, KeyboardInterrupt):
         raise CommandError("No answer: nothing is written.") from None

@@ -10,7 +10,7 @@ from sqlalchemy import Column, String, literal, select
 from sqlalchemy.engine import Connection
 
 from ..session import as_text
-from .ask import answer, ask, can_ask, given
+from .ask import answer, ask, can_ask, told
 from .losses import first_rows, read
 from .order import is_not_null, name_of
 from .steps import Comment
@@ -69,7 +69,7 @@ def not_null(step: Any, connection: Connection) -> Column[Any] | None:
     if is_not_null(step):
         empty = select(literal(1)).where(first_rows(step, [step.column_name]).c[0].is_(None))
         name = step.modify_name or step.column_name
-        is_told = f"{name_of(step)}.{name}" in given("fill")  # of another database
+        is_told = told("fill", f"{name_of(step)}.{name}")  # of another database
         if is_told or read(connection, empty.limit(1)):
             return Column(name, step.existing_type)
     return None

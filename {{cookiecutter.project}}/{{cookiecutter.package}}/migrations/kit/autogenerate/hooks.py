@@ -55,7 +55,7 @@ def process_revision_directives(
     backend, back = backend_of(migration.dialect), directives[0].downgrade_ops_list[-1]
     hints = {} if is_checked else rename(changes[-1], AutogenContext(migration), backend)
     backend.complete(connection, changes[-1], given("fill").values())
-    mend_columns(changes[-1], models)
+    mend_columns(changes[-1], models, migration.dialect)
     ways = [step for step in changes[-1].ops if type(step) is not ops.ExecuteSQLOp]
     back.ops = [step.reverse() for step in reversed(ways)]
     mend_checks(changes[-1])

@@ -6,6 +6,7 @@ from typing import Any
 
 from alembic.operations import ops
 from sqlalchemy import CheckConstraint, Column, Identity, MetaData, Table
+from sqlalchemy.engine import Dialect
 
 from .order import name_of
 
@@ -30,11 +31,12 @@ def mend_checks(changes: ops.UpgradeOps) -> None:
             ]
 
 
-def mend_columns(changes: ops.UpgradeOps, models: Iterable[Table]) -> None:
+def mend_columns(changes: ops.UpgradeOps, models: Iterable[Table], dialect: Dialect) -> None:
     """Leave the check of a new type to its own step, and a primary key as the database makes it.
 
-    That is NOT NULL even if the models say else, and may be an IDENTITY.
+    That is NOT NULL even if the models say else, and may be an IDENTITY. Not every database knows that.
     """
+    knows_identity = getattr(dialect, "supports_identity_columns", False)
     keys = {(table.fullname, column.name) for table in models for column in table.primary_key}
     for change in [change for change in changes.ops if isinstance(change, ops.ModifyTableOps)]:
         for step in [step for step in change.ops if isinstance(step, ops.AlterColumnOp)]:
@@ -42,6 +44,8 @@ def mend_columns(changes: ops.UpgradeOps, models: Iterable[Table]) -> None:
             if getattr(type_, "create_constraint", False):
                 step.modify_type = type_.copy()
                 step.modify_type.create_constraint = False
+            if isinstance(step.modify_server_default, Identity) and not knows_identity:
+                step.modify_server_default = False
             if (name_of(change), step.column_name) in keys:
                 step.modify_nullable = None
                 if isinstance(step.existing_server_default, Identity):

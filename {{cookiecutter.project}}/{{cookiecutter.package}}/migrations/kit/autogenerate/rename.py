@@ -13,7 +13,7 @@ from alembic.operations import ops
 from sqlalchemy import Column, ForeignKeyConstraint, Table
 
 from ..backends import Backend
-from .ask import answer, ask, can_ask, given
+from .ask import answer, ask, can_ask, given, told
 from .order import key_of, name_of
 from .steps import SQL, RenameColumn, RenameTable, compare
 
@@ -78,8 +78,8 @@ def is_renamed(old: str, new: str, hints: Hints, is_like: bool = True) -> bool:
 
     :param is_like: whether to ask; ``-x`` also renames what was changed as well
     """
-    if old in given("rename"):
-        is_meant = given("rename")[old] in (new, new.rpartition(".")[2])
+    if key := told("rename", old):
+        is_meant = given("rename")[key] in (new, new.rpartition(".")[2])
         return is_meant and answer("rename", old) is not None
     if is_like and can_ask():
         return ask(f"Was {old} renamed to {new}? [y/N]").lower() in ("y", "yes")

@@ -3,6 +3,7 @@
 https://alembic.sqlalchemy.org/en/latest/autogenerate.html#affecting-the-rendering-of-types-themselves
 """
 
+import re
 import sys
 from contextlib import suppress
 from importlib import import_module
@@ -12,6 +13,9 @@ import sqlalchemy as sa
 from alembic.autogenerate.api import AutogenContext
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator
+
+# A type within another, as PostgreSQL's have them: without its module if the database is another.
+BARE = re.compile(r"(?<![.\w'])[A-Z]\w*(?=\()")
 
 
 def render_item(kind: str, item: Any, autogenerate: AutogenContext) -> str | Literal[False]:
@@ -38,12 +42,18 @@ def render_item(kind: str, item: Any, autogenerate: AutogenContext) -> str | Lit
             path, module, package, line = "sqlalchemy", "sa", "sa", ""  # is there in each revision
         theirs = autogenerate.migration_context.impl.render_type(type_, autogenerate)
         written = theirs or f"{module}.{type_!r}"
+        written = BARE.sub(
+            lambda name: f"sa.{name[0]}" if hasattr(sa, name[0]) else name[0], written
+        )
         with suppress(Exception):  # whatever the code of a type raises
             found = import_module(path)
             names = {"sa": sa, package: found if module == package else sys.modules[package]}
-            if eval(written, names).compile(dialect) == item.compile(dialect):
+            # A variant for another kind of database is compared as that has it.
+            target = found.dialect() if is_own and package == module != "sa" else dialect
+            if eval(written, names).compile(target) == item.compile(target):
                 autogenerate.imports |= {line} - {""}
-                return False if is_own and type_ is item else written
+                is_same = is_own and type_ is item and (theirs or target is dialect)
+                return False if is_same else written
     return False
 
 

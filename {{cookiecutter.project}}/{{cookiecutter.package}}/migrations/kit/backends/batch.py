@@ -7,24 +7,16 @@ import re
 import warnings
 from typing import Any
 
-from sqlalchemy import CheckConstraint, String, Table, func, literal_column
+from sqlalchemy import CheckConstraint, Table, func, literal_column
 
-from .compare import NAME
-from .indexes import ByName
+from .written import INDEXES, AsWritten
 
-# Indexes that SQLAlchemy does not read, or only in part.
-INDEXES = """
-    SELECT DISTINCT i.name, sql FROM sqlite_master AS i JOIN pragma_index_xinfo(i.name) AS c
-    WHERE type = 'index' AND tbl_name = ? AND (cid = -2 OR "desc" OR sql LIKE '% COLLATE %')
-    AND sql IS NOT NULL
-"""
 TRIGGERS = "SELECT sql FROM sqlite_master WHERE type = 'trigger' AND tbl_name = ?"
 SAYS = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ? AND sql LIKE ?"
 WORD = re.compile(r"'(?:''|[^'])*'|\"[^\"]+\"|\w+")
 
 
-class Kept(ByName):
-    index_names = "SELECT name FROM sqlite_master WHERE type = 'index' AND tbl_name = ?"
+class Kept(AsWritten):
     kept: tuple[str, list[str]] = ("", [])  # the table that is made anew, and what it gets then
 
     def __init__(self, *arguments: Any) -> None:
@@ -59,10 +51,8 @@ class Kept(ByName):
             if condition:
                 made = CheckConstraint(literal_column(condition), name=check.name)
                 batch.new_table.append_constraint(made)
-        if run(SAYS, (name, "%COLLATE%")).scalar():
-            self.keep_collations(batch, table, altered)
         statements, read = [], {index.name for index in table.indexes}
-        for index, sql in run(INDEXES, (name,)):
+        for _, index, sql in run(f"{INDEXES} AND tbl_name = ?", (name,)):
             head, bracket, items = sql.partition("(")
             if batch.indexes.pop(index, None) is not None or index not in read:
                 items = renamed(items, batch, table)
@@ -75,18 +65,6 @@ class Kept(ByName):
                 statements.append(f"DELETE FROM sqlite_sequence WHERE name = {quoted}")
                 statements.append(f"INSERT INTO sqlite_sequence VALUES ({quoted}, {last})")
         self.kept = name, statements
-
-    def keep_collations(self, batch: Any, table: Table, altered: set[str]) -> None:
-        """Keep the collations of columns, which an index on them can tell."""
-        run, quote = self.connection.exec_driver_sql, self.dialect.identifier_preparer.quote
-        columns = ", ".join(quote(column.name) for column in table.columns)
-        run(f"CREATE INDEX {NAME} ON {quote(table.name)} ({columns}) WHERE 0")
-        asked = f"SELECT name, coll FROM pragma_index_xinfo('{NAME}') WHERE key"
-        for name, collation in run(asked):
-            type_ = table.columns[name].type
-            if name not in altered and isinstance(type_, String) and collation != "BINARY":
-                batch.columns[name].type.collation = collation
-        run(f"DROP INDEX {NAME}")
 
     def rename_table(self, old: str, new: Any, schema: Any = None) -> None:
         """Give the new table the old name, though views refer to it, and restore what was lost."""

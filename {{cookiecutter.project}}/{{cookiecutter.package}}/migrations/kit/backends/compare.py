@@ -85,10 +85,16 @@ class AsMade(DefaultImpl):
         kwargs = getattr(found.table, "dialect_kwargs", {})  # who compares may have no table
         options = {key: kwargs[key] for key in kwargs if key.endswith(("charset", "collate"))}
         default: Any = wanted.server_default
-        like = Column("compared", wanted.type, default, nullable=wanted.nullable)
-        made = self.make(self.table(like, **options), Inspector.get_columns)
-        columns = [Column(each["type"], server_default=each["default"]) for each in made]
-        return columns[0] if columns else None
+        arg = getattr(default, "arg", default)
+        key = self.spelled(wanted), arg, wanted.nullable, *options.items()
+        is_plain = arg is None or isinstance(arg, str)  # expressions cannot be looked up
+        known: dict[Any, Any] = self.__dict__.setdefault("known", {}) if is_plain else {}
+        if not is_plain or key not in known:  # to write the statement each time would take long
+            like = Column("compared", wanted.type, default, nullable=wanted.nullable)
+            made = self.make(self.table(like, **options), Inspector.get_columns)
+            columns = [Column(each["type"], server_default=each["default"]) for each in made]
+            known[key] = columns[0] if columns else None
+        return known[key]
 
     def table(self, *items: Any, **options: Any) -> Table:
         return Table(NAME, MetaData(), *items, prefixes=["TEMPORARY"], **options)

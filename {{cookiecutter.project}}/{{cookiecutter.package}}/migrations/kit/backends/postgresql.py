@@ -16,6 +16,7 @@ from ..session import listening, run, seconds, wait
 from . import Backend
 from .casts import cast
 from .enums import mend
+from .identities import tell_identities
 from .indexes import AsDefined
 
 # Views with what stands on them; and else what is of no extension, and nothing stands on.
@@ -116,6 +117,7 @@ class PostgreSQLBackend(Backend):
 
     def finish(self, connection: Connection, way: ops.OpContainer) -> None:
         cast(connection, way)
+        tell_identities(way)
 
 
 def lock_and_limit(name: str) -> tuple[int, str]:

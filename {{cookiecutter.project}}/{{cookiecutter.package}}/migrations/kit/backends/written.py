@@ -1,0 +1,142 @@
+"""How autogenerate compares what SQLite only has as it was written: collations, and indexes on more than columns."""
+
+import re
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any
+
+from alembic.autogenerate import comparators
+from alembic.autogenerate.api import AutogenContext
+from alembic.operations import ops
+from sqlalchemy import Column, Index, String, Table, text
+from sqlalchemy.engine.reflection import Inspector
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.schema import CreateIndex
+
+from .compare import NAME
+from .indexes import ByName
+
+COLLATED = (
+    "SELECT name, sql FROM sqlite_master WHERE type = 'table' AND sql LIKE 'CREATE TABLE%COLLATE%'"
+)
+COLLATIONS = f"SELECT name, coll FROM pragma_index_xinfo('{NAME}_of') WHERE key AND name NOT NULL"
+# Those of tables with expressions, an order, a collation or a condition.
+INDEXES = """
+    SELECT DISTINCT tbl_name, i.name, sql FROM sqlite_master AS i JOIN pragma_index_xinfo(i.name) AS c
+    WHERE type = 'index' AND (cid = -2 OR "desc" OR sql LIKE '%COLLATE%' OR sql LIKE '%WHERE%')
+"""
+PARTS = re.compile(r"(?is)CREATE (UNIQUE )?[^(]*\((.*?)\)\s*(?:WHERE (.*))?")
+TOKEN = re.compile(r"'(?:''|[^'])*'|\w+|[^\w\s\"`\[\]]")
+
+
+class AsWritten(ByName):
+    """Compares the words of both: SQLite keeps those of the statement that has made an index."""
+
+    index_names = "SELECT name FROM sqlite_master WHERE type = 'index' AND tbl_name = ?"
+    inspector: Inspector | None = None
+
+    def autogen_column_reflect(self, inspector: Inspector, table: Table, column_info: Any) -> None:
+        """Tell the collation of a column, also to batch mode, which makes the table anew."""
+        theirs: Any = super().autogen_column_reflect  # without type hints
+        theirs(inspector, table, column_info)
+        if self.inspector is not inspector:  # all are read at once
+            self.inspector, self.collations = inspector, dict(self.read_collations())
+        collation = self.collations.get((table.name, column_info["name"]))
+        if collation and isinstance(column_info["type"], String):
+            column_info["type"].collation = collation
+
+    def read_collations(self) -> Iterator[tuple[tuple[str, str], str]]:
+        """Let an index of a like table say which they are: it has those of its columns."""
+        if not self.can_make:
+            return
+        run, quote = self.connection.exec_driver_sql, self.dialect.identifier_preparer.quote
+        for name, sql in run(COLLATED).all():
+            items = re.sub("(?i)autoincrement", "", sql.partition("(")[2])  # it makes a table
+            with suppress(SQLAlchemyError), self.connection.begin_nested():
+                run(f"CREATE TEMPORARY TABLE {NAME} ({items}")
+                columns = run(f"SELECT name FROM pragma_table_xinfo('{NAME}')").scalars()
+                run(f"CREATE INDEX temp.{NAME}_of ON {NAME} ({', '.join(map(quote, columns))})")
+                found = run(COLLATIONS).all()
+                run(f"DROP TABLE temp.{NAME}")
+                yield from (((name, column), coll) for column, coll in found if coll != "BINARY")
+
+    def spelled(self, column: Column[Any]) -> str:
+        return re.sub(r" COLLATE .*", "", super().spelled(column))
+
+    def compare_type(self, found: Column[Any], wanted: Column[Any]) -> bool:
+        """Say whether the types differ, or the collations."""
+        types = (column.type.compile(dialect=self.dialect) for column in (found, wanted))
+        one, other = (re.findall(r" COLLATE \W?(?!BINARY)(\w+)", each.upper()) for each in types)
+        return one != other or super().compare_type(found, wanted)
+
+    def written(self, table: str) -> dict[str, str]:
+        """Return the statements of the indexes of a table by name."""
+        found: dict[str, dict[str, str]] = self.__dict__.setdefault("all_written", {})
+        if not found:
+            for name, index, sql in self.connection.exec_driver_sql(INDEXES):
+                found.setdefault(name, {})[index] = sql
+            found.setdefault("", {})
+        return found.get(table, {})
+
+    def correct_for_autogen_constraints(self, *found_and_wanted: Any) -> None:
+        """Leave to ``compare_written()`` what Alembic would not see."""
+        for indexes in found_and_wanted[1::2]:
+            for index in [i for i in indexes if not i.table.schema]:
+                if self.is_special(index) or index.name in self.written(index.table.name):
+                    indexes.discard(index)
+        super().correct_for_autogen_constraints(*found_and_wanted)
+
+    def is_special(self, index: Index) -> bool:
+        where = index.dialect_options[self.dialect.name]["where"]
+        return where is not None or not all(isinstance(e, Column) for e in index.expressions)
+
+
+def parts(sql: str) -> tuple[str, ...]:
+    """Return whether an index is unique, what is in it, and its condition."""
+    found = PARTS.fullmatch(sql)
+    return found.groups("") if found else ("", sql, "")
+
+
+def tokens(sql: str) -> list[list[str]]:
+    """Return the same as it is compared."""
+    found = (TOKEN.findall(part) for part in parts(sql))
+    return [[t if t.startswith("'") else t.lower() for t in part] for part in found]
+
+
+@comparators.dispatch_for("table")
+def compare_written(
+    autogenerate: AutogenContext,
+    changes: ops.ModifyTableOps,
+    schema: str | None,
+    name: str,
+    found: Table | None,
+    wanted: Table | None,
+) -> None:
+    """Compare the indexes of a table that Alembic would not see, or not whole."""
+    impl = autogenerate.migration_context.impl
+    if schema or not isinstance(impl, AsWritten):
+        return
+    there = impl.written(name) if found is not None else {}
+    indexes: set[Any] = wanted.indexes if wanted is not None else set()
+    special = {
+        index.name: index for index in indexes if index.name in there or impl.is_special(index)
+    }
+    for index in sorted(there.keys() | special.keys()):
+        old, new, model = there.get(index, ""), "", special.get(index)
+        steps: list[Any] = []
+        item: Any = model
+        if model is not None:
+            new = str(CreateIndex(model).compile(dialect=impl.dialect))
+            steps.append(ops.CreateIndexOp.from_index(model))
+        if old:
+            is_unique, items, where = parts(old)
+            options: Any = {f"{impl.dialect.name}_where": text(where)} if where else {}
+            columns = [text(items)]
+            made = ops.CreateIndexOp(
+                index, changes.table_name, columns, unique=bool(is_unique), **options
+            )
+            steps.insert(0, made.reverse())
+            item = item if new else made.to_index()
+        is_same = old and new and tokens(old) == tokens(new)
+        if not is_same and autogenerate.run_object_filters(item, index, "index", not new, None):
+            changes.ops += steps
