@@ -18,6 +18,7 @@ from .autogenerate.filters import leave_own_alone
 from .edited import accept_edited, warn_of_edited
 from .errors import NEWER, fail
 from .log import Log
+from .mistakes import changed_by_hand
 from .outcome import is_changing
 from .progress import announce
 
@@ -36,13 +37,15 @@ def run_migrations(**arguments: Any) -> None:
             context.run_migrations(**arguments)
         return
     is_ended = not log.connection.in_transaction()
+    heads = migration.get_current_heads()
+    if not (all(heads) and len(heads) == len({*heads}) or migration.opts.get("purge")):
+        raise CommandError(changed_by_hand())
     if is_changing() or "revision_context" in migration.opts:
         if is_changing() and accept_edited(log) and is_ended:
             log.connection.get_transaction().commit()
         warn_of_edited(log)
     if is_changing():
         goal = {*to_tuple(context.get_revision_argument(), ())}
-        heads = migration.get_current_heads()
         announce(migration, heads)
         if goal != {*heads}:  # else nobody need be allowed to make a table
             fit(*arguments.values())
