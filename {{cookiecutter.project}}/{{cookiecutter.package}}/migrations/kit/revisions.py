@@ -10,6 +10,7 @@ from functools import partial
 from inspect import signature
 from typing import Any
 
+import sqlalchemy as sa
 from alembic import context
 from alembic.script.revision import ResolutionError
 from alembic.util import CommandError, to_tuple
@@ -50,6 +51,8 @@ def run_migrations(**arguments: Any) -> None:
         if goal != {*heads}:  # else nobody need be allowed to make a table
             fit(*arguments.values())
             log.create()
+            if heads and not migration.impl.transactional_ddl:
+                try_to_record(log)
     try:
         with log.written():
             context.run_migrations(**arguments)
@@ -58,6 +61,14 @@ def run_migrations(**arguments: Any) -> None:
     except CommandError as error:
         if not isinstance(error.__cause__, ResolutionError) or not explain_unknown(log):
             raise
+
+
+def try_to_record(log: Log) -> None:
+    """Write no row, so that what hinders it is said before a revision that cannot be rolled back."""
+    nothing = sa.select(log.table).where(sa.false())
+    log.connection.execute(log.table.insert().from_select([*log.table.columns.keys()], nothing))
+    table = sa.table(log.migration.version_table, sa.column("version_num"), schema=log.table.schema)
+    log.connection.execute(table.update().where(sa.false()).values(version_num=""))
 
 
 def explain_unknown(log: Log) -> bool:
