@@ -12,7 +12,7 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 JOIN = 'run alembic merge heads -m "join"'
 DENIED = "This user may not read or make {error.filename}."
 URL = "The URL of a database"
-ESCAPED = "see DATABASE_URL; in a password, '@' is %40, '/' is %2F and '%' is %25."
+ESCAPED = "no quotes around DATABASE_URL; in a password, '@' is %40, '/' is %2F and '%' is %25."
 # What an error of a class means that comes through a function, or from a module.
 MISTAKES: tuple[tuple[type[Exception], str, str], ...] = (
     (NoSuchModuleError, "load", URL + " has an unknown kind: {}."),

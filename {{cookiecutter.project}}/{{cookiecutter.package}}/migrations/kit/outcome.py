@@ -77,7 +77,9 @@ class Outcome:
             known = f"It is not known whether {self.name!r} has committed"
             return f"{known}: see alembic current.{also}"
         if self.is_callers:
-            kept = "Its changes are in the caller's transaction."
+            is_all = impl_of(self.connection.dialect).transactional_ddl and not self.commits
+            kept = "Its changes are in the caller's transaction"
+            kept += "." if is_all else ", except what is committed already."
         elif not impl_of(self.connection.dialect).transactional_ddl:
             kept = "Revisions before it are kept; parts of its own changes may remain."
             if not revision:
