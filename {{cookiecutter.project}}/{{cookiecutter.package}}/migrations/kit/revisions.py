@@ -39,7 +39,8 @@ def run_migrations(**arguments: Any) -> None:
         return
     is_ended = not log.connection.in_transaction()
     heads = migration.get_current_heads()
-    if not (all(heads) and len(heads) == len({*heads}) or migration.opts.get("purge")):
+    is_whole = all(heads) and len(heads) == len({*heads})
+    if not is_whole and not migration.opts.get("purge"):
         raise CommandError(changed_by_hand())
     if is_changing() or "revision_context" in migration.opts:
         if is_changing() and accept_edited(log) and is_ended:
