@@ -1,6 +1,8 @@
 """Revisions that end what is not theirs: nothing is lost without a word, and what is said is true."""
 
 import socket
+import sys
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -125,14 +127,40 @@ def test_alembic_in_a_revision_is_refused(generic: Project, sqlite: URL) -> None
     assert state(sqlite) == ([], ["r001"], "r001")
 
 
-def test_script_of_the_driver_has_committed(generic: Project, sqlite: URL) -> None:
+@pytest.mark.skipif(sys.platform != "linux", reason="processes are not forked there")
+def test_processes_that_a_revision_has_forked_end_as_they_would_elsewhere(
+    generic: Project, sqlite: URL
+) -> None:
+    forked = """
+        from multiprocessing import get_context
+        context = get_context("fork")
+        event = context.Event()
+        process = context.Process(target=lambda: [event.set(), time.sleep(60)])
+        process.start()
+        event.wait(30)
+        process.terminate()
+        process.join()
+        assert process.exitcode == -15, process.exitcode
+    """
+    revision = prepared(generic, sqlite, textwrap.dedent(forked))
+    done = generic.alembic("upgrade", "head", env=at(sqlite))
+    assert "Traceback" not in done.stderr
+    assert state(sqlite) == ([1, 2], [revision], revision)
+
+
+@pytest.mark.parametrize(
+    ("kind", "how"), [("sqlite", "executescript('SELECT 1')"), ("postgresql", "commit()")]
+)
+def test_what_the_driver_has_committed_is_kept(
+    generic: Project, tmp_path: Path, kind: str, how: str
+) -> None:
     """executescript() of sqlite3 commits what there was before it."""
-    prepared(
-        generic, sqlite, "op.get_bind().connection.executescript('SELECT 1')\nraise ValueError"
-    )
-    done = generic.alembic("upgrade", "head", env=at(sqlite), status=1)
-    assert done.stderr.endswith("failed. What was committed is kept, the rest is rolled back.\n")
-    assert state(sqlite)[0] == [1]
+    with database(kind, tmp_path) as url:
+        prepared(generic, url, f"op.get_bind().connection.{how}\nraise ValueError")
+        done = generic.alembic("upgrade", "head", env=at(url), status=1)
+        kept = "What was committed is kept, the rest is rolled back."
+        assert done.stderr.endswith(f"failed. {kept}\n")
+        assert state(url)[0] == [1]
 
 
 def test_closed_connection_leaves_no_lock_in_the_pool(generic: Project) -> None:

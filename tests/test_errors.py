@@ -158,16 +158,36 @@ def test_folder_without_revisions_is_named(generic: Project) -> None:
     assert f"is at base (no revision is in {generic.versions}), there is nothing to do" in said
 
 
-def test_sql_that_nobody_reads_to_its_end(generic: Project) -> None:
-    command = f'"{sys.executable}" -m alembic upgrade head --sql | true'
+@pytest.mark.parametrize("rows", ["", "r001"])
+def test_version_table_that_was_changed_by_hand(generic: Project, rows: str) -> None:
+    generic.alembic("upgrade", "head")
+    generic.add_revision('op.create_table("t", sa.Column("a", sa.Integer))')
+    url = make_url(f"sqlite:///{generic.databases['default']}")
+    query(url, "INSERT INTO alembic_version VALUES (:row)", row=rows)
+    line = generic.fails("upgrade", "head")
+    assert f"'5b1f0c3a9d27' and {rows!r}" in line or f"{rows!r} and '5b1f0c3a9d27'" in line
+    assert "alembic stamp --purge" in line
+    generic.alembic("stamp", "--purge", "5b1f0c3a9d27")
+    generic.alembic("upgrade", "head")
+    assert query(url, "SELECT version_num FROM alembic_version") == ["r001"]
+    assert "t" in tables(url)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="there is no full device")
+@pytest.mark.parametrize(("to", "status"), [("| true", 0), (">/dev/full", 255), ("| cat", 0)])
+def test_sql_that_cannot_be_written_to_its_end(generic: Project, to: str, status: int) -> None:
+    generic.add_revision('op.create_table("täble", sa.Column("a", sa.Integer))')
+    command = f'"{sys.executable}" -m alembic upgrade head --sql {to}'
     options: Any = {
         "cwd": generic.folder,
-        "env": ENVIRONMENT,
-        "stderr": subprocess.PIPE,
-        "text": True,
+        "env": {**ENVIRONMENT, **({"PYTHONIOENCODING": "ascii"} if "cat" in to else {})},
+        "capture_output": True,
+        "encoding": "utf-8",
     }
-    done = subprocess.run(command, shell=True, check=True, **options)
+    done = subprocess.run(command, shell=True, check=False, **options)
     assert "Traceback" not in done.stderr
+    assert done.returncode == status
+    assert ("FAILED: The SQL cannot be written: 'ascii' codec" in done.stdout) == ("cat" in to)
 
 
 def test_command_without_an_output(generic: Project) -> None:

@@ -115,6 +115,52 @@ def test_failure_in_the_transaction_of_the_caller_says_whose_it_is(
         assert run(generic, url, code) == "failed\n"
 
 
+@pytest.mark.parametrize(
+    ("kind", "level", "kept"),
+    [
+        ("postgresql", "READ COMMITTED", "."),
+        ("postgresql", "AUTOCOMMIT", ", except what is committed already."),
+        pytest.param("mysql", "READ COMMITTED", ", except what", marks=pytest.mark.slow),
+    ],
+)
+def test_failure_in_a_transaction_of_the_caller_says_what_is_in_it(
+    generic: Project, tmp_path: Path, kind: str, level: str, kept: str
+) -> None:
+    failing = "from alembic.util import CommandError\nraise CommandError('no')"
+    generic.add_revision(f'op.create_table("t", sa.Column("a", sa.Integer))\n{failing}')
+    code = f"""
+        with engine.connect().execution_options(isolation_level={level!r}) as connection:
+            connection.begin()
+            config.attributes["connection"] = connection
+            try:
+                command.upgrade(config, "head")
+            except CommandError as error:
+                print(error)
+    """
+    with database(kind, tmp_path) as url:
+        assert f"Its changes are in the caller's transaction{kept}" in run(generic, url, code)
+        assert ("t" in tables(url)) == (kept != ".")
+
+
+def test_edited_revision_is_named_on_a_connection_in_autocommit(
+    generic: Project, tmp_path: Path
+) -> None:
+    generic.add_revision('op.create_table("t", sa.Column("a", sa.Integer))')
+    code = """
+        import logging, sys
+        logging.basicConfig(stream=sys.stdout)
+        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.begin()
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+    """
+    with database("postgresql", tmp_path) as url:
+        run(generic, url, code)
+        path = next(generic.versions.glob("*r001*"))
+        path.write_text(path.read_text(encoding="utf-8") + "\nX = 1\n", encoding="utf-8")
+        assert "Revision r001 was edited" in run(generic, url, code)
+
+
 def test_one_connection_for_several_databases_is_refused(multidb: Project, tmp_path: Path) -> None:
     url = make_url(f"sqlite:///{tmp_path / 'given.db'}")
     code = """

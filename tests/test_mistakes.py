@@ -41,6 +41,7 @@ URLS = {
     "no colon": (f"postgres//ada:{SECRET}@127.0.0.1/shop", "cannot be parsed"),
     "port": (f"postgresql://ada:{SECRET}@127.0.0.1:port/shop", "cannot be parsed"),
     "nonsense": ("x", "cannot be parsed"),
+    "quotes": ('"sqlite:///shop.db"', "no quotes around DATABASE_URL"),
     "dialect": (f"nosuch://ada:{SECRET}@127.0.0.1/shop", "unknown kind"),
     "unknown driver": (f"postgresql+nosuch://ada:{SECRET}@127.0.0.1/shop", "unknown kind"),
     "missing driver": (f"oracle+oracledb://ada:{SECRET}@127.0.0.1/shop", "not installed"),

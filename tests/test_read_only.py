@@ -73,3 +73,20 @@ def test_read_only_file(generic: Project) -> None:
     url = URL.create("sqlite", database=f"file:{file}", query={"mode": "ro", "uri": "true"})
     generic.alembic("check", env=servers.at(url))
     assert_sees_a_change(generic, url)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("table", ["alembic_log", "alembic_version"])
+def test_role_that_may_not_record_changes_nothing(generic: Project, table: str) -> None:
+    """MySQL could not roll back the revision that is to be recorded."""
+    with servers.database("mysql") as url, reader("mysql", url) as role:
+        generic.alembic("upgrade", "head", env=servers.at(url))
+        revision = generic.add_revision('op.create_table("t", sa.Column("a", sa.Integer))')
+        for each in {"t", "alembic_log", "alembic_version"} - {table}:
+            servers.query(url, f"GRANT ALL ON {url.database}.{each} TO {role.username}@'%'")
+        line = generic.fails("upgrade", "head", env=servers.at(role))
+        assert "command denied" in line and table in line
+        assert "t" not in servers.tables(url)
+        servers.query(url, f"GRANT ALL ON {url.database}.{table} TO {role.username}@'%'")
+        generic.alembic("upgrade", "head", env=servers.at(role))
+        assert servers.query(url, "SELECT version_num FROM alembic_version") == [revision]

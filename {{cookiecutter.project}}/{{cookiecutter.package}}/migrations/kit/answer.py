@@ -1,5 +1,6 @@
 """Ends a command at a signal, and where a server does not answer: PyMySQL would wait for ever."""
 
+import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -29,9 +30,17 @@ def at_signal(name: str, function: Callable[..., None]) -> Iterator[bool]:
     number = getattr(signal, name, signal.SIGINT)  # Windows has no SIGALRM, and SIGINT is taken
     is_main = threading.current_thread() is threading.main_thread()  # only there are signals
     is_free = is_main and is_command(context.config) and signal.getsignal(number) == signal.SIG_DFL
+    own = os.getpid()
+
+    def handle(*arguments: Any) -> None:
+        if os.getpid() == own:
+            return function(*arguments)
+        signal.signal(number, signal.SIG_DFL)  # one of multiprocessing, in a revision: it is ended
+        os.kill(os.getpid(), number)
+
     try:
         if is_free:
-            signal.signal(number, function)
+            signal.signal(number, handle)
         yield is_free
     finally:
         if is_free:

@@ -15,16 +15,17 @@ from .backends import backend_of
 from .checksum import digest, meaning, sums
 from .log import Log
 from .mistakes import first_line
-from .session import setting
+from .session import is_autocommit, setting
 
 logger = logging.getLogger("alembic.env")
 
 
 def warn_of_edited(log: Log) -> None:
     """Warn of revisions that no longer do what they did; with ``MIGRATION_EDITED=error``, fail."""
-    is_undone = backend_of(log.connection.dialect).is_one_transaction  # DuckDB has no savepoint
+    connection = log.connection  # DuckDB has no savepoint, nor has a caller's in AUTOCOMMIT
+    is_undone = backend_of(connection.dialect).is_one_transaction and not is_autocommit(connection)
     try:
-        with log.connection.begin_nested() if is_undone else nullcontext():
+        with connection.begin_nested() if is_undone else nullcontext():
             edited = find_edited(log, context.script)
     except DBAPIError as error:  # no right to read it, or changed by hand
         if error.connection_invalidated or setting("MIGRATION_EDITED") == "error":

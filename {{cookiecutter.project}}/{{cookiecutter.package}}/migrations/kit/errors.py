@@ -15,7 +15,7 @@ from sqlalchemy.engine import Engine
 from sqlalchemy.exc import DBAPIError
 
 from .backends import backend_of
-from .mistakes import first_line, two_ways
+from .mistakes import changed_by_hand, first_line, two_ways
 from .outcome import NOTHING_KEPT, Outcome, failed, option, revision_in
 from .session import driver_of
 
@@ -69,7 +69,7 @@ def explained(outcome: Outcome) -> Iterator[None]:
         what = f"Revision {revision} of database" if revision else "Database"
         what += f" {outcome.name!r}"
         if isinstance(error, CommandError):
-            if revision and "Revision" not in str(error):
+            if (revision and "Revision" not in str(error)) or "match one row" in str(error):
                 error.args = (f"{what}: {str(error).rstrip('.')}. {fate}",)
             name_database(error, outcome.name)
             raise
@@ -125,6 +125,8 @@ def name_database(error: CommandError, name: str) -> None:
         fail(f"Database {name!r} is not at head: run alembic upgrade head.", NOT_AT_HEAD)
     if "mbiguous walk" in str(error):
         error.args = (two_ways(),)
+    if "overlaps with" in str(error):
+        error.args = (changed_by_hand(),)
     if option("database") and "atabase '" not in str(error):
         error.args = (f"Database {name!r}: {error}",)
 

@@ -12,7 +12,7 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 JOIN = 'run alembic merge heads -m "join"'
 DENIED = "This user may not read or make {error.filename}."
 URL = "The URL of a database"
-ESCAPED = "see DATABASE_URL; in a password, '@' is %40, '/' is %2F and '%' is %25."
+ESCAPED = "no quotes around DATABASE_URL; in a password, '@' is %40, '/' is %2F and '%' is %25."
 # What an error of a class means that comes through a function, or from a module.
 MISTAKES: tuple[tuple[type[Exception], str, str], ...] = (
     (NoSuchModuleError, "load", URL + " has an unknown kind: {}."),
@@ -25,6 +25,8 @@ MISTAKES: tuple[tuple[type[Exception], str, str], ...] = (
     (ImportError, "load_module_py", "{last.f_code.co_filename}, line {last.f_lineno}: {}."),
     *((PermissionError, name, DENIED) for name in ("load_module_py", "load_dotenv", "makedirs")),
     (BrokenPipeError, "static_output", "Nobody reads the SQL to its end."),
+    (OSError, "static_output", "The SQL cannot be written: {}."),
+    (UnicodeEncodeError, "static_output", "The SQL cannot be written: {}. Set PYTHONUTF8=1."),
     (UserWarning, "_revision_map", "{}: one of the files has to go, or gets another id."),
     (Exception, "fileConfig", "The logging in alembic.ini cannot be set up: {}."),
     (KeyError, "alembic.script.revision", "A revision has down_revision {}, which does not exist."),
@@ -67,6 +69,13 @@ def first_line(error: Exception) -> str:
     """Return the first line of what an error says: drivers add advice of their own below it."""
     lines = str(getattr(error, "orig", error)).strip().splitlines()
     return " ".join(lines[0].split()).rstrip(".?:") if lines else type(error).__name__
+
+
+def changed_by_hand() -> str:
+    """Return what is to be done about rows of the version table that Alembic does not leave there."""
+    rows = " and ".join(map(repr, context.get_context().get_current_heads()))
+    advice = "set the revision with alembic stamp --purge"
+    return f"The version table holds {rows}, as no migration leaves it: {advice}."
 
 
 def two_ways() -> str:

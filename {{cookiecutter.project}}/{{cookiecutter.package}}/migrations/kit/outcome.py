@@ -25,11 +25,12 @@ class Outcome:
         self.commits = 0
         self.is_callers = connection.in_transaction()
         self.is_committing = False  # or has done nothing since
+        self.has_begun = False  # with a statement: psycopg begins none before
         self.error: BaseException | None = None
         self.undone: str | None = None  # the revision that has rolled back what is not its own
 
     def begin(self, _: Connection) -> None:
-        self.is_committing = False
+        self.is_committing = self.has_begun = False
 
     def commit(self, *_: Any) -> None:
         self.commits += 1
@@ -47,12 +48,15 @@ class Outcome:
         if re.match("(?i)ROLLBACK(?!.* TO )", statement):
             self.rollback()
         self.commits += commits(statement) or self.is_behind()
+        self.has_begun = True
 
     def is_behind(self) -> bool:
-        """Say whether a transaction was ended by other means, such as executescript() of SQLite."""
+        """Say whether a transaction was ended by other means, such as the driver's own commit()."""
         with suppress(Exception):  # of a connection that is lost
-            is_open = getattr(driver_of(self.connection), "in_transaction", True)
-            return self.connection.in_transaction() and not is_open
+            driver = driver_of(self.connection)
+            status = getattr(getattr(driver, "info", None), "transaction_status", True)  # psycopg's
+            is_open = getattr(driver, "in_transaction", status)
+            return self.has_begun and self.connection.in_transaction() and not is_open
         return False
 
     def handle_error(self, found: ExceptionContext) -> None:
@@ -73,7 +77,9 @@ class Outcome:
             known = f"It is not known whether {self.name!r} has committed"
             return f"{known}: see alembic current.{also}"
         if self.is_callers:
-            kept = "Its changes are in the caller's transaction."
+            is_all = impl_of(self.connection.dialect).transactional_ddl and not self.commits
+            kept = "Its changes are in the caller's transaction"
+            kept += "." if is_all else ", except what is committed already."
         elif not impl_of(self.connection.dialect).transactional_ddl:
             kept = "Revisions before it are kept; parts of its own changes may remain."
             if not revision:

@@ -10,6 +10,7 @@ from functools import partial
 from inspect import signature
 from typing import Any
 
+import sqlalchemy as sa
 from alembic import context
 from alembic.script.revision import ResolutionError
 from alembic.util import CommandError, to_tuple
@@ -18,6 +19,7 @@ from .autogenerate.filters import leave_own_alone
 from .edited import accept_edited, warn_of_edited
 from .errors import NEWER, fail
 from .log import Log
+from .mistakes import changed_by_hand
 from .outcome import is_changing
 from .progress import announce
 
@@ -36,17 +38,22 @@ def run_migrations(**arguments: Any) -> None:
             context.run_migrations(**arguments)
         return
     is_ended = not log.connection.in_transaction()
+    heads = migration.get_current_heads()
+    is_whole = all(heads) and len(heads) == len({*heads})
+    if not is_whole and not migration.opts.get("purge"):
+        raise CommandError(changed_by_hand())
     if is_changing() or "revision_context" in migration.opts:
         if is_changing() and accept_edited(log) and is_ended:
             log.connection.get_transaction().commit()
         warn_of_edited(log)
     if is_changing():
         goal = {*to_tuple(context.get_revision_argument(), ())}
-        heads = migration.get_current_heads()
         announce(migration, heads)
         if goal != {*heads}:  # else nobody need be allowed to make a table
             fit(*arguments.values())
             log.create()
+            if heads and not migration.impl.transactional_ddl:
+                try_to_record(log)
     try:
         with log.written():
             context.run_migrations(**arguments)
@@ -55,6 +62,14 @@ def run_migrations(**arguments: Any) -> None:
     except CommandError as error:
         if not isinstance(error.__cause__, ResolutionError) or not explain_unknown(log):
             raise
+
+
+def try_to_record(log: Log) -> None:
+    """Write no row, so that what hinders it is said before a revision that cannot be rolled back."""
+    nothing = sa.select(log.table).where(sa.false())
+    log.connection.execute(log.table.insert().from_select([*log.table.columns.keys()], nothing))
+    table = sa.table(log.migration.version_table, sa.column("version_num"), schema=log.table.schema)
+    log.connection.execute(table.update().where(sa.false()).values(version_num=""))
 
 
 def explain_unknown(log: Log) -> bool:

@@ -117,15 +117,19 @@ def give_back(connection: Connection, undo: Callable[[], object]) -> None:
         connection.invalidate()
 
 
+def is_autocommit(connection: Connection) -> bool:
+    """Say whether each statement is committed by itself, as far as that can be known."""
+    with suppress(NotImplementedError, AttributeError):  # who cannot tell; SQLAlchemy 1.4
+        return bool(connection.dialect.detect_autocommit_setting(driver_of(connection)))
+    return False
+
+
 @contextmanager
 def in_transactions(connection: Connection) -> Iterator[None]:
     """Let a connection migrate in transactions, even if its engine commits each statement."""
     dialect, level = connection.dialect, connection.default_isolation_level
     driver = driver_of(connection)
-    is_autocommit = False
-    with suppress(NotImplementedError, AttributeError):  # who cannot tell; SQLAlchemy 1.4
-        is_autocommit = dialect.detect_autocommit_setting(driver)
-    if level is None or not is_autocommit:
+    if level is None or not is_autocommit(connection):
         yield
         return
 
