@@ -8,6 +8,7 @@ from typing import Any
 
 from click import ClickException
 
+from .imports import import_lines, tidy, without_imports
 from .layout import Layout
 from .template import PACKAGE, render
 from .versions import numbers
@@ -40,6 +41,8 @@ def files(found: dict[str, Any], layout: Layout, server_default: bool) -> dict[s
         for path, text in rendered.items()
         if path.startswith(MIGRATIONS) and not path.startswith(f"{MIGRATIONS}versions/")
     }
+    env = f"{target}/env.py"
+    added[env] = tidy(added[env], layout)
     added["alembic.ini"] = ini(rendered["alembic.ini"], found, layout)
     return added
 
@@ -74,14 +77,14 @@ def variables(found: dict[str, Any], layout: Layout, server_default: bool) -> di
     before = [] if is_first else first(found, is_named)
     options = found["old"]["options"] if found["old"] and "options" in found["old"] else []
     known = [option for option in options if option["code"] is not None]
+    sources = [without_imports(option["source"]) for option in known if option["source"]]
     lines = [line for option in known for line in option["imports"]]
+    lines += [line for _, imports_of in sources for line in imports_of]
     is_plain = app["call"] == f"{app['name']}()"
     return {
         "variant": variant(found),
         "__migrations": layout.module,
-        "__imports": "\n".join(
-            [*dotenv(layout), *before, *import_lines(imports), *sorted({*lines})]
-        ),
+        "__imports": "\n".join([*dotenv(layout), *before, *import_lines(imports), *lines]),
         "__app": app["name"] if is_plain else f"lambda: {made}",
         "__engine": found["db"]["way"].format("db"),
         "__metadata": target(found["metadata"]),
@@ -93,8 +96,7 @@ def variables(found: dict[str, Any], layout: Layout, server_default: bool) -> di
             f", {option['code']}" for option in known if option["name"] == "include_object"
         ),
         "__definitions": "".join(
-            [MERGED] * is_merged
-            + [f"\n\n\n{option['source']}" for option in known if option["source"]]
+            [MERGED] * is_merged + [f"\n\n\n{source}" for source, _ in sources]
         ),
         "__server_default": str(server_default),
         **({"__metadatas": as_dict(several)} if several else {}),
@@ -139,7 +141,7 @@ def dotenv(layout: Layout) -> list[str]:
     if not files or find_spec("dotenv") is None:
         return []
     call = "load_dotenv()  # as flask does, before the app reads its settings"
-    return ["# ruff: noqa: E402", "from flask.cli import load_dotenv", "", call, ""]
+    return ["from flask.cli import load_dotenv", "", call, "# ruff: noqa: E402", ""]
 
 
 def option_line(option: dict[str, Any]) -> str:
@@ -151,17 +153,6 @@ def variant(found: dict[str, Any]) -> str:
     """Return ``multidb`` if the old tool migrates several databases, or could if there is none."""
     databases = found["old"]["names"] if found["old"] else found["databases"]
     return "multidb" if len(databases) > 1 else "generic"
-
-
-def import_lines(imports: list[Any]) -> list[str]:
-    """Return import statements, one a module; a name without a module is one itself."""
-    names: dict[str, set[str]] = {}
-    for module, name in imports:
-        names.setdefault(module, set()).add(name)
-    plain = [f"import {name}" for name in sorted(names.pop("", ()))]
-    return plain + [
-        f"from {each} import {', '.join(sorted(names[each]))}" for each in sorted(names)
-    ]
 
 
 def ini(text: str, found: dict[str, Any], layout: Layout) -> str:

@@ -2,11 +2,35 @@
 
 import ast
 from collections.abc import Iterator
+from importlib.metadata import entry_points
 from pathlib import Path
 
 TOOLS = ("flask_migrate", "flask_alembic")
 CLASSES = ("Migrate", "Alembic", "MigrateCommand")
+OTHER_NAME = "migrations"  # of the command, where `db` has no effect
 SKIPPED = {"node_modules", "site-packages", "__pycache__", "build", "dist"}
+
+
+def in_front() -> str | None:
+    """Return which installed package brings a ``flask db`` that comes before the app's own.
+
+    Flask-Migrate before 4 does.
+    """
+    for found in entry_points(group="flask.commands"):
+        if found.name == "db":
+            return f"{found.dist.name} {found.dist.version}" if found.dist else found.value
+    return None
+
+
+def command_line(module: str, app: str = "app", name: str | None = None) -> str:
+    """Return the line that adds the kit's commands to an app.
+
+    :param app: the expression for the app
+    :param name: of the command in Python, if the old tool's was not ``db``
+    """
+    name = name or (f'"{OTHER_NAME}"' if in_front() else None)
+    arguments = f"kit.db, {name}" if name else "kit.db"
+    return f"from {module} import kit; {app}.cli.add_command({arguments})"
 
 
 def lines(root: Path, module: str) -> list[str]:
@@ -104,4 +128,4 @@ def registration(node: ast.Call, module: str) -> str:
     if app.endswith("db"):
         return "goes"
     names = [ast.unparse(each.value) for each in node.keywords if each.arg == "command"]
-    return f"from {module} import kit; {app}.cli.add_command({', '.join(['kit.db', *names])})"
+    return command_line(module, app, *names)

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from subprocess import CompletedProcess
 
 import pytest
 import servers
@@ -94,6 +95,8 @@ def test_one_command_and_no_edit(name: str, dialect: str, tmp_path: Path) -> Non
         assert "Done." in done.stdout
         assert not gone(before, app.tree()), "a file of the app is another, or not there"
         assert (app.folder / app.shape.target / "kit" / "__init__.py").exists()
+        env = f"{app.shape.target}/env.py"
+        run("ruff", "check", "--isolated", "--no-cache", "--select", "E4,F,I", env, cwd=app.folder)
         app.alembic("upgrade heads")
         app.alembic("check")
         assert rows(app) == {"users": 2, "posts": 3}
@@ -328,11 +331,12 @@ def test_an_alembic_ini_in_the_folder_of_the_revisions(tmp_path: Path) -> None:
     app.alembic("check")
 
 
-def register(factory: Path, command: str = "kit.db") -> None:
-    """Add the line for ``flask db``."""
+def register(factory: Path, done: CompletedProcess[str]) -> None:
+    """Add the line for ``flask db`` that adopt has printed."""
+    (line,) = [line for line in done.stdout.splitlines() if "add_command(" in line]
     source = factory.read_text(encoding="utf-8")
-    line = f"    from .migrations import kit; app.cli.add_command({command})\n    return app"
-    factory.write_text(source.replace("    return app", line), encoding="utf-8")
+    added = f"    {line.strip()}\n    return app"
+    factory.write_text(source.replace("    return app", added), encoding="utf-8")
 
 
 PYPROJECT = """\
@@ -350,8 +354,7 @@ build-backend = "hatchling.build"
 def test_the_wheel_of_an_adopted_app_migrates(uv: str, tmp_path: Path) -> None:
     """It is unpacked, which is what installing does; what it needs is in this environment."""
     app = build("inside", tmp_path)
-    app.adopt()
-    register(app.folder / "shop" / "__init__.py")
+    register(app.folder / "shop" / "__init__.py", app.adopt())
     (app.folder / "pyproject.toml").write_text(PYPROJECT, encoding="utf-8")
     run(uv, "build", "--quiet", "--wheel", cwd=app.folder)
     (wheel,) = (app.folder / "dist").glob("*.whl")
@@ -621,11 +624,12 @@ def test_installed_from_its_wheel(packages: tuple[str, ...], uv: str, tmp_path: 
     app.alembic("upgrade head")
     app.alembic("check")
     revise(app)
-    # By another name: Flask-Migrate before 4 has an entry point `db`, which comes first.
-    register(app.folder / "src" / "shop" / "__init__.py", 'kit.db, "schema"')
+    register(app.folder / "src" / "shop" / "__init__.py", done)
     app.change_models("most")
+    # Flask-Migrate before 4 has an entry point `db`, which comes first.
+    name = "migrations" if packages is OLDEST else "db"
     for line in ("migrate -m most", "upgrade", "applied"):
-        app.python("-m", "flask", "schema", *line.split())
+        app.python("-m", "flask", name, *line.split())
 
 
 def test_too_old_for_the_kit(tmp_path: Path) -> None:

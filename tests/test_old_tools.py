@@ -194,7 +194,16 @@ def downgrade(): pass
 
 
 def test_version_locations_that_the_app_finds_at_run_time(generic: Project) -> None:
-    """By the name that Flask-Alembic gave them, in each way to migrate."""
+    """By the name that Flask-Alembic gave them, in each way to migrate; beside those of alembic.ini."""
+    ini = generic.folder / "alembic.ini"
+    folders = f"%(here)s/{generic.package}/migrations/versions\n    {generic.package}:more"
+    text = ini.read_text(encoding="utf-8")
+    ini.write_text(
+        text.replace("[alembic]\n", f"[alembic]\nversion_locations =\n    {folders}\n", 1), "utf-8"
+    )
+    (generic.folder / generic.package / "more").mkdir()
+    more = PLUGIN.replace("p1", "m1").replace("plugin", "more")
+    (generic.folder / generic.package / "more" / "m1.py").write_text(more, encoding="utf-8")
     factory = generic.folder / generic.package / "__init__.py"
     text = factory.read_text(encoding="utf-8")
     setting = 'app.config["ALEMBIC"] = {"version_locations": [("plugin", "../plugin"), "migrations/versions"]}'
@@ -203,7 +212,8 @@ def test_version_locations_that_the_app_finds_at_run_time(generic: Project) -> N
     factory.write_text(new, encoding="utf-8")
     (generic.folder / "plugin").mkdir()
     (generic.folder / "plugin" / "p1.py").write_text(PLUGIN, encoding="utf-8")
-    assert "p1 (plugin)" in generic.flask("db", "heads").stdout
+    heads = generic.flask("db", "heads").stdout
+    assert "p1 (plugin)" in heads and "m1 (more)" in heads
     generic.alembic("upgrade", "heads")
     assert "p1 (head)" in generic.alembic("current").stdout
     generic.flask("db", "downgrade", "plugin@base")

@@ -99,8 +99,13 @@ def show(plan: Plan, found: dict[str, Any], layout: Layout) -> None:
     for line in todo:
         click.echo(f"    {line}")
     if not any("add_command" in line for line in todo):
-        line = f"from {layout.module} import kit; app.cli.add_command(kit.db)"
+        line = usage.command_line(layout.module)
         click.echo(f"\nFor flask db, where the app is made: {line}")
+    if package := usage.in_front():
+        click.echo(
+            f"\n{package} has a command flask db that comes before that of any app. So the kit's is called "
+            f"flask {usage.OTHER_NAME} in that line. Without {package}, it can be db."
+        )
 
 
 def summarized(paths: Any) -> list[str]:

@@ -67,9 +67,9 @@ def alembic_config(**options: Any) -> Config:
     if config.cmd_opts and not hasattr(config.cmd_opts, "x"):
         config.cmd_opts.x = []
     if current_app and "ALEMBIC" in current_app.config:
+        found = os.pathsep.join(version_locations(ScriptDirectory.from_config(config)))
         for name in ("path_separator", "version_path_separator"):  # the second before Alembic 1.16
             config.set_main_option(name, "os")
-        found = os.pathsep.join(version_locations(ScriptDirectory.from_config(config)))
         config.set_main_option("version_locations", found.replace("%", "%%"))
     return config
 

@@ -13,12 +13,14 @@ def version_locations(script: ScriptDirectory) -> list[str]:
 
     Those are in ``ALEMBIC["version_locations"]``, as in Flask-Alembic, with or without a branch.
     """
-    own = [*map(str, script.version_locations or [str(Path(script.dir, "versions"))])]
+    # As folders: where the path separator is a colon, package:folder would be taken for two.
+    places = script.version_locations or [str(Path(script.dir, "versions"))]
+    own = [str(coerce_resource_to_filename(str(each))) for each in places]
     settings = current_app.config.get("ALEMBIC", {}) if current_app else {}
     for each in settings.get("version_locations", ()):
         place = str(each if isinstance(each, (str, Path)) else each[1])
         folder = Path(current_app.root_path, coerce_resource_to_filename(place)).resolve()
-        if folder not in {Path(coerce_resource_to_filename(one)).resolve() for one in own}:
+        if folder not in {Path(one).resolve() for one in own}:
             own.append(str(folder))
     return own
 
