@@ -8,7 +8,7 @@ from typing import Any
 
 from click import ClickException
 
-from .imports import import_lines, tidy, without_imports
+from .imports import tidy
 from .layout import Layout
 from .template import PACKAGE, render
 from .versions import numbers
@@ -77,14 +77,12 @@ def variables(found: dict[str, Any], layout: Layout, server_default: bool) -> di
     before = [] if is_first else first(found, is_named)
     options = found["old"]["options"] if found["old"] and "options" in found["old"] else []
     known = [option for option in options if option["code"] is not None]
-    sources = [without_imports(option["source"]) for option in known if option["source"]]
     lines = [line for option in known for line in option["imports"]]
-    lines += [line for _, imports_of in sources for line in imports_of]
     is_plain = app["call"] == f"{app['name']}()"
     return {
         "variant": variant(found),
         "__migrations": layout.module,
-        "__imports": "\n".join([*dotenv(layout), *before, *import_lines(imports), *lines]),
+        "__imports": "\n".join([*dotenv(layout), *before, *map(import_line, imports), *lines]),
         "__app": app["name"] if is_plain else f"lambda: {made}",
         "__engine": found["db"]["way"].format("db"),
         "__metadata": target(found["metadata"]),
@@ -96,7 +94,8 @@ def variables(found: dict[str, Any], layout: Layout, server_default: bool) -> di
             f", {option['code']}" for option in known if option["name"] == "include_object"
         ),
         "__definitions": "".join(
-            [MERGED] * is_merged + [f"\n\n\n{source}" for source, _ in sources]
+            [MERGED] * is_merged
+            + [f"\n\n\n{option['source']}" for option in known if option["source"]]
         ),
         "__server_default": str(server_default),
         **({"__metadatas": as_dict(several)} if several else {}),
@@ -142,6 +141,12 @@ def dotenv(layout: Layout) -> list[str]:
         return []
     call = "load_dotenv()  # as flask does, before the app reads its settings"
     return ["from flask.cli import load_dotenv", "", call, "# ruff: noqa: E402", ""]
+
+
+def import_line(place: tuple[str, str]) -> str:
+    """Return the import of a name from a module; without a module the name is one itself."""
+    module, name = place
+    return f"from {module} import {name}" if module else f"import {name}"
 
 
 def option_line(option: dict[str, Any]) -> str:

@@ -148,12 +148,12 @@ def described(value: object, env: Path) -> dict[str, Any]:
         return nothing
     if getattr(sys.modules.get(module), name, None) is value and not module.endswith("env_py"):
         return {"code": name, "imports": [f"from {module} import {name}"], "source": ""}
-    source = definitions(env, name)
-    return {"code": name, "imports": [], "source": source} if source else nothing
+    source, imports = definitions(env, name)
+    return {"code": name, "imports": imports, "source": source} if source or imports else nothing
 
 
-def definitions(env: Path, name: str) -> str:
-    """Return the source of a name of an env.py with all that it needs; nothing if that is too much.
+def definitions(env: Path, name: str) -> tuple[str, list[str]]:
+    """Return the source of a name of an env.py, and the imports that it needs; nothing if that is too much.
 
     What is no plain definition, as what is done in a ``with`` or an ``if``, is too much.
     """
@@ -168,10 +168,17 @@ def definitions(env: Path, name: str) -> str:
             needed.add(index)
             inner = (node.id for node in ast.walk(body[index]) if isinstance(node, ast.Name))
             names += [used for used in inner if used in where]
-    source = "\n\n".join(
-        ast.get_source_segment(text, body[index]) or "" for index in sorted(needed)
-    )
-    return "" if any(mark in source for mark in ("{{", "{%", "{#")) else source
+    nodes = [body[index] for index in sorted(needed)]
+    imports = [ast.unparse(n) for n in nodes if isinstance(n, (ast.Import, ast.ImportFrom))]
+    others = [n for n in nodes if not isinstance(n, (ast.Import, ast.ImportFrom))]
+    source = "\n\n\n".join(source_of(node, text) for node in others)
+    return ("", []) if any(mark in source for mark in ("{{", "{%", "{#")) else (source, imports)
+
+
+def source_of(node: ast.stmt, text: str) -> str:
+    """Return the source of a statement, with its decorators."""
+    decorators = [f"@{ast.unparse(each)}\n" for each in getattr(node, "decorator_list", ())]
+    return "".join(decorators) + (ast.get_source_segment(text, node) or "")
 
 
 def defined_by(node: ast.stmt) -> list[str]:
