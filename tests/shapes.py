@@ -333,21 +333,17 @@ SHAPES = {
         app="shop.web.factory:make('dev', debug=True)",
     ),
     "module": Shape({"app.py": MODULE}, app="app", models="app.py", target="migrations"),
-    "src": Shape(
-        {f"src/{name}": text for name, text in by_migrate().items()},
-        app="src/shop",
-        models="src/shop/models.py",
-        target="src/shop/migrations",
+    "src-capitals": Shape(
+        {f"src/{name}": text for name, text in by_migrate(package="ShopApp").items()},
+        app="src/ShopApp",
+        models="src/ShopApp/models.py",
+        target="src/ShopApp/migrations",
     ),
-    "capitals": Shape(
-        by_migrate(package="ShopApp"),
-        app="ShopApp",
-        models="ShopApp/models.py",
-        target="ShopApp/migrations",
-    ),
-    "inside": Shape(by_migrate('directory="shop/migrations"')),
-    "command-and-options": Shape(
-        by_migrate('command="database", compare_type=True, transaction_per_migration=True'),
+    "inside-with-options": Shape(
+        by_migrate(
+            'directory="shop/migrations", command="database", compare_type=True, '
+            "transaction_per_migration=True"
+        ),
         begin=("database init", "database migrate -m first", "database upgrade"),
         change=("database migrate -m second", "database upgrade"),
     ),

@@ -76,7 +76,7 @@ CASES = [(name, "sqlite") for name in SHAPES] + [
     ("factory", "mysql"),
 ]
 # The others are slow.
-USUAL = [("factory", "mysql")]
+USUAL = [("factory", "sqlite")]
 
 
 @pytest.mark.parametrize(
@@ -203,7 +203,7 @@ def test_on_a_terminal_it_asks_for_what_it_cannot_find(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_helpers_and_a_sub_folder_of_old_revisions(tmp_path: Path) -> None:
-    app = build("inside", tmp_path)
+    app = build("inside-with-options", tmp_path)
     folder = app.folder / "shop" / "migrations"
     versions = folder / "versions"
     (first,) = versions.glob("*first.py")
@@ -353,7 +353,7 @@ build-backend = "hatchling.build"
 @pytest.mark.slow
 def test_the_wheel_of_an_adopted_app_migrates(uv: str, tmp_path: Path) -> None:
     """It is unpacked, which is what installing does; what it needs is in this environment."""
-    app = build("inside", tmp_path)
+    app = build("inside-with-options", tmp_path)
     register(app.folder / "shop" / "__init__.py", app.adopt())
     (app.folder / "pyproject.toml").write_text(PYPROJECT, encoding="utf-8")
     run(uv, "build", "--quiet", "--wheel", cwd=app.folder)
@@ -392,6 +392,7 @@ def test_killed_at_any_moment_it_can_be_run_again(name: str, tmp_path: Path) -> 
         killed.alembic("check")
 
 
+@pytest.mark.slow
 def test_what_differs_is_named_and_fails(tmp_path: Path) -> None:
     app = build("factory", tmp_path)
     (first,) = (app.folder / "migrations" / "versions").glob("*first.py")
@@ -619,7 +620,7 @@ def test_installed_from_its_wheel(packages: tuple[str, ...], uv: str, tmp_path: 
     python = str(programs / "python")
     install = ("pip", "install", "--quiet", "--compile-bytecode", "--python", python)
     run(uv, *install, str(wheel), *packages, cwd=tmp_path)
-    app = build("src", tmp_path / "app", interpreter=python)
+    app = build("src-capitals", tmp_path / "app", interpreter=python)
     command = str(programs / "flask-alembic-kit")
     done = run(command, "adopt", "--yes", cwd=app.folder, env=app.environment)
     assert "Done." in done.stdout
@@ -627,7 +628,7 @@ def test_installed_from_its_wheel(packages: tuple[str, ...], uv: str, tmp_path: 
     app.alembic("upgrade head")
     app.alembic("check")
     revise(app)
-    register(app.folder / "src" / "shop" / "__init__.py", done)
+    register(app.folder / "src" / "ShopApp" / "__init__.py", done)
     app.change_models("most")
     # Flask-Migrate before 4 has an entry point `db`, which comes first.
     name = "migrations" if packages is OLDEST else "db"

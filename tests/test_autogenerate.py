@@ -142,6 +142,7 @@ def test_mysql(generic: Project) -> None:
         assert upgrade.index("drop_constraint") < upgrade.index("drop_index")
 
 
+@pytest.mark.slow
 def test_postgresql(generic: Project) -> None:
     use(generic, "postgresql")
     with on_server("postgresql", generic) as url:

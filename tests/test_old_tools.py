@@ -151,8 +151,9 @@ SECOND_CONNECTIONS = """
 """
 
 
-@pytest.mark.parametrize("dialect", ["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
-@pytest.mark.parametrize("fails", [pytest.param(False, marks=pytest.mark.slow), True])
+@pytest.mark.slow
+@pytest.mark.parametrize("dialect", ["sqlite", "postgresql"])
+@pytest.mark.parametrize("fails", [False, True])
 def test_revision_with_connections_of_its_own(dialect: str, fails: bool, tmp_path: Path) -> None:
     """Flask-Migrate runs it from empty, because it commits each statement on SQLite."""
     from test_adopt import databases, execute

@@ -59,11 +59,13 @@ PACKAGE/migrations/kit/backends/compare.py
 PACKAGE/migrations/kit/backends/constraints.py
 PACKAGE/migrations/kit/backends/default.py
 PACKAGE/migrations/kit/backends/enums.py
+PACKAGE/migrations/kit/backends/identities.py
 PACKAGE/migrations/kit/backends/indexes.py
 PACKAGE/migrations/kit/backends/mariadb.py
 PACKAGE/migrations/kit/backends/mysql.py
 PACKAGE/migrations/kit/backends/postgresql.py
 PACKAGE/migrations/kit/backends/sqlite.py
+PACKAGE/migrations/kit/backends/written.py
 PACKAGE/migrations/kit/checksum.py
 PACKAGE/migrations/kit/command_line.py
 PACKAGE/migrations/kit/commands.py
