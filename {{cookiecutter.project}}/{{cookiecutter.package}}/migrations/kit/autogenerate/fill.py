@@ -77,8 +77,8 @@ def not_null(step: Any, connection: Connection) -> Column[Any] | None:
 
 def value_of(name: str) -> str:
     """Return the value that was answered; nothing if there are no rows, or no answer."""
-    if (told := answer("fill", name)) is not None:
-        return told or "''"  # a shell takes the quotes away
+    if (value := answer("fill", name)) is not None:
+        return value or "''"  # a shell takes the quotes away
     if can_ask():
         return ask(
             f"What do the existing rows get in {name}, which is NOT NULL?\n"
