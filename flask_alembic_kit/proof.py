@@ -104,8 +104,10 @@ def summary(old: Answers | None, new: Answers) -> list[str]:
 def drift(old: Answers | None, new: Answers) -> list[str]:
     """Return how models and databases differ, a line each: what the old tool saw comes first."""
     found = []
-    is_at_head = {head for at in new.get("current", {}).values() for head in at} == {*new["heads"]}
-    what = "differs" if "differs" in new and is_at_head else "built_differs"
+    current = new.get("current", {})
+    # Where one head depends on another, a database is not at both.
+    at_head = new.get("built_at") or {name: new["heads"] for name in current}
+    what = "differs" if "differs" in new and current == at_head else "built_differs"
     for database, changes in new.get(what, {}).items():
         before = {*(old or {}).get(what, {}).get(database, [])}
         found += [f"{database}: {change}" for change in changes if change in before]

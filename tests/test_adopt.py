@@ -21,7 +21,7 @@ from shapes import POSTS, SHAPES, USERS, App, build
 from sqlalchemy import create_engine, make_url, text
 from sqlalchemy.exc import OperationalError
 
-from flask_alembic_kit import usage
+from flask_alembic_kit import proof, usage
 from flask_alembic_kit.versions import LOWEST
 
 KILLS = int(os.environ.get("KILLS", "3"))  # evenly over the time that adopt takes
@@ -175,6 +175,14 @@ def test_lines_that_use_the_old_tool_with_what_to_write(tmp_path: Path) -> None:
         "goes",
         "from migrations import kit; application.cli.add_command(kit.db)",
     ]
+
+
+def test_drift_is_that_of_the_app_where_one_head_depends_on_another() -> None:
+    at = {"default": ["billing"]}  # which depends on `shop`, the other head
+    new = {"heads": ["billing", "shop"], "current": at, "built_at": at, "differs": {}}
+    assert proof.drift(None, {**new, "built_differs": {"default": ["add_table t"]}}) == []
+    older = {**new, "current": {"default": ["shop"]}, "built_differs": {"default": ["add_table t"]}}
+    assert proof.drift(None, older) == ["default, new: add_table t"]
 
 
 def test_without_yes_it_asks_first(tmp_path: Path) -> None:
