@@ -75,6 +75,8 @@ CASES = [(name, "sqlite") for name in SHAPES] + [
     ("nothing", "postgresql"),
     ("factory", "mysql"),
 ]
+# Those that are adopted once more, and whose replicas also start in the middle: each kind of old tool.
+AGAIN = ("factory", "multidb", "flask-alembic-several", "alembic", "nothing")
 # The others are slow.
 USUAL = [("factory", "sqlite")]
 
@@ -103,14 +105,15 @@ def test_one_command_and_no_edit(name: str, dialect: str, tmp_path: Path) -> Non
         revise(app)
         app.alembic("check")
         assert rows(app) == {"users": 2, "posts": 3}
-        start_replicas(app, "-1")
-        assert rows(app) == {"users": 2, "posts": 3}
+        if name in AGAIN:
+            start_replicas(app, "-1")
+            assert rows(app) == {"users": 2, "posts": 3}
+            adopted = app.tree()
+            assert "Nothing to add" in app.adopt().stdout
+            assert app.tree() == adopted
         if dialect != "mysql":  # there the old tool's own downgrade() drops what a key needs
             start_replicas(app, "base")
             assert rows(app) == {"users": 0, "posts": 0}
-        adopted = app.tree()
-        assert "Nothing to add" in app.adopt().stdout
-        assert app.tree() == adopted
 
 
 def gone(before: dict[str, bytes], after: dict[str, bytes]) -> list[str]:

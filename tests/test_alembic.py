@@ -233,6 +233,9 @@ def test_works_from_another_folder(project: Project, tmp_path: Path) -> None:
     assert list(elsewhere.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    "variant", ["generic", pytest.param("multidb", marks=pytest.mark.slow)], indirect=True
+)
 def test_works_in_a_folder_with_signs_that_mean_something(project: Project, tmp_path: Path) -> None:
     odd = project.copy(tmp_path / "some of $HOME, 'quoted' #1 (ü)")
     odd.alembic("upgrade", "head")

@@ -105,7 +105,9 @@ def other_name(url: URL) -> URL:
     "same",
     [pytest.param(True, id="one-url", marks=pytest.mark.slow), pytest.param(False, id="two-urls")],
 )
-@pytest.mark.parametrize("dialect", ["sqlite", "postgresql", "mysql"])
+@pytest.mark.parametrize(
+    "dialect", ["sqlite", "postgresql", pytest.param("mysql", marks=pytest.mark.slow)]
+)
 def test_two_names_for_one_database_do_not_wait_for_each_other(
     multidb: Project, tmp_path: Path, dialect: str, same: bool
 ) -> None:

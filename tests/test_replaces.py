@@ -136,9 +136,7 @@ print("ran", len(lines))
 """
 
 
-@pytest.mark.parametrize(
-    "variant", [pytest.param("generic", marks=pytest.mark.slow), "multidb"], indirect=True
-)
+@pytest.mark.slow
 def test_every_line_runs(project: Project) -> None:
     (imports,) = re.findall("^```python\n(.*?)^```$", TABLE, re.MULTILINE | re.DOTALL)
     lines = [imports, *(line for row in ALL for line in row.here)]

@@ -286,6 +286,7 @@ def told(text: str) -> list[str]:
     return sorted(DIFFERS.sub(r"\1", text).splitlines())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tool", PAIRS)
 def test_replacement_has_the_same_result(tool: str, tmp_path: Path) -> None:
     there, here = zip(*PAIRS[tool], strict=True)
