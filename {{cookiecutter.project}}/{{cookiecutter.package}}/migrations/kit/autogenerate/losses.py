@@ -22,7 +22,7 @@ def warn_of_losses(changes: ops.OpContainer, connection: Connection, hints: Hint
     comments: list[ops.MigrateOperation] = []
     for step in [step for each in changes.ops for step in getattr(each, "ops", [each])]:
         for name, text in losses(step, connection):
-            comments.append(Comment(f"{text}, when this was written."))
+            comments.append(Comment(f"When this was written: {text}."))
             advice = [f" Renamed to {new}? {option}" for new, option in hints.get(name, {}).items()]
             logging.getLogger("alembic.env").warning("%s.%s", text, "".join(advice))
     changes.ops[:0] = comments
