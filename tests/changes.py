@@ -450,10 +450,10 @@ def what_is_lost_stands_in_the_revision(change: Change) -> None:
     change.start(before, {"a": rows, "b": [{"id": 1}]})
     change.define(after)
     revision = change.autogenerate()
-    assert "# a.y is dropped; rows with a value: 1, when" in revision
-    assert "# The table b is dropped; rows in it: 1, when" in revision
-    assert "# a cannot be unique: z has a value twice, when" in revision
-    assert "# a.x becomes too short: a value has 4 characters, when" in revision
+    assert "# When this was written: a.y is dropped; rows with a value: 1." in revision
+    assert "# When this was written: The table b is dropped; rows in it: 1." in revision
+    assert "# When this was written: a cannot be unique: z has a value twice." in revision
+    assert "# When this was written: a.x becomes too short: a value has 4 characters." in revision
 
 
 @case
@@ -632,7 +632,7 @@ def enum_value_is_renamed(change: Change) -> None:
         connection.exec_driver_sql("INSERT INTO users VALUES (1, 'b')")
     to_c = partial(with_kind, server_default="a c")
     change.define(lambda metadata: to_c(metadata, "a", "a c"))
-    assert "# kind.b is no value any more: it fails where rows have it" in change.autogenerate()
+    assert "kind.b is no value any more: it fails where rows have it" in change.autogenerate()
     change.project.newest.unlink()
     change.define(lambda metadata: before(metadata, "a", "b"))
     change.go(lambda metadata: to_c(metadata, "a", "a c"), "rename=kind.b:a c")
@@ -885,7 +885,7 @@ def values_become_those_of_another_type(change: Change) -> None:
 def values_that_do_not_fit_another_type(change: Change) -> None:
     change.start(lambda m: table("t", m, Column("a", String(9))), {"t": [{"a": "x"}]})
     change.define(lambda m: table("t", m, Column("a", Integer)))
-    assert "# t.a becomes INTEGER: a value changes, or does not fit" in change.autogenerate()
+    assert "t.a becomes INTEGER: a value changes, or does not fit" in change.autogenerate()
 
 
 @case
