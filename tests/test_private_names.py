@@ -185,12 +185,14 @@ def test_batch_mode_asks_the_dialect(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(SQLiteImpl, "prep_table_for_batch", prepare)
     monkeypatch.setattr(SQLiteImpl, "cast_for_batch_migrate", cast)
-    with create_engine("sqlite://").connect() as connection:
+    engine = create_engine("sqlite://")
+    with engine.connect() as connection:
         connection.execute(text("CREATE TABLE t (a VARCHAR(9))"))
         connection.execute(text("CREATE INDEX ix ON t (a)"))
         operations = Operations(MigrationContext.configure(connection))
         with operations.batch_alter_table("t") as batch:
             batch.alter_column("a", type_=Integer())
+    engine.dispose()
     assert asked.keys() == HOOKS, f"Alembic does not call {HOOKS - asked.keys()}"
 
 
@@ -225,4 +227,5 @@ def test_replaced_method_is_the_one_that_is_called(name: str) -> None:
         patch.setattr(target, name, recorded)
         REPLACED[name](connection)
     assert called, f"{name}() is not called any more {REPLACED[name].__name__}"
+    connection.close()
     engine.dispose()
