@@ -70,7 +70,12 @@ def test_scan_finds_the_imports_there_are() -> None:
         for name in ("backends", "backends.constraints", "backends.indexes", "session")
     }
     assert inner_imports("kit.backends.mysql") == mysql
-    assert inner_imports("kit") == {"kit.command_line", "kit.mistakes", "kit.probe", "kit.version"}
+    assert inner_imports("kit") == {
+        "kit.commands.command_line",
+        "kit.mistakes",
+        "kit.probe",
+        "kit.version",
+    }
 
 
 def test_same_bytes_in_every_combination(combined: Project) -> None:
@@ -103,8 +108,18 @@ def test_no_arrow_leads_out_of_it() -> None:
 
 
 def test_no_circle_of_imports() -> None:
-    """Not even by an import in a function; a circle is shown in the message."""
+    """Not even by an import in a function, and not between folders; a circle is shown in the message."""
     TopologicalSorter({name: inner_imports(name) for name in MODULES}).prepare()
+    rooms: dict[str, set[str]] = {}
+    for name in MODULES:
+        needed = {room(other) for other in inner_imports(name)}
+        rooms.setdefault(room(name), set()).update(needed - {room(name)})
+    TopologicalSorter(rooms).prepare()
+
+
+def room(name: str) -> str:
+    """Return the file or the folder of kit/ that a module is, or is in."""
+    return ".".join(name.split(".")[:2])
 
 
 def test_what_differs_by_database_is_imported_by_nobody() -> None:
@@ -121,7 +136,7 @@ def test_what_differs_by_database_is_imported_by_nobody() -> None:
 def test_no_file_is_long() -> None:
     lines = {name: text.count(b"\n") for name, text in contents(KIT).items()}
     assert {name: number for name, number in lines.items() if number > 150} == {}
-    assert sum(lines.values()) <= 5514
+    assert sum(lines.values()) <= 5515
 
 
 def test_env_py_is_a_page_and_imports_from_it_in_one_statement(project: Project) -> None:

@@ -30,7 +30,7 @@ P = ParamSpec("P")
 @with_appcontext
 def db(arguments: tuple[str, ...]) -> None:
     """Hand everything to Alembic's own command line, on the databases of the current app."""
-    from .command_line import CommandLine  # only here does the app need Alembic
+    from .commands.command_line import CommandLine  # only here does the app need Alembic
 
     CommandLine().main(arguments)
 

@@ -14,11 +14,11 @@ from .api import enter
 from .autogenerate.filters import PLUGINS, all_but, schemas_of
 from .autogenerate.render import render_item
 from .backends import backend_of
-from .backends.default import impl_of
 from .databases import all_databases, hosts
 from .guard import guarded, prepare, transaction_of
 from .locations import version_locations
 from .mistakes import mistakes
+from .outcome import impl_of
 from .progress import show_progress, told
 from .retry import retry
 from .revisions import run_migrations, run_revisions

@@ -8,10 +8,10 @@ from types import FrameType
 from typing import Any
 
 from alembic import context
+from alembic.ddl.impl import DefaultImpl
 from alembic.util import CommandError
-from sqlalchemy.engine import Connection, ExceptionContext
+from sqlalchemy.engine import Connection, Dialect, ExceptionContext
 
-from .backends.default import impl_of
 from .session import commits, driver_of, listening
 
 NOTHING_KEPT = "Nothing of this run is kept."
@@ -105,6 +105,14 @@ def option(name: str, default: Any = None) -> Any:
     with suppress(Exception):  # Alembic's own
         return context.get_context().opts.get(name, default)
     return None
+
+
+def impl_of(dialect: Dialect) -> type[DefaultImpl]:
+    """Return Alembic's class for a dialect; for an unknown one, a general class."""
+    try:
+        return DefaultImpl.get_by_dialect(dialect)
+    except KeyError:
+        return type("Impl", (DefaultImpl,), {"__dialect__": dialect.name})
 
 
 def revision_in(frames: Iterable[tuple[FrameType, int]]) -> str | None:

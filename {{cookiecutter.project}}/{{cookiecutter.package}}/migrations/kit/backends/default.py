@@ -9,8 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 import sqlalchemy as sa
-from alembic.ddl.impl import DefaultImpl
-from sqlalchemy.engine import Connection, Dialect
+from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DBAPIError
 
 from ..session import Busy, driver_of
@@ -71,14 +70,6 @@ def can_write(connection: Connection) -> bool:
         transaction.rollback()
         return True
     return False
-
-
-def impl_of(dialect: Dialect) -> type[DefaultImpl]:
-    """Return Alembic's class for a dialect; for an unknown one, a general class."""
-    try:
-        return DefaultImpl.get_by_dialect(dialect)
-    except KeyError:
-        return type("Impl", (DefaultImpl,), {"__dialect__": dialect.name})
 
 
 backend = DefaultBackend()

@@ -11,9 +11,9 @@ from sqlalchemy import Table, inspect, text
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from ..advisory_lock import in_session, in_transaction, take, take_local, undecided
 from ..session import listening, run, seconds, wait
 from . import Backend
+from .advisory_lock import in_session, in_transaction, take, take_local, undecided
 from .casts import cast
 from .enums import mend
 from .identities import tell_identities

@@ -18,10 +18,10 @@ from alembic.ddl.sqlite import SQLiteImpl
 from alembic.util import CommandError
 from sqlalchemy.engine import Connection, Engine
 
-from ..lock_file import lock_beside
 from ..session import driver_of, give_back, listening, seconds
 from . import Backend
 from .batch import Kept
+from .lock_file import lock_beside
 
 # Bytes of changes kept in memory. With more, SQLite writes to the file before the commit, and from
 # then on nobody can read it, neither the app nor the check of what was there before.

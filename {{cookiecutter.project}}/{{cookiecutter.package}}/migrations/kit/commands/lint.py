@@ -18,10 +18,10 @@ from alembic.operations.ops import DropTableOp
 from alembic.script import Script, ScriptDirectory
 from alembic.util import CommandError
 
-from .api import alembic_config
-from .backends import backend_of
+from ..api import alembic_config
+from ..backends import backend_of
+from ..progress import between
 from .offline import rehearsals
-from .progress import between
 from .recorder import Step
 from .rules import ADVICE, OFF, PARTS, REWRITES, UNNAMED, broken_by
 from .words import effects, is_longer_text, table_of

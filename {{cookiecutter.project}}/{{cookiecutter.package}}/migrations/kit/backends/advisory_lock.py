@@ -14,8 +14,8 @@ from alembic.util import CommandError
 from sqlalchemy import text
 from sqlalchemy.engine import Connection
 
-from .outcome import option, revision_in
-from .session import Busy, driver_of, give_back, listening, run, setting, wait
+from ..outcome import option, revision_in
+from ..session import Busy, driver_of, give_back, listening, run, setting, wait
 
 # Who holds the lock.
 HOLDER = """

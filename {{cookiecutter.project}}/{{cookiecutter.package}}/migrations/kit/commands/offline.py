@@ -20,9 +20,9 @@ from sqlalchemy.engine import Engine
 from sqlalchemy.pool import Pool
 from sqlalchemy.types import NullType
 
-from .api import lock
+from ..api import lock
+from ..session import listening
 from .recorder import Recorder, Shown, Step
-from .session import listening
 
 
 @dataclass

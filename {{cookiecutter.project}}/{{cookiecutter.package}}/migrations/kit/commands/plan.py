@@ -8,9 +8,9 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import Script, ScriptDirectory
 
-from .api import alembic_config, read
+from ..api import alembic_config, read
+from ..progress import between
 from .offline import Rehearsal, rehearsals
-from .progress import between
 from .words import effects
 
 

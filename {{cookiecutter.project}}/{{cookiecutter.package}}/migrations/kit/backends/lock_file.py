@@ -7,7 +7,7 @@ from pathlib import Path
 
 from alembic.util import CommandError
 
-from .session import Busy
+from ..session import Busy
 
 
 def lock_beside(file: str) -> sqlite3.Connection:

@@ -1,0 +1,1 @@
+"""What ``flask db`` offers: Alembic's commands, also as functions, and some that it does not have."""
