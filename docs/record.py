@@ -29,7 +29,7 @@ from rich.text import Text
 
 ROOT = Path(__file__).resolve().parents[1]
 CONSOLE = Console(color_system="truecolor")
-COLUMNS, ROWS = 84, 24
+COLUMNS, ROWS = 64, 26
 CELL, LINE, MARGIN = 8.43, 18, 14  # pixels
 # What is typed, and the answers to its questions.
 STORY: list[tuple[str, list[str]]] = [
@@ -42,7 +42,7 @@ STORY: list[tuple[str, list[str]]] = [
     ("uv run alembic upgrade head", []),
     ("uv run alembic check", []),
 ]
-QUESTION = re.compile(r"(\): |\[y/N\] )$")
+QUESTION = re.compile(r"(\):|\[y/N\])\s*$")
 # All but colours: what a terminal does and does not show.
 CONTROL = re.compile(r"\x1b\[[?>=]?[\d;]*[A-HJKSTfhlnrsu]|\x1b[()=>][\dAB]?|\x07")
 
