@@ -78,6 +78,7 @@ PACKAGE/migrations/kit/commands/plan.py
 PACKAGE/migrations/kit/commands/recorder.py
 PACKAGE/migrations/kit/commands/reset.py
 PACKAGE/migrations/kit/commands/rules.py
+PACKAGE/migrations/kit/commands/squawk.py
 PACKAGE/migrations/kit/commands/typed.py
 PACKAGE/migrations/kit/commands/words.py
 PACKAGE/migrations/kit/databases.py

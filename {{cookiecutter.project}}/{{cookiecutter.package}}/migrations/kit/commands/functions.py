@@ -35,11 +35,17 @@ def configured(directory: Folder, x_arg: str | Sequence[str] | None, **options: 
     return config
 
 
-def function(name: str, **defaults: Any) -> Callable[..., None]:
-    """Return a command of Alembic as a function, with default values for some of its parameters."""
+def function(name: str, without: str = "", **defaults: Any) -> Callable[..., None]:
+    """Return a command of Alembic as a function, with default values for some of its parameters.
+
+    :param without: a parameter that this function does not have
+    """
     command_ = getattr(command, name)
     x_arg = Parameter("x_arg", Parameter.POSITIONAL_OR_KEYWORD, default=None)
-    accepted = Signature([*[*signature(command_).parameters.values()][1:], x_arg])
+    found = [each for each in signature(command_).parameters.values() if each.name != without][1:]
+    names = [*(each.name for each in found), "depends_on"]  # Flask-Migrate's come before it
+    found.insert(names.index("depends_on"), x_arg)
+    accepted = Signature(found)
 
     def run(directory: Folder = None, *arguments: Any, **options: Any) -> None:
         if name in ("edit", "show") and "revision" in options:
@@ -62,24 +68,8 @@ history = function("history")
 init = mkdir
 list_templates = function("list_templates")
 merge = function("merge", revisions="heads")
+migrate = function("revision", without="autogenerate", autogenerate=True)
 revision = function("revision")
 show = function("show", rev="head")
 stamp = function("stamp", revision="head")
 upgrade = function("upgrade", revision="head")
-
-
-def migrate(
-    directory: Folder = None,
-    message: str | None = None,
-    sql: bool = False,
-    head: str = "head",
-    splice: bool = False,
-    branch_label: str | None = None,
-    version_path: str | None = None,
-    rev_id: str | None = None,
-    x_arg: str | Sequence[str] | None = None,
-    **options: Any,
-) -> None:
-    """Write a revision from the models, if they differ from the databases."""
-    names = (branch_label, version_path, rev_id)
-    revision(directory, message, True, sql, head, splice, *names, x_arg=x_arg, **options)

@@ -1,17 +1,14 @@
 """Finds what is not safe while the app runs, or with much data: ``flask db lint``, and the tests."""
 
-import json
 import logging
 import os
 import re
-import shutil
 import subprocess
-import sysconfig
+from collections.abc import Iterator
 from functools import cache
 from io import StringIO
 from itertools import takewhile
 from pathlib import Path
-from typing import Any
 
 from alembic.config import Config
 from alembic.operations.ops import DropTableOp
@@ -19,11 +16,12 @@ from alembic.script import Script, ScriptDirectory
 from alembic.util import CommandError
 
 from ..api import alembic_config
-from ..backends import backend_of
+from ..backends import Backend, backend_of
 from ..progress import between
-from .offline import rehearsals
+from .offline import Rehearsal, rehearsals
 from .recorder import Step
-from .rules import ADVICE, OFF, PARTS, REWRITES, UNNAMED, broken_by
+from .rules import ADVICE, PARTS, REWRITES, broken_by
+from .squawk import by_sql
 from .words import effects, is_longer_text, table_of
 
 logger = logging.getLogger("alembic.lint")
@@ -56,35 +54,41 @@ def findings(config: Config, span: str | None) -> list[str]:
 
     lines = []
     for migration, found in rehearsals(config, lambda _: chosen()).values():
-        steps = [(each.revision, step) for each in found for step in each.steps]
-        backend = backend_of(migration.dialect)
-        linter = backend.linter
-        rules = by_sql(linter, steps) if linter else {}
-        new: set[str] = set()  # tables that nobody uses yet
-        gone = {table_of(s.operation) for _, s in steps if isinstance(s.operation, DropTableOp)}
-        for revision, step in steps:
-            broken = {rule: "" for _, rule in effects(step) if rule and (not linter or step.copied)}
-            broken |= rules.get(id(step), {})
-            if is_longer_text(step.operation, backend.longer_at_once):
-                broken.pop("changing-column-type", None)
-            if linter and not any(map(REWRITES.search, step.sql)):
-                broken.pop("adding-field-with-default", None)
-            table, is_read = table_of(step.operation), bool(linter or step.operation)
-            for rule, other in broken_by("" if step.copied else ";".join(step.sql), is_read):
-                new |= {other} if rule == "new" else set()
-                broken |= {rule: ""} if other not in new else {}
-            if table in new:
-                new.add(getattr(step.operation, "new_table_name", table))
-            elif table not in gone or isinstance(step.operation, DropTableOp):
-                more = {rule: broken[rule] for rule in broken if rule not in PARTS} or broken
-                for rule, said in sorted(more.items()):
-                    if not is_allowed(revision, step.line, rule):
-                        where = f"{os.path.relpath(revision.path)}:{step.line}: {revision.revision}"
-                        advice = ADVICE.get(rule, said)
-                        if not linter and re.search("VALIDATE|CONCURR|concurrently", advice):
-                            advice = f"{advice.partition(':')[0]}: run it when few use the table"
-                        lines.append(f"{where}: {rule}: {advice}")
+        linter = backend_of(migration.dialect).linter
+        for revision, step, rule, said in broken(found, backend_of(migration.dialect)):
+            advice = ADVICE.get(rule, said)
+            if not linter and re.search("VALIDATE|CONCURR|concurrently", advice):
+                advice = f"{advice.partition(':')[0]}: run it when few use the table"
+            where = f"{os.path.relpath(revision.path)}:{step.line}: {revision.revision}"
+            if not is_allowed(revision, step.line, rule):
+                lines.append(f"{where}: {rule}: {advice}")
     return [*dict.fromkeys(lines)]
+
+
+def broken(found: list[Rehearsal], backend: Backend) -> Iterator[tuple[Script, Step, str, str]]:
+    """Yield each rule that a step breaks, with what the linter says, if others may use the table."""
+    steps = [(each.revision, step) for each in found for step in each.steps]
+    by_step = by_sql(backend.linter, steps) if backend.linter else {}
+    gone = {table_of(s.operation) for _, s in steps if isinstance(s.operation, DropTableOp)}
+    new: set[str] = set()  # tables that nobody uses yet
+    for revision, step in steps:
+        is_told = bool(backend.linter) and not step.copied
+        rules = {rule: "" for _, rule in effects(step) if rule and not is_told}
+        rules |= by_step.get(id(step), {})
+        if is_longer_text(step.operation, backend.longer_at_once):
+            rules.pop("changing-column-type", None)
+        if backend.linter and not any(map(REWRITES.search, step.sql)):
+            rules.pop("adding-field-with-default", None)
+        sql, is_read = ";".join(step.sql), bool(backend.linter or step.operation)
+        for rule, table in broken_by("" if step.copied else sql, is_read):
+            new |= {table} if rule == "new" else set()
+            rules |= {rule: ""} if table not in new else {}
+        table = table_of(step.operation)
+        if table in new:
+            new.add(getattr(step.operation, "new_table_name", table))
+        elif table not in gone or isinstance(step.operation, DropTableOp):
+            whole = rules.keys() - {*PARTS} or rules.keys()
+            yield from ((revision, step, rule, rules[rule]) for rule in sorted(whole))
 
 
 def unmerged(script: ScriptDirectory) -> list[Script]:
@@ -112,33 +116,6 @@ def unmerged(script: ScriptDirectory) -> list[Script]:
         known = {id_ for _, id_ in re.findall(r"""=\s*(["'])(.*?)\1""", lines)}
         new = [each for each in script.walk_revisions() if each.revision not in known]
     return new[::-1] or [each for each in script.get_revisions("heads") if each]
-
-
-def by_sql(linter: str, steps: list[tuple[Script, Step]]) -> dict[int, dict[str, str]]:
-    """Return, by the id of the step, the rules that a linter of SQL finds broken, and what it says."""
-    text, owners = "BEGIN;\n", [0]
-    for _, step in steps:
-        sql = "".join(f"{each}\n" for each in step.sql)
-        text += sql
-        owners += [id(step)] * sql.count("\n")
-    command = shutil.which(linter, path=sysconfig.get_path("scripts")) or shutil.which(linter)
-    if not command:
-        raise CommandError(f"{linter} is not installed: add {linter}-cli to the dev group.")
-    call = (command, "--reporter", "json", "--exclude", OFF)
-    done = subprocess.run(call, input=text, capture_output=True, check=False, encoding="utf-8")
-    try:
-        found: list[dict[str, Any]] = json.loads(done.stdout)
-    except ValueError:
-        raise CommandError(f"{linter} has failed: {done.stderr or done.stdout}") from None
-    rules: dict[int, dict[str, str]] = {}
-    for each in found:
-        if not each["message"].startswith(UNNAMED):
-            owner = owners[min(each["line"], len(owners) - 1)]
-            rules.setdefault(owner, {})[each["rule_name"]] = each["message"]
-    unread = {key: each for key, each in rules.items() if key and "syntax-error" in each}
-    if unread:  # then it has looked at nothing else
-        return unread | by_sql(linter, [each for each in steps if id(each[1]) not in unread])
-    return rules
 
 
 def is_allowed(revision: Script, line: int, rule: str) -> bool:

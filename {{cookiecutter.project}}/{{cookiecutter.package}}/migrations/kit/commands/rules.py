@@ -32,16 +32,8 @@ ADVICE = {
     "syntax-error": "squawk cannot read it: look at it yourself, then say so in a comment",
     "updating-whole-table": "its rows stay locked to the end of the run: do it in batches",
 }
-# What comes with rules that say more; and what squawk says of names that no code has.
+# What comes with rules that say more.
 PARTS = ("ban-drop-function", "constraint-missing-not-valid", "renaming-object")
-UNNAMED = ("Renaming an index", "Renaming a constraint")
-# Rules of squawk that are off: docs/lint.md says why.
-OFF = (
-    "ban-char-field,ban-drop-constraint,ban-drop-not-null,ban-drop-type,ban-uncommitted-transaction,"
-    "prefer-bigint-over-int,prefer-bigint-over-smallint,prefer-identity,prefer-robust-stmts,"
-    "prefer-text-field,prefer-timestamp-tz,require-enum-value-ordering,require-lock-timeout,"
-    "require-statement-timeout,require-timeout-settings,transaction-nesting"
-)
 # A name of a table; a name that can only be that of a column.
 TABLE = r"""(?P<table>(?:[\w.]|"[^"]*"|`[^`]*`)+)"""
 KEYS = "CHECK|CONSTRAINT|FOREIGN|FULLTEXT|INDEX|KEY|PARTITION|PRIMARY|SPATIAL|UNIQUE"
