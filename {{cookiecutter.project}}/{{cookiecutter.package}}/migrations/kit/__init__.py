@@ -1,7 +1,8 @@
 """Safe migrations for Flask with Alembic: the part of flask-alembic-kit that no project edits.
 
 An update replaces this folder. Your own files lie beside it, such as env.py. This file has what the app
-uses; environment.py has what env.py uses, and api.py what scripts and tests use.
+uses, environment.py what env.py uses, api.py what scripts and tests use, and commands/ what ``flask db``
+offers. autogenerate/ writes revisions, and backends/ has what differs by kind of database.
 
 https://github.com/org/flask-alembic-kit
 """
