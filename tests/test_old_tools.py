@@ -40,7 +40,7 @@ def test_registered_command_runs(generic: Project) -> None:
     script = f"""
 from alembic.config import Config
 from {generic.package} import create_app
-from {generic.package}.migrations.kit.commands.command_line import CommandLine
+from {generic.package}.migrations.kit.command_line import CommandLine
 
 def frobnicate(config: Config, revision: str) -> None:
     config.print_stdout(f"Revision {{revision}} successfully frobnicated.")

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .kit.api import alembic_config, current, differences, heads, needs_upgrade, read
-    from .kit.commands.graph import graph
-    from .kit.commands.lint import lint
-    from .kit.commands.plan import plan
-    from .kit.commands.reset import reset
+    from .kit.graph import graph
+    from .kit.lint import lint
+    from .kit.plan import plan
+    from .kit.reset import reset
 
 MODULES = ["graph", "lint", "plan", "reset"]
 __all__ = ["alembic_config", "current", "differences", "heads", "needs_upgrade", "read"]
@@ -26,9 +26,8 @@ def __getattr__(name: str) -> Any:
     """Import a function when it is used: an app that only serves needs no Alembic."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from .kit import api
-    from .kit.commands import functions
+    from .kit import api, commands
 
     if name in MODULES:
-        return getattr(import_module(f".kit.commands.{name}", __package__), name)
-    return getattr(functions if hasattr(functions, name) else api, name)
+        return getattr(import_module(f".kit.{name}", __package__), name)
+    return getattr(commands if hasattr(commands, name) else api, name)

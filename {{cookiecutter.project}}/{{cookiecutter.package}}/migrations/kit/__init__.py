@@ -1,8 +1,8 @@
 """Safe migrations for Flask with Alembic: the part of flask-alembic-kit that no project edits.
 
 An update replaces this folder. Your own files lie beside it, such as env.py. This file has what the app
-uses, environment.py what env.py uses, api.py what scripts and tests use, and commands/ what ``flask db``
-offers. autogenerate/ writes revisions, and backends/ has what differs by kind of database.
+uses, environment.py what env.py uses, api.py what scripts and tests use, and command_line.py ``flask db``.
+autogenerate/ writes revisions, rehearsal/ says what they do, backends/ has what differs by database.
 
 https://github.com/org/flask-alembic-kit
 """
@@ -31,7 +31,7 @@ P = ParamSpec("P")
 @with_appcontext
 def db(arguments: tuple[str, ...]) -> None:
     """Hand everything to Alembic's own command line, on the databases of the current app."""
-    from .commands.command_line import CommandLine  # only here does the app need Alembic
+    from .command_line import CommandLine  # only here does the app need Alembic
 
     CommandLine().main(arguments)
 

@@ -10,7 +10,7 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 
-from ..api import FOLDER
+from .api import FOLDER
 
 # Options of Flask-Alembic by the attribute of Alembic's.
 REVISION = {"head": ("-p", "--parent"), "branch_label": ("--label",), "version_path": ("--path",)}

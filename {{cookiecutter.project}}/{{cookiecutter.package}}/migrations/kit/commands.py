@@ -14,8 +14,8 @@ from typing import Any
 from alembic import command
 from alembic.config import Config
 
-from ..api import alembic_config
-from ..locations import set_script_location
+from .api import alembic_config
+from .locations import set_script_location
 from .typed import mkdir
 
 Folder = str | Path | None

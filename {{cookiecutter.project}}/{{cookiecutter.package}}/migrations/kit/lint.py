@@ -15,14 +15,14 @@ from alembic.operations.ops import DropTableOp
 from alembic.script import Script, ScriptDirectory
 from alembic.util import CommandError
 
-from ..api import alembic_config
-from ..backends import Backend, backend_of
-from ..progress import between
-from .offline import Rehearsal, rehearsals
-from .recorder import Step
-from .rules import ADVICE, PARTS, REWRITES, broken_by
-from .squawk import by_sql
-from .words import effects, is_longer_text, table_of
+from .api import alembic_config
+from .backends import Backend, backend_of
+from .progress import between
+from .rehearsal.offline import Rehearsal, rehearsals
+from .rehearsal.recorder import Step
+from .rehearsal.rules import ADVICE, PARTS, REWRITES, broken_by
+from .rehearsal.squawk import by_sql
+from .rehearsal.words import effects, is_longer_text, table_of
 
 logger = logging.getLogger("alembic.lint")
 WAYS = "Fetch it, or name the revisions: flask db lint FROM:TO."

@@ -13,12 +13,12 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import err
 
-from ..api import alembic_config
-from ..edited import find_edited
-from ..locations import set_script_location
-from ..log import Log
-from ..mistakes import in_one_line
 from . import typed
+from .api import alembic_config
+from .edited import find_edited
+from .locations import set_script_location
+from .log import Log
+from .mistakes import in_one_line
 
 # The revision that a command takes if it is given none.
 REVISIONS: dict[str, str | None] = {"downgrade": "-1", "merge": "heads", "plan": None, "lint": None}

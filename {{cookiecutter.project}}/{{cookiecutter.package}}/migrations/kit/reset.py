@@ -13,10 +13,10 @@ from alembic.util import CommandError
 from flask import current_app
 from sqlalchemy import MetaData, text
 
-from ..api import alembic_config, lock, read
-from ..backends import backend_of
-from ..log import log_name
-from ..progress import url_of
+from .api import alembic_config, lock, read
+from .backends import backend_of
+from .log import log_name
+from .progress import url_of
 
 
 def reset(yes: bool = False) -> None:

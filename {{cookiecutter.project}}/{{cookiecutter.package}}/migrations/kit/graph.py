@@ -7,7 +7,7 @@ from alembic.config import Config
 from alembic.script import Script, ScriptDirectory
 from alembic.util import CommandError, to_tuple
 
-from ..api import alembic_config, read
+from .api import alembic_config, read
 
 FEW = 40  # revisions: of more than that, those in a line between two others are drawn as one
 

@@ -8,10 +8,10 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import Script, ScriptDirectory
 
-from ..api import alembic_config, read
-from ..progress import between
-from .offline import Rehearsal, rehearsals
-from .words import effects
+from .api import alembic_config, read
+from .progress import between
+from .rehearsal.offline import Rehearsal, rehearsals
+from .rehearsal.words import effects
 
 
 def plan(revision: str | None = None, down: bool = False) -> dict[str, list[dict[str, Any]]]:

@@ -1,1 +1,0 @@
-"""What ``flask db`` offers: Alembic's commands, also as functions, and some that it does not have."""

@@ -1,0 +1,1 @@
+"""What revisions do, found out without a database, and which rules that breaks; for plan and lint."""
