@@ -11,8 +11,9 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import alembic
@@ -54,9 +55,16 @@ def database(dialect: str, folder: Path) -> Iterator[URL]:
             path.unlink()
 
 
+@cache
+def built(variant: str) -> tuple[TemporaryDirectory[str], dict[str, Peer]]:
+    """Make the app with each tool, once; the folder goes when the process ends."""
+    folder = TemporaryDirectory()
+    return folder, {name: build(name, Path(folder.name, name), variant) for name in TOOLS}
+
+
 def peers(folder: Path, variant: str = "generic") -> dict[str, Peer]:
-    """Return the app with each tool."""
-    return {name: build(name, folder / f"with-{name}", variant) for name in TOOLS}
+    """Return the app with each tool, a copy."""
+    return {name: peer.copy(folder / f"with-{name}") for name, peer in built(variant)[1].items()}
 
 
 def titles(contenders: Mapping[str, Callable[[], Sample]]) -> Contenders:
