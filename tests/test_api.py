@@ -249,6 +249,23 @@ def test_health_of_a_database_that_cannot_be_reached(multidb: Project) -> None:
     assert states["auth"]["reachable"] is states["auth"]["ok"] is False
 
 
+def test_health_and_upgrade_where_a_listener_finds_no_password(generic: Project) -> None:
+    """As one that asks a vault, whenever the app connects; what it says is not for /health."""
+    listener = """
+    with app.app_context():
+        import sqlalchemy as sa
+
+        @sa.event.listens_for(db.engine, "do_connect")
+        def ask(*arguments):
+            raise RuntimeError("the vault is sealed: s3cr3t")
+    return app
+"""
+    generic.edit("__init__.py", "    return app\n", listener)
+    status, states = health(generic)
+    assert (status, states["default"]["status"]) == (503, "unreachable")
+    assert "cannot be reached at sqlite:///" in generic.fails("upgrade", "head")
+
+
 def test_health_and_no_op_upgrade_of_a_role_with_few_rights(generic: Project) -> None:
     with servers.database("postgresql") as url:
         generic.alembic("upgrade", "head", env=servers.at(url))

@@ -148,6 +148,19 @@ def test_processes_that_a_revision_has_forked_end_as_they_would_elsewhere(
     assert state(sqlite) == ([1, 2], [revision], revision)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="processes are not forked there")
+def test_no_more_is_said_than_is_known_where_a_fork_has_rolled_back(
+    generic: Project, sqlite: URL
+) -> None:
+    """It has the same connection: SQLite says a disk error to the commit, and commits."""
+    fork = "import os\nif not os.fork():\n    raise ValueError\nos.wait()"
+    revision = prepared(generic, sqlite, fork)
+    done = generic.alembic("upgrade", "head", env=at(sqlite), status=255)
+    assert "is kept" not in done.stderr + done.stdout
+    assert "It is not known whether 'default' has committed" in done.stdout
+    assert state(sqlite) == ([1, 2], [revision], revision)
+
+
 @pytest.mark.parametrize(
     ("kind", "how"), [("sqlite", "executescript('SELECT 1')"), ("postgresql", "commit()")]
 )

@@ -3,10 +3,11 @@
 import random
 import secrets
 import signal
+import sqlite3
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import kit
@@ -473,6 +474,18 @@ def test_busy_table_fails_the_migration_in_one_line(generic: Project, url: URL) 
         assert "Nothing of this run is kept." in line
         assert "before" not in tables(url)
     generic.alembic("upgrade", "head", env=at(url))
+
+
+def test_commit_that_waits_for_a_reader_is_named(generic: Project, sqlite: URL) -> None:
+    generic.alembic("upgrade", "head", env=at(sqlite))
+    generic.add_revision("pass")
+    env = {**at(sqlite), "MIGRATION_LOCK_TIMEOUT": "0.1", "MIGRATION_LOCK_RETRIES": "0"}
+    with closing(sqlite3.connect(str(sqlite.database), isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT * FROM users").fetchall()
+        line = generic.fails("upgrade", "head", env=env)
+    assert "MIGRATION_LOCK_TIMEOUT, in 'COMMIT'. Nothing of this run is kept." in line
+    assert query(sqlite, "SELECT version_num FROM alembic_version") == [FIRST_REVISION]
 
 
 def test_index_that_could_not_be_made_concurrently_is_named(

@@ -100,6 +100,8 @@ FILES: dict[str, tuple[dict[str, str | bytes], str]] = {
     "no database": ({"instance/shop.db": b"x" * 5000}, "not a database"),
     "in the way": ({"instance/shop.db-migrating": b"x" * 5000}, "shop.db-migrating"),
 }
+LOOPS = ("itself", "circle")
+BRANCH = revision(before="None\nbranch_labels = ('b',)")
 LINES = {
     "upgrade nosuch": "Can't locate revision",
     "downgrade nosuch": "Can't locate revision",
@@ -133,6 +135,8 @@ MISTAKES: dict[str, list[Mistake]] = {
     ],
     "files": [
         *(Mistake(UP, said, files=files) for files, said in FILES.values()),
+        *(Mistake("flask db heads", FILES[name][1], files=FILES[name][0]) for name in LOOPS),
+        Mistake("alembic downgrade b@-1", "No revision of that branch", files={FILE: BRANCH}),
         Mistake("alembic current", "script_location", cwd="PACKAGE"),
         Mistake("flask db upgrade", "Could not import", USAGE, cwd="tests"),
     ],
@@ -147,6 +151,7 @@ MISTAKES: dict[str, list[Mistake]] = {
             Mistake(UP, f"{name}={value!r} must be a number from 0 to 2000000", env={name: value})
             for name, value in SETTINGS
         ),
+        Mistake(UP, "must be 'error' or 'warning'", env={"MIGRATION_EDITED": "eror"}),
     ],
 }
 

@@ -23,12 +23,14 @@ logger = logging.getLogger("alembic.env")
 def warn_of_edited(log: Log) -> None:
     """Warn of revisions that no longer do what they did; with ``MIGRATION_EDITED=error``, fail."""
     connection = log.connection  # DuckDB has no savepoint, nor has a caller's in AUTOCOMMIT
+    if (how := setting("MIGRATION_EDITED", "warning")) not in ("error", "warning"):
+        raise CommandError(f"MIGRATION_EDITED={how!r} must be 'error' or 'warning'.")
     is_undone = backend_of(connection.dialect).is_one_transaction and not is_autocommit(connection)
     try:
         with connection.begin_nested() if is_undone else nullcontext():
             edited = find_edited(log, context.script)
     except DBAPIError as error:  # no right to read it, or changed by hand
-        if error.connection_invalidated or setting("MIGRATION_EDITED") == "error":
+        if error.connection_invalidated or how == "error":
             raise
         logger.warning("Database %r: its log cannot be read: %s.", log.name, first_line(error))
         return
@@ -37,7 +39,7 @@ def warn_of_edited(log: Log) -> None:
     which = f"Revision {edited[0]} was" if len(edited) == 1 else f"{', '.join(edited)} were"
     message = f"Database {log.name!r}: {which} edited after it had been applied here"
     advice = f"undo that, or accept it: alembic -x accept={edited[0]} upgrade head"
-    if setting("MIGRATION_EDITED") == "error":
+    if how == "error":
         raise CommandError(f"{message} (MIGRATION_EDITED): {advice}.")
     logger.warning("%s: %s.", message, advice)
 

@@ -110,7 +110,7 @@ def explain(
     if is_timeout:
         held = f", which {holders} holds" if holders else ""
         what += " waited for a lock for longer than MIGRATION_LOCK_TIMEOUT"
-        raise LockTimeout(f"{what}, in {statement[:80]!r}{held}.", fate) from error
+        raise LockTimeout(f"{what}, in {statement[:80] or 'COMMIT'!r}{held}.", fate) from error
     if is_there := revision and re.search("already exists|uplicate column", str(error.orig)):
         fate += f" If all that it makes was there before: alembic stamp {revision}. If not, it is "
         fate += "made twice: edit the revision."

@@ -17,7 +17,7 @@ from sqlalchemy.exc import InvalidRequestError
 from sqlalchemy.schema import CreateTable
 
 from .checksum import sums
-from .outcome import revision_in
+from .outcome import outcomes, revision_in
 from .session import commits, listening
 from .version import __version__
 
@@ -115,10 +115,11 @@ class Log:
         self.migration.execute(self.table.insert().from_select([*columns], rows))
 
     def flush(self, *found: Any) -> None:
-        """Write the waiting rows; as a listener to statements, only before one that commits."""
-        if found[2:] and not commits(found[2]):
+        """Write the waiting rows; as a listener to statements, only before or after a commit."""
+        is_behind = any(o.is_behind() for o in outcomes if o.connection is self.connection)
+        if found[2:] and not commits(found[2]) and not is_behind:
             return
-        self.has_committed |= bool(found and revision_in(walk_stack(None)))
+        self.has_committed |= is_behind or bool(found and revision_in(walk_stack(None)))
         rows, self.waiting = self.waiting, []
         if rows:
             last = self.connection.scalar(sa.select(sa.func.max(self.table.c.id))) or 0

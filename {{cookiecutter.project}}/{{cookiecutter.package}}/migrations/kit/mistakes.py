@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from alembic import context
+from alembic.script.revision import RevisionError
 from alembic.util import CommandError, to_tuple
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
@@ -29,6 +30,8 @@ MISTAKES: tuple[tuple[type[Exception], str, str], ...] = (
     (UnicodeEncodeError, "static_output", "The SQL cannot be written: {}. Set PYTHONUTF8=1."),
     (UserWarning, "_revision_map", "{}: one of the files has to go, or gets another id."),
     (Exception, "fileConfig", "The logging in alembic.ini cannot be set up: {}."),
+    (RevisionError, "_revision_map", "{}: correct a down_revision."),
+    (AssertionError, "_parse_downgrade_target", "No revision of that branch is here, or several."),
     (KeyError, "alembic.script.revision", "A revision has down_revision {}, which does not exist."),
     (AttributeError, "alembic.runtime.migration", "A revision lacks a function: {}."),
 )

@@ -1,5 +1,6 @@
 """Follows the databases of a run, so that a message about a failure says no more than is true."""
 
+import os
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -21,7 +22,7 @@ class Outcome:
     """What is known of one database."""
 
     def __init__(self, connection: Connection, name: str) -> None:
-        self.connection, self.name = connection, name
+        self.connection, self.name, self.process = connection, name, os.getpid()
         self.commits = 0
         self.is_callers = connection.in_transaction()
         self.is_committing = False  # or has done nothing since
@@ -65,7 +66,7 @@ class Outcome:
 
     def fate(self, error: BaseException | None = None, revision: str | None = None) -> str:
         """Say what became of this database, in which a revision or Alembic failed, and of the others."""
-        if not is_changing():
+        if not is_changing() or self.process != os.getpid():  # a fork does not know
             return ""
         others = [o for o in outcomes if o is not self]
         done = ", ".join(repr(o.name) for o in others if o.commits)
@@ -73,7 +74,7 @@ class Outcome:
         also = f" Committed: {done}; not: {undone or 'no other'}." if done else ""
         has_not_committed = self.is_committing and self.error is error
         is_lost = getattr(error, "connection_invalidated", isinstance(error, KeyboardInterrupt))
-        if self.is_committing and is_lost:
+        if self.is_committing and (is_lost or "disk I/O error" in str(error)):
             known = f"It is not known whether {self.name!r} has committed"
             return f"{known}: see alembic current.{also}"
         if self.is_callers:

@@ -9,7 +9,7 @@ from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from flask import current_app
 from sqlalchemy.engine import Engine
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError
 
 from .api import alembic_config, lock, read
 from .log import Log
@@ -46,7 +46,7 @@ def state(engine: Engine, version_table: dict[str, Any] | None) -> dict[str, Any
                 status = "behind"
             else:
                 status = "newer" if Log(migration).is_newer(current, heads) else "unknown"
-    except SQLAlchemyError as error:  # what was executed may have been denied
+    except Exception as error:  # noqa: BLE001 (of any kind, by driver or by a listener of the app)
         is_there = isinstance(error, DBAPIError) and not error.connection_invalidated
         status = "unknown" if is_there and vars(error)["statement"] else "unreachable"
     return answer(status, current, heads)
