@@ -12,7 +12,7 @@ from sqlalchemy.exc import DataError, SQLAlchemyError
 from ..backends import backend_of
 from .order import name_of
 from .rename import Hints
-from .steps import Comment
+from .steps import Comment, RenameColumn, RenameTable
 
 LIMIT = 10_000  # rows that are looked at: a table may have any number
 
@@ -30,9 +30,14 @@ def warn_of_losses(changes: ops.OpContainer, connection: Connection, hints: Hint
 
 def losses(step: Any, connection: Connection) -> Iterator[tuple[str, str]]:
     """Yield a name and what happens to its rows, if they are lost or not allowed."""
+    if isinstance(step, RenameColumn | RenameTable | ops.DropColumnOp | ops.DropTableOp):
+        old = getattr(step, "column_name", step.table_name)
+        if names := backend_of(connection.dialect).naming(connection, old):
+            yield "", f"{old!r} stays in the text of {names}: look whether it is meant there"
     if isinstance(step, ops.DropTableOp):
         number = count(connection, step)
-        yield name_of(step), f"The table {name_of(step)} is dropped; rows in it: {number}"
+        back = "" if number == "0" else ", and there is no way back if others refer to them"
+        yield name_of(step), f"The table {name_of(step)} is dropped; rows in it: {number}{back}"
     elif isinstance(step, ops.DropColumnOp):
         name, found = f"{name_of(step)}.{step.column_name}", step.to_column()
         number = count(connection, step, step.column_name)

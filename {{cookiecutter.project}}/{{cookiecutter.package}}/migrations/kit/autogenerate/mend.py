@@ -36,7 +36,6 @@ def mend_columns(changes: ops.UpgradeOps, models: Iterable[Table], dialect: Dial
 
     That is NOT NULL even if the models say else, and may be an IDENTITY. Not every database knows that.
     """
-    knows_identity = getattr(dialect, "supports_identity_columns", False)
     keys = {(table.fullname, column.name) for table in models for column in table.primary_key}
     for change in [change for change in changes.ops if isinstance(change, ops.ModifyTableOps)]:
         for step in [step for step in change.ops if isinstance(step, ops.AlterColumnOp)]:
@@ -44,7 +43,7 @@ def mend_columns(changes: ops.UpgradeOps, models: Iterable[Table], dialect: Dial
             if getattr(type_, "create_constraint", False):
                 step.modify_type = type_.copy()
                 step.modify_type.create_constraint = False
-            if isinstance(step.modify_server_default, Identity) and not knows_identity:
+            if isinstance(step.modify_server_default, Identity) and not knows_identity(dialect):
                 step.modify_server_default = False
             if (name_of(change), step.column_name) in keys:
                 step.modify_nullable = None
@@ -52,6 +51,10 @@ def mend_columns(changes: ops.UpgradeOps, models: Iterable[Table], dialect: Dial
                     step.modify_server_default = step.modify_server_default or False
         change.ops = [s for s in change.ops if type(s) is not ops.AlterColumnOp or s.has_changes()]
     changes.ops = [step for step in changes.ops if getattr(step, "ops", True)]
+
+
+def knows_identity(dialect: Dialect) -> bool:
+    return getattr(dialect, "supports_identity_columns", False)
 
 
 def names_of_type(column: Column[Any]) -> set[Any]:

@@ -53,6 +53,10 @@ class Backend:
         """Return what a failed statement has left in spite of the rollback, and what to do about it."""
         return ""
 
+    def naming(self, connection: Connection, word: str) -> str:
+        """Return what has a word in its text, and keeps it when a name becomes another, or is gone."""
+        return ""
+
     def is_same(self, one: Engine, other: Engine) -> bool:
         """Say whether two engines with different URLs lead to the same database."""
         if not self.probe:

@@ -36,6 +36,16 @@ BLOCKERS = """
     WHERE db = DATABASE() AND id <> CONNECTION_ID()
 """
 
+NAMING = """
+    SELECT GROUP_CONCAT(name SEPARATOR ', ') FROM (
+        SELECT trigger_name AS name, action_statement AS body
+        FROM information_schema.triggers WHERE trigger_schema = DATABASE()
+        UNION SELECT routine_name, routine_definition
+        FROM information_schema.routines WHERE routine_schema = DATABASE()
+        UNION SELECT table_name, view_definition
+        FROM information_schema.views WHERE table_schema = DATABASE()
+    ) AS found WHERE body REGEXP CONCAT('\\\\b', :word, '\\\\b')
+"""
 ROUTINES = """
     SELECT CONCAT('DROP ', routine_type, ' `', routine_name, '`')
     FROM information_schema.routines WHERE routine_schema = DATABASE()
@@ -77,6 +87,9 @@ class MySQLBackend(Backend):
 
     def holders(self, connection: Connection, statement: str) -> str:
         return connection.exec_driver_sql(BLOCKERS).scalar() or ""
+
+    def naming(self, connection: Connection, word: str) -> str:
+        return connection.scalar(text(NAMING), {"word": word}) or ""
 
     def others(self, connection: Connection, schemas: Collection[str | None]) -> list[str]:
         return [*super().others(connection, schemas), *connection.execute(text(ROUTINES)).scalars()]

@@ -48,6 +48,12 @@ INVALID = """
     SELECT min(indexrelid::regclass::text) FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
     WHERE NOT indisvalid AND :statement ~* ('\\m' || relname || '\\M')
 """
+# Functions, also those of triggers; all else follows.
+NAMING = """
+    SELECT string_agg(oid::regprocedure::text, ', ') FROM pg_proc WHERE prosrc ~ ('\\m' || :word || '\\M')
+    AND pronamespace::regnamespace::text NOT IN ('pg_catalog', 'information_schema')
+    AND NOT EXISTS (SELECT FROM pg_depend WHERE objid = pg_proc.oid AND deptype = 'e')
+"""
 TAKE = "SELECT pg_advisory_xact_lock(:lock)"  # freed with the transaction
 
 
@@ -85,6 +91,9 @@ class PostgreSQLBackend(Backend):
 
     def holders(self, connection: Connection, statement: str) -> str:
         return connection.scalar(text(BLOCKERS), {"statement": statement}) or ""
+
+    def naming(self, connection: Connection, word: str) -> str:
+        return connection.scalar(text(NAMING), {"word": word}) or ""
 
     def remains(self, connection: Connection, statement: str) -> str:
         index = connection.scalar(text(INVALID), {"statement": statement})
