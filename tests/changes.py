@@ -485,7 +485,10 @@ def what_is_lost_stands_in_the_revision(change: Change) -> None:
     change.define(after)
     revision = change.autogenerate()
     assert "# When this was written: a.y is dropped; rows with a value: 1." in revision
-    assert "# When this was written: The table b is dropped; rows in it: 1, and there is no way back if others refer" in revision
+    assert (
+        "The table b is dropped; rows in it: 1, and there is no way back if others refer"
+        in revision
+    )
     assert "# When this was written: a cannot be unique: z has a value twice." in revision
     assert "# When this was written: a.x becomes too short: a value has 4 characters." in revision
 

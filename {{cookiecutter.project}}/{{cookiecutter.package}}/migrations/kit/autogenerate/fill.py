@@ -12,7 +12,6 @@ from sqlalchemy.engine import Connection
 from ..session import as_text
 from .ask import answer, ask, can_ask, told
 from .losses import first_rows, read
-from .mend import knows_identity
 from .order import is_not_null, name_of
 from .steps import Comment
 
@@ -66,9 +65,8 @@ def not_null(step: Any, connection: Connection) -> Column[Any] | None:
     """Return the column that a step makes NOT NULL, if existing rows may have no value for it."""
     if isinstance(step, ops.AddColumnOp):
         default = step.column.server_default
-        if isinstance(default, Identity) and not knows_identity(connection.dialect):
-            default = None
-        has_value = step.column.nullable or default or step.column.primary_key
+        is_known = not isinstance(default, Identity) or connection.dialect.supports_identity_columns
+        has_value = step.column.nullable or (default and is_known) or step.column.primary_key
         return None if has_value else step.column
     if is_not_null(step):
         empty = select(literal(1)).where(first_rows(step, [step.column_name]).c[0].is_(None))

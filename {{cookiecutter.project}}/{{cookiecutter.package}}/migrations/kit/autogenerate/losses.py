@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from alembic.operations import ops
-from sqlalchemy import String, and_, cast, column, func, select, table
+from sqlalchemy import String, and_, cast, column, func, select, table, text
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DataError, SQLAlchemyError
 
@@ -21,10 +21,10 @@ def warn_of_losses(changes: ops.OpContainer, connection: Connection, hints: Hint
     """Log what is lost or will fail, and write it into the revision."""
     comments: list[ops.MigrateOperation] = []
     for step in [step for each in changes.ops for step in getattr(each, "ops", [each])]:
-        for name, text in losses(step, connection):
-            comments.append(Comment(f"When this was written: {text}."))
+        for name, loss in losses(step, connection):
+            comments.append(Comment(f"When this was written: {loss}."))
             advice = [f" Renamed to {new}? {option}" for new, option in hints.get(name, {}).items()]
-            logging.getLogger("alembic.env").warning("%s.%s", text, "".join(advice))
+            logging.getLogger("alembic.env").warning("%s.%s", loss, "".join(advice))
     changes.ops[:0] = comments
 
 
@@ -32,8 +32,10 @@ def losses(step: Any, connection: Connection) -> Iterator[tuple[str, str]]:
     """Yield a name and what happens to its rows, if they are lost or not allowed."""
     if isinstance(step, RenameColumn | RenameTable | ops.DropColumnOp | ops.DropTableOp):
         old = getattr(step, "column_name", step.table_name)
-        if names := backend_of(connection.dialect).naming(connection, old):
-            yield "", f"{old!r} stays in the text of {names}: look whether it is meant there"
+        naming = backend_of(connection.dialect).naming
+        names = read(connection, text(naming).bindparams(word=old)) if naming else None
+        if names and names[0]:
+            yield "", f"{old!r} stays in the text of {names[0]}: look whether it is meant there"
     if isinstance(step, ops.DropTableOp):
         number = count(connection, step)
         back = "" if number == "0" else ", and there is no way back if others refer to them"

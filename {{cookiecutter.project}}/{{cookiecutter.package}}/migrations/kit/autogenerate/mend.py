@@ -23,12 +23,9 @@ def mend_checks(changes: ops.UpgradeOps) -> None:
         elif isinstance(change, ops.ModifyTableOps):
             columns = [step.column for step in change.ops if isinstance(step, ops.AddColumnOp)]
             made = set(chain(*map(names_of_type, columns)))
-            change.ops = [
-                step
-                for step in change.ops
-                if not isinstance(step, ops.CreateCheckConstraintOp)
-                or step.constraint_name not in made
-            ]
+            steps = [step for step in change.ops if isinstance(step, ops.CreateCheckConstraintOp)]
+            twice = [step for step in steps if step.constraint_name in made]
+            change.ops = [step for step in change.ops if step not in twice]
 
 
 def mend_columns(changes: ops.UpgradeOps, models: Iterable[Table], dialect: Dialect) -> None:
@@ -36,6 +33,7 @@ def mend_columns(changes: ops.UpgradeOps, models: Iterable[Table], dialect: Dial
 
     That is NOT NULL even if the models say else, and may be an IDENTITY. Not every database knows that.
     """
+    knows_identity = dialect.supports_identity_columns
     keys = {(table.fullname, column.name) for table in models for column in table.primary_key}
     for change in [change for change in changes.ops if isinstance(change, ops.ModifyTableOps)]:
         for step in [step for step in change.ops if isinstance(step, ops.AlterColumnOp)]:
@@ -43,7 +41,7 @@ def mend_columns(changes: ops.UpgradeOps, models: Iterable[Table], dialect: Dial
             if getattr(type_, "create_constraint", False):
                 step.modify_type = type_.copy()
                 step.modify_type.create_constraint = False
-            if isinstance(step.modify_server_default, Identity) and not knows_identity(dialect):
+            if isinstance(step.modify_server_default, Identity) and not knows_identity:
                 step.modify_server_default = False
             if (name_of(change), step.column_name) in keys:
                 step.modify_nullable = None
@@ -51,10 +49,6 @@ def mend_columns(changes: ops.UpgradeOps, models: Iterable[Table], dialect: Dial
                     step.modify_server_default = step.modify_server_default or False
         change.ops = [s for s in change.ops if type(s) is not ops.AlterColumnOp or s.has_changes()]
     changes.ops = [step for step in changes.ops if getattr(step, "ops", True)]
-
-
-def knows_identity(dialect: Dialect) -> bool:
-    return getattr(dialect, "supports_identity_columns", False)
 
 
 def names_of_type(column: Column[Any]) -> set[Any]:
