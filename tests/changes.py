@@ -271,6 +271,37 @@ def column_of_a_check_is_renamed(change: Change) -> None:
 
 
 @case
+def trigger_and_view_get_the_new_name(change: Change) -> None:
+    """SQLite writes it there, PostgreSQL only into views; elsewhere the revision says what names the old one."""
+    trigger = "CREATE TRIGGER t AFTER UPDATE ON posts {} INSERT INTO log (word) VALUES (NEW.title)"
+    body = "BEGIN INSERT INTO log (word) VALUES (NEW.title); RETURN NEW; END"
+    statements = {
+        "sqlite": [trigger.format("BEGIN") + "; END"],
+        "mysql": [trigger.format("FOR EACH ROW")],
+        "postgresql": [
+            f"CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS '{body}'",
+            "CREATE TRIGGER t AFTER UPDATE ON posts FOR EACH ROW EXECUTE FUNCTION f()",
+        ],
+    }[change.dialect]
+    told = {"sqlite": "", "mysql": "t, v", "postgresql": "f()"}[change.dialect]
+
+    def logged(metadata: MetaData, name: str) -> None:
+        table("posts", metadata, Column(name, String(9), index=True))
+        table("log", metadata, Column("word", String(9)))
+
+    change.start(lambda metadata: logged(metadata, "title"), {"posts": [{"title": "A"}]})
+    with change.project.engine.begin() as connection:
+        for statement in [*statements, "CREATE VIEW v AS SELECT title FROM posts"]:
+            connection.exec_driver_sql(statement)
+    change.go(lambda metadata: logged(metadata, "headline"), "rename=posts.title:headline")
+    assert (f"'title' stays in the text of {told}:" if told else "") in change.revision
+    if change.dialect == "sqlite":
+        with change.project.engine.begin() as connection:
+            connection.exec_driver_sql("UPDATE posts SET headline = 'B'")
+        assert change.rows("SELECT word, headline FROM log, v") == [("B", "B")]
+
+
+@case
 def column_is_renamed_among_others(change: Change) -> None:
     """Types decide what can be asked of, and answers what is renamed."""
 
@@ -419,14 +450,17 @@ def renamed_column_is_filled(change: Change) -> None:
 
 @case
 def nothing_is_invented(change: Change) -> None:
-    """MariaDB would give a number 0, and a time 0000-00-00."""
+    """MariaDB would give a number 0, and a time 0000-00-00; only PostgreSQL knows an Identity that is no key."""
 
     def with_time(metadata: MetaData) -> None:
-        table("users", metadata, Column("at", sa.DateTime, nullable=False))
+        number: Column[Any] = Column("number", Integer, sa.Identity(), nullable=False)
+        table("users", metadata, Column("at", sa.DateTime, nullable=False), number)
 
     change.start(users, {"users": [{"id": 1}]})
     change.define(with_time)
     assert "users.at: existing rows need a value" in change.autogenerate()
+    is_told = "users.number: existing rows need a value" in change.revision
+    assert is_told == (change.dialect != "postgresql")
     try:
         change.upgrade()
     except sa.exc.DBAPIError:
@@ -451,7 +485,10 @@ def what_is_lost_stands_in_the_revision(change: Change) -> None:
     change.define(after)
     revision = change.autogenerate()
     assert "# When this was written: a.y is dropped; rows with a value: 1." in revision
-    assert "# When this was written: The table b is dropped; rows in it: 1." in revision
+    assert (
+        "The table b is dropped; rows in it: 1, and there is no way back if others refer"
+        in revision
+    )
     assert "# When this was written: a cannot be unique: z has a value twice." in revision
     assert "# When this was written: a.x becomes too short: a value has 4 characters." in revision
 

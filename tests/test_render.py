@@ -59,7 +59,6 @@ PACKAGE/migrations/kit/backends/compare.py
 PACKAGE/migrations/kit/backends/constraints.py
 PACKAGE/migrations/kit/backends/default.py
 PACKAGE/migrations/kit/backends/enums.py
-PACKAGE/migrations/kit/backends/identities.py
 PACKAGE/migrations/kit/backends/indexes.py
 PACKAGE/migrations/kit/backends/lock_file.py
 PACKAGE/migrations/kit/backends/mariadb.py

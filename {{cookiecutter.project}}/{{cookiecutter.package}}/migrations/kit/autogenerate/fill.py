@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from alembic.operations import ops
-from sqlalchemy import Column, String, literal, select
+from sqlalchemy import Column, Identity, String, literal, select
 from sqlalchemy.engine import Connection
 
 from ..session import as_text
@@ -64,7 +64,9 @@ def filled(step: Step, change: ops.ModifyTableOps, connection: Connection) -> It
 def not_null(step: Any, connection: Connection) -> Column[Any] | None:
     """Return the column that a step makes NOT NULL, if existing rows may have no value for it."""
     if isinstance(step, ops.AddColumnOp):
-        has_value = step.column.nullable or step.column.server_default or step.column.primary_key
+        default = step.column.server_default
+        is_known = not isinstance(default, Identity) or connection.dialect.supports_identity_columns
+        has_value = step.column.nullable or (default and is_known) or step.column.primary_key
         return None if has_value else step.column
     if is_not_null(step):
         empty = select(literal(1)).where(first_rows(step, [step.column_name]).c[0].is_(None))

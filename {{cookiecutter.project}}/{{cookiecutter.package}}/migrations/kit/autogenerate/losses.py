@@ -5,14 +5,14 @@ from collections.abc import Iterator
 from typing import Any
 
 from alembic.operations import ops
-from sqlalchemy import String, and_, cast, column, func, select, table
+from sqlalchemy import String, and_, cast, column, func, select, table, text
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DataError, SQLAlchemyError
 
 from ..backends import backend_of
 from .order import name_of
 from .rename import Hints
-from .steps import Comment
+from .steps import Comment, RenameColumn, RenameTable
 
 LIMIT = 10_000  # rows that are looked at: a table may have any number
 
@@ -21,18 +21,25 @@ def warn_of_losses(changes: ops.OpContainer, connection: Connection, hints: Hint
     """Log what is lost or will fail, and write it into the revision."""
     comments: list[ops.MigrateOperation] = []
     for step in [step for each in changes.ops for step in getattr(each, "ops", [each])]:
-        for name, text in losses(step, connection):
-            comments.append(Comment(f"When this was written: {text}."))
+        for name, loss in losses(step, connection):
+            comments.append(Comment(f"When this was written: {loss}."))
             advice = [f" Renamed to {new}? {option}" for new, option in hints.get(name, {}).items()]
-            logging.getLogger("alembic.env").warning("%s.%s", text, "".join(advice))
+            logging.getLogger("alembic.env").warning("%s.%s", loss, "".join(advice))
     changes.ops[:0] = comments
 
 
 def losses(step: Any, connection: Connection) -> Iterator[tuple[str, str]]:
     """Yield a name and what happens to its rows, if they are lost or not allowed."""
+    if isinstance(step, RenameColumn | RenameTable | ops.DropColumnOp | ops.DropTableOp):
+        old = getattr(step, "column_name", step.table_name)
+        naming = backend_of(connection.dialect).naming
+        names = read(connection, text(naming).bindparams(word=old)) if naming else None
+        if names and names[0]:
+            yield "", f"{old!r} stays in the text of {names[0]}: look whether it is meant there"
     if isinstance(step, ops.DropTableOp):
         number = count(connection, step)
-        yield name_of(step), f"The table {name_of(step)} is dropped; rows in it: {number}"
+        back = "" if number == "0" else ", and there is no way back if others refer to them"
+        yield name_of(step), f"The table {name_of(step)} is dropped; rows in it: {number}{back}"
     elif isinstance(step, ops.DropColumnOp):
         name, found = f"{name_of(step)}.{step.column_name}", step.to_column()
         number = count(connection, step, step.column_name)

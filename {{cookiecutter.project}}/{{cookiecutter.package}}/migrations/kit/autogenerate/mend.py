@@ -23,12 +23,9 @@ def mend_checks(changes: ops.UpgradeOps) -> None:
         elif isinstance(change, ops.ModifyTableOps):
             columns = [step.column for step in change.ops if isinstance(step, ops.AddColumnOp)]
             made = set(chain(*map(names_of_type, columns)))
-            change.ops = [
-                step
-                for step in change.ops
-                if not isinstance(step, ops.CreateCheckConstraintOp)
-                or step.constraint_name not in made
-            ]
+            steps = [step for step in change.ops if isinstance(step, ops.CreateCheckConstraintOp)]
+            twice = [step for step in steps if step.constraint_name in made]
+            change.ops = [step for step in change.ops if step not in twice]
 
 
 def mend_columns(changes: ops.UpgradeOps, models: Iterable[Table], dialect: Dialect) -> None:
@@ -36,7 +33,7 @@ def mend_columns(changes: ops.UpgradeOps, models: Iterable[Table], dialect: Dial
 
     That is NOT NULL even if the models say else, and may be an IDENTITY. Not every database knows that.
     """
-    knows_identity = getattr(dialect, "supports_identity_columns", False)
+    knows_identity = dialect.supports_identity_columns
     keys = {(table.fullname, column.name) for table in models for column in table.primary_key}
     for change in [change for change in changes.ops if isinstance(change, ops.ModifyTableOps)]:
         for step in [step for step in change.ops if isinstance(step, ops.AlterColumnOp)]:

@@ -30,6 +30,8 @@ class Backend:
     # Gives the primary key of a table, or a value of an Enum, another name, where it has one.
     rename_key: str | None = None
     rename_value = ""
+    # What has a word in its text, which stays there when a name becomes another or is gone.
+    naming: str | None = None
     # What takes a lock, says that another has it, and where a connection is; and what frees the lock.
     probe: tuple[str, ...] = ()
     # What ends a query that takes long, and what takes that back.

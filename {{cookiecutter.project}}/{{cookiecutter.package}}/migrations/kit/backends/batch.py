@@ -17,7 +17,7 @@ WORD = re.compile(r"'(?:''|[^'])*'|\"[^\"]+\"|\w+")
 
 
 class Kept(AsWritten):
-    kept: tuple[str, list[str]] = ("", [])  # the table that is made anew, and what it gets then
+    kept: tuple[Any, list[str]] = (None, [])  # the table that is made anew, and what it gets then
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
@@ -32,6 +32,10 @@ class Kept(AsWritten):
         if self.as_sql:
             return
         run, name = self.connection.exec_driver_sql, table.name
+        for old, column in batch.columns.items():
+            if column.name not in (old, *table.columns.keys()):  # in triggers and views, too
+                self.alter_column(name, old, name=column.name)
+                table.columns[old].name = column.name
         types = {name: repr(column.type) for name, column in batch.columns.items()}
         altered = {c.name for c in table.columns if types.get(c.name) != repr(c.type)}
         copies = {constraint.name: constraint for constraint in batch.new_table.constraints}
@@ -64,14 +68,16 @@ class Kept(AsWritten):
             for last in run(f"SELECT seq FROM sqlite_sequence WHERE name = {quoted}").scalars():
                 statements.append(f"DELETE FROM sqlite_sequence WHERE name = {quoted}")
                 statements.append(f"INSERT INTO sqlite_sequence VALUES ({quoted}, {last})")
-        self.kept = name, statements
+        self.kept = table, statements
 
     def rename_table(self, old: str, new: Any, schema: Any = None) -> None:
         """Give the new table the old name, though views refer to it, and restore what was lost."""
-        name, statements = self.kept
-        if name != new:
+        table, statements = self.kept
+        if table is None or table.name != new:
             return super().rename_table(old, new, schema)
-        self.kept = ("", [])
+        self.kept = (None, [])
+        for key, column in table.columns.items():
+            column.name = key  # as batch mode knows it
         run = self.connection.exec_driver_sql
         run("PRAGMA legacy_alter_table = ON")
         try:

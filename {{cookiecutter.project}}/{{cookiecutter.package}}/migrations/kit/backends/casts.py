@@ -1,4 +1,4 @@
-"""Tells PostgreSQL how to convert values to another type, where it does not know."""
+"""Tells PostgreSQL how to convert values to another type, and whether a column was an IDENTITY before."""
 
 import re
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ from typing import Any
 from alembic.autogenerate import renderers
 from alembic.autogenerate.api import AutogenContext
 from alembic.operations import ops
-from sqlalchemy import Enum, text
+from sqlalchemy import Enum, Identity, text
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.schema import DefaultClause
@@ -17,20 +17,35 @@ from .compare import NAME
 from .enums import without_default
 
 
-class Cast(ops.AlterColumnOp):
-    """A changed type, with the expression that converts the values."""
+class Told(ops.AlterColumnOp):
+    """A changed column, with what Alembic does not write of it."""
 
 
-@renderers.dispatch_for(Cast)
-def render_cast(autogenerate: AutogenContext, step: Cast) -> str:
-    found: str = renderers.dispatch(ops.AlterColumnOp)(autogenerate, step)
-    return f"{found[:-1]},\n{' ' * 11}postgresql_using={step.kw['postgresql_using']!r})"
+@renderers.dispatch_for(Told)
+def render_told(autogenerate: AutogenContext, step: Told) -> str:
+    render = renderers.dispatch(ops.AlterColumnOp)
+    using = step.kw.get("postgresql_using")
+    more = [f"postgresql_using={using!r}"] if using else []
+    if was_identity(step):
+        back: Any = ops.AlterColumnOp(step.table_name, step.column_name)
+        back.modify_server_default = step.existing_server_default
+        before = re.findall(r"sa\.Identity\([^)]*\)", render(autogenerate, back))
+        more.append(f"existing_server_default={before[0]}")
+    return f",\n{' ' * 11}".join([render(autogenerate, step)[:-1], *more]) + ")"
+
+
+def was_identity(step: Any) -> bool:
+    """Say whether a step changes an IDENTITY, or makes none of it."""
+    before = getattr(step, "existing_server_default", None)
+    return isinstance(before, Identity) and step.modify_server_default is not False
 
 
 def cast(connection: Connection, way: ops.OpContainer) -> None:
-    """Let one direction of a revision change types that PostgreSQL does not convert by itself."""
+    """Let one direction of a revision change what PostgreSQL has to be told more of."""
     for change in [step for step in way.ops if isinstance(step, ops.ModifyTableOps)]:
         change.ops = [each for step in change.ops for each in steps(step, connection)]
+        for step in filter(was_identity, change.ops):
+            step.__class__ = Told
 
 
 def steps(step: Any, connection: Connection) -> Iterator[ops.MigrateOperation]:
@@ -50,7 +65,7 @@ def steps(step: Any, connection: Connection) -> Iterator[ops.MigrateOperation]:
     name = connection.dialect.identifier_preparer.quote(step.column_name)
     ways = ["text"] if Enum in (type(old), type(new)) or is_text(new, connection) else []
     ways += [] if is_text(new, connection) else [new.compile(dialect=connection.dialect)]
-    step.__class__ = Cast
+    step.__class__ = Told
     step.kw["postgresql_using"] = "::".join([name, *ways])
     yield step
 

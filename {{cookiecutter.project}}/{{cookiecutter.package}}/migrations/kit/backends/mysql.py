@@ -35,10 +35,8 @@ BLOCKERS = """
     FROM information_schema.innodb_trx JOIN information_schema.processlist ON id = trx_mysql_thread_id
     WHERE db = DATABASE() AND id <> CONNECTION_ID()
 """
-
 ROUTINES = """
-    SELECT CONCAT('DROP ', routine_type, ' `', routine_name, '`')
-    FROM information_schema.routines WHERE routine_schema = DATABASE()
+    SELECT CONCAT('DROP ', routine_type, ' `', routine_name, '`') FROM information_schema.routines WHERE routine_schema = DATABASE()
     UNION SELECT CONCAT('DROP EVENT `', event_name, '`') FROM information_schema.events WHERE event_schema = DATABASE()
     UNION SELECT CONCAT('DROP SEQUENCE `', table_name, '`') FROM information_schema.tables
     WHERE table_schema = DATABASE() AND table_type = 'SEQUENCE'
@@ -51,6 +49,12 @@ class MySQLBackend(Backend):
     faults = (1290, 1213, 1021, 1114, 1142, 1044, 1227, 1317, 1969, 3024)
     # It is copied when the bytes become more than 255. A character has at most 1, 3 or 4, as is usual.
     longer_at_once = ((1, 63), (86, 255), (256, 65535))
+    naming = """
+        SELECT GROUP_CONCAT(name SEPARATOR ', ') FROM (
+            SELECT trigger_name AS name, action_statement AS body FROM information_schema.triggers WHERE trigger_schema = DATABASE()
+            UNION SELECT routine_name, routine_definition FROM information_schema.routines WHERE routine_schema = DATABASE()
+            UNION SELECT table_name, view_definition FROM information_schema.views WHERE table_schema = DATABASE()
+        ) AS found WHERE body REGEXP CONCAT('\\\\b', :word, '\\\\b')"""
     probe = (GET_LOCK, IS_USED, "SELECT DATABASE()", RELEASE_LOCK)
     time_limit = (TIME_LIMIT.format("2", "2000"), TIME_LIMIT.format("DEFAULT", "DEFAULT"))
 

@@ -16,7 +16,6 @@ from . import Backend
 from .advisory_lock import in_session, in_transaction, take, take_local, undecided
 from .casts import cast
 from .enums import mend
-from .identities import tell_identities
 from .indexes import AsDefined
 
 # Views with what stands on them; and else what is of no extension, and nothing stands on.
@@ -59,6 +58,11 @@ class PostgreSQLBackend(Backend):
     longer_at_once = ((1, math.inf),)
     rename_key = "ALTER TABLE {} RENAME CONSTRAINT {} TO {}"
     rename_value = "ALTER TYPE {} RENAME VALUE {} TO {}"
+    naming = """
+        SELECT string_agg(oid::regprocedure::text, ', ') FROM pg_proc WHERE prosrc ~ ('\\m' || :word || '\\M')
+        AND pronamespace::regnamespace::text NOT IN ('pg_catalog', 'information_schema')
+        AND NOT EXISTS (SELECT FROM pg_depend WHERE objid = pg_proc.oid AND deptype = 'e')
+    """
     probe = (
         TAKE,
         "SELECT NOT pg_try_advisory_xact_lock(:lock)",
@@ -117,7 +121,6 @@ class PostgreSQLBackend(Backend):
 
     def finish(self, connection: Connection, way: ops.OpContainer) -> None:
         cast(connection, way)
-        tell_identities(way)
 
 
 def lock_and_limit(name: str) -> tuple[int, str]:
