@@ -647,6 +647,13 @@ def test_installed_from_its_wheel(packages: tuple[str, ...], uv: str, tmp_path: 
         app.python("-m", "flask", name, *line.split())
 
 
+@pytest.mark.slow
+def test_an_app_that_ends_the_process_is_shown_with_what_it_says(tmp_path: Path) -> None:
+    app = App(SHAPES["nothing"], tmp_path, {})
+    (tmp_path / "shop.py").write_text("import os; os.write(2, b'no key'); os._exit(3)\n", "utf-8")
+    assert "Error: The app ended the process:\nno key" in app.adopt(status=1).stderr
+
+
 def test_too_old_for_the_kit(tmp_path: Path) -> None:
     """Says which package is too old, and changes nothing."""
     app = build("factory", tmp_path)
