@@ -1,10 +1,12 @@
-"""Starts the process inside the app, and takes its answer."""
+"""Starts processes inside the app, and takes their answers."""
 
+import atexit
 import json
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
-from subprocess import PIPE, STDOUT
+from subprocess import DEVNULL, PIPE
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -38,20 +40,30 @@ def answer_of(task: str, arguments: dict[str, Any]) -> dict[str, Any]:
     """
     with TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        question, answer = folder / "task.json", folder / "answer.json"
+        question, answer, output = (folder / name for name in ("task", "answer", "output"))
         question.write_text(
             json.dumps({"do": task, "folder": str(folder), **arguments}), encoding="utf-8"
         )
-        command = (sys.executable, "-m", "flask_alembic_kit.inside", str(question), str(answer))
-        process = subprocess.Popen(
-            command, stdout=PIPE, stderr=STDOUT, text=True, encoding="utf-8", errors="replace"
-        )
+        process = inside()
         try:
-            output, _ = process.communicate()
+            print(name := json.dumps(str(folder)), file=process.stdin, flush=True)
+            if f"{name}\n" not in iter(process.stdout.readline, ""):  # type: ignore[union-attr]
+                process.communicate()  # where it cannot fork, it ends with its task
+                inside.cache_clear()
         except KeyboardInterrupt:
-            process.wait()  # it was interrupted, too, and drops its scratch databases
+            process.communicate()  # it was interrupted, too, and drops its scratch databases
             raise
         if not answer.exists():
-            raise ClickException(f"The app ended the process:\n{output}")
+            printed = output.read_text("utf-8", "replace") if output.exists() else ""
+            raise ClickException(f"The app ended the process:\n{printed}")
         found: dict[str, Any] = json.loads(answer.read_text(encoding="utf-8"))
     return found
+
+
+@cache
+def inside() -> "subprocess.Popen[str]":
+    """Start what makes a process for each task."""
+    command = (sys.executable, "-m", "flask_alembic_kit.inside")
+    process = subprocess.Popen(command, stdin=PIPE, stdout=PIPE, stderr=DEVNULL, text=True)
+    atexit.register(process.communicate)
+    return process

@@ -69,7 +69,7 @@ class Change:
         """Make the tables and their rows."""
         self.define(define)
         self.autogenerate()
-        self.upgrade()
+        command.upgrade(self.config(), "head")
         with self.project.engine.begin() as connection:
             for name, found in (rows or {}).items():
                 connection.execute(self.project.metadata.tables[name].insert(), found)
@@ -97,7 +97,7 @@ class Change:
             command.check(self.config())
         newest.write_text(text, encoding="utf-8")
         self.define(define)
-        self.upgrade()
+        command.upgrade(self.config(), "head")
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
         with self.project.engine.connect() as connection:

@@ -520,6 +520,7 @@ class Project:
 
     def __init__(self, package: str, is_squashed: bool = False) -> None:
         self.is_squashed = is_squashed
+        Path("pyproject.toml").unlink(missing_ok=True)  # which Alembic reads for each command
         self.app = importlib.import_module(package).create_app()
         self.db = importlib.import_module(f"{package}.db").db
         migrations = importlib.import_module(f"{package}.migrations")
@@ -533,7 +534,9 @@ class Project:
             sa.event.listen(
                 self.engine,
                 "connect",
-                lambda connection, _: connection.execute("PRAGMA foreign_keys=ON"),
+                lambda connection, _: connection.executescript(
+                    "PRAGMA foreign_keys=ON; PRAGMA synchronous=OFF"
+                ),
             )
 
     def forget(self) -> None:

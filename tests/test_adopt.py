@@ -16,7 +16,7 @@ from subprocess import CompletedProcess
 
 import pytest
 import servers
-from kit import ROOT, run
+from kit import ROOT, new_environment, run
 from shapes import POSTS, SHAPES, USERS, App, build
 from sqlalchemy import create_engine, make_url, text
 from sqlalchemy.exc import OperationalError
@@ -626,12 +626,8 @@ def test_installed_from_its_wheel(packages: tuple[str, ...], uv: str, tmp_path: 
     """In an environment of the app's own, with the newest, the oldest that do, and one between."""
     run(uv, "build", "--quiet", "--wheel", "--out-dir", str(tmp_path), str(ROOT), cwd=tmp_path)
     (wheel,) = tmp_path.glob("*.whl")
-    run(uv, "venv", "--quiet", "--python", sys.executable, "venv", cwd=tmp_path)
-    programs = tmp_path / "venv" / ("Scripts" if sys.platform == "win32" else "bin")
-    python = str(programs / "python")
-    install = ("pip", "install", "--quiet", "--compile-bytecode", "--python", python)
-    run(uv, *install, str(wheel), *packages, cwd=tmp_path)
-    app = build("src-capitals", tmp_path / "app", interpreter=python)
+    programs = new_environment(uv, tmp_path / "venv", wheel, *packages)
+    app = build("src-capitals", tmp_path / "app", interpreter=str(programs / "python"))
     command = str(programs / "flask-alembic-kit")
     done = run(command, "adopt", "--yes", cwd=app.folder, env=app.environment)
     assert "Done." in done.stdout
@@ -645,6 +641,13 @@ def test_installed_from_its_wheel(packages: tuple[str, ...], uv: str, tmp_path: 
     name = "migrations" if packages is OLDEST else "db"
     for line in ("migrate -m most", "upgrade", "applied"):
         app.python("-m", "flask", name, *line.split())
+
+
+@pytest.mark.slow
+def test_an_app_that_ends_the_process_is_shown_with_what_it_says(tmp_path: Path) -> None:
+    app = App(SHAPES["nothing"], tmp_path, {})
+    (tmp_path / "shop.py").write_text("import os; os.write(2, b'no key'); os._exit(3)\n", "utf-8")
+    assert "Error: The app ended the process:\nno key" in app.adopt(status=1).stderr
 
 
 def test_too_old_for_the_kit(tmp_path: Path) -> None:

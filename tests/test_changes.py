@@ -1,12 +1,11 @@
 """The cases of changes.py: what autogenerate writes runs on tables with rows, and loses none."""
 
-import sys
 from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 import servers
-from kit import ENVIRONMENT, Project, run
+from kit import ENVIRONMENT, Project, new_environment, run
 from sqlalchemy import URL
 
 from flask_alembic_kit.versions import LOWEST
@@ -36,13 +35,8 @@ def test_changes_with_an_older_alembic(
     version: str, generic: Project, uv: str, tmp_path: Path
 ) -> None:
     """Before 1.18 it knows no plugins, and before 1.19.2 none that compares checks."""
-    run(uv, "venv", "--quiet", "--python", sys.executable, "venv", cwd=tmp_path)
-    env = {**ENVIRONMENT, "VIRTUAL_ENV": str(tmp_path / "venv")}
-    wanted = f"alembic=={version}.*"
-    install = ("pip", "install", "--quiet", "--compile-bytecode")
-    run(uv, *install, wanted, *NEEDED, cwd=tmp_path, env=env)
-    python = tmp_path / "venv" / ("Scripts" if sys.platform == "win32" else "bin") / "python"
-    env["PYTHONPATH"] = str(generic.folder)
+    python = new_environment(uv, tmp_path / "venv", f"alembic=={version}.*", *NEEDED) / "python"
+    env = {**ENVIRONMENT, "PYTHONPATH": str(generic.folder)}
     run(python, "-m", "alembic", "upgrade", "head", cwd=generic.folder, env=env)
     generic.add_column()
     revision = ("revision", "--autogenerate", "-m", "body")

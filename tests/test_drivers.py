@@ -2,13 +2,12 @@
 
 import os
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import servers
-from kit import ENVIRONMENT, Project, read_toml, run
+from kit import ENVIRONMENT, Project, new_environment, read_toml, run
 from servers import at, query, tables
 from sqlalchemy import URL, make_url
 from test_guard import UNTIL_TOLD, hold, tell, wait_for_line
@@ -40,15 +39,10 @@ def environment(
 
     def environment(package: str) -> Path:
         def make(folder: Path) -> None:
-            run(uv, "venv", "--quiet", "--python", sys.executable, "venv", cwd=folder)
-            done = run(
-                *(uv, "pip", "install", "--quiet", *pyproject["project"]["dependencies"], package),
-                *("greenlet", "--compile-bytecode"),
-                cwd=folder,
-                status=-1,
-                env={**ENVIRONMENT, "VIRTUAL_ENV": str(folder / "venv")},
-            )
-            if done.returncode:
+            needed = pyproject["project"]["dependencies"]
+            try:
+                new_environment(uv, folder / "venv", *needed, package, "greenlet")
+            except AssertionError:
                 (folder / "venv" / "fails").touch()
 
         folder = once(f"driver-{package}", make) / "venv"

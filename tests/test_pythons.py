@@ -9,7 +9,16 @@ from pathlib import Path
 
 import pytest
 import servers
-from kit import CHOICES, ENVIRONMENT, ROOT, Project, cookiecutter_config, read_toml, run
+from kit import (
+    CHOICES,
+    ENVIRONMENT,
+    ROOT,
+    Project,
+    cookiecutter_config,
+    new_environment,
+    read_toml,
+    run,
+)
 from servers import at
 from test_readme import commands
 
@@ -60,13 +69,8 @@ def interpreter(
 
     def make(folder: Path) -> None:
         (folder / "requirements.txt").write_text("\n".join(requirements), encoding="utf-8")
-        run(uv, "venv", "--quiet", "--python", python(version), "venv", cwd=folder)
-        run(
-            *(uv, "pip", "install", "--compile-bytecode", "--resolution", resolution),
-            *("--requirement", "requirements.txt"),
-            cwd=folder,
-            env={**ENVIRONMENT, "VIRTUAL_ENV": str(folder / "venv")},
-        )
+        options = ("--resolution", resolution, "--requirement", folder / "requirements.txt")
+        new_environment(uv, folder / "venv", *options, python=python(version))
 
     return python_of(once(f"python-{version}-{resolution}", make) / "venv")
 
@@ -106,20 +110,22 @@ def test_url_of_postgresql_in_every_spelling(generic: Project, interpreter: Path
         assert servers.tables(url) == {"alembic_version"}
 
 
-def test_pip_before_25_1_is_replaced_first(generic: Project, tmp_path: Path) -> None:
+def test_pip_before_25_1_is_replaced_first(generic: Project, uv: str, tmp_path: Path) -> None:
     """As both READMEs say: it does not know ``--group``."""
-    run(sys.executable, "-m", "venv", "venv", cwd=tmp_path)
+    run(uv, "venv", "--quiet", "--python", sys.executable, "venv", cwd=tmp_path)
     pip = (python_of(tmp_path / "venv"), "-m", "pip")
-    for folder, option in ((generic.folder, "--quiet"), (ROOT, "--dry-run")):
-        run(*pip, "install", "pip<25.1", cwd=tmp_path)
+    env = {**ENVIRONMENT, "PIP_NO_COMPILE": "1"}
+    # What the kit needs is installed in all other tests.
+    for folder, options in ((generic.folder, ["--quiet"]), (ROOT, ["--dry-run", "--no-deps"])):
+        run(uv, "pip", "install", "--quiet", "--python", pip[0], "pip<25.1", cwd=tmp_path)
         prefix = "python -m pip install "
         shown = [line for line in commands(folder / "README.md") if line.startswith(prefix)]
         assert "--group dev" in shown[-1]
-        failed = run(*pip, *shown[-1].split()[3:], option, cwd=folder, status=None)
+        failed = run(*pip, *shown[-1].split()[3:], *options, cwd=folder, status=None, env=env)
         assert "no such option: --group" in failed.stderr
         for line in shown[:-1]:
-            run(*pip, *line.split()[3:], cwd=folder)
-        run(*pip, *shown[-1].split()[3:], option, cwd=folder)
+            run(*pip, *line.split()[3:], cwd=folder, env=env)
+        run(*pip, *shown[-1].split()[3:], *options, cwd=folder, env=env)
     run(pip[0], "-m", "alembic", "upgrade", "head", cwd=generic.folder)
 
 

@@ -7,7 +7,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from kit import ENVIRONMENT, FIRST_REVISION, Project, run
+from kit import ENVIRONMENT, FIRST_REVISION, Project, new_environment, run
 from test_branches import add_location, begin_branch
 from test_flask_db import add_folder
 
@@ -35,13 +35,8 @@ def test_installed_wheel_migrates_and_logs_from_any_folder(
     elsewhere.mkdir()
     wheels = [str(path) for path in (project.folder / "dist").glob("*.whl")]
     assert len(wheels) == 1
-    run(uv, "venv", "--quiet", "--python", sys.executable, "venv", cwd=tmp_path, env=INSTALLED)
-    programs = tmp_path / "venv" / ("Scripts" if sys.platform == "win32" else "bin")
-    python = programs / "python"
     assert "RUN pip install --no-cache-dir /tmp/*.whl gunicorn\n" in image
-    packages = (*wheels, "gunicorn")
-    install = ("pip", "install", "--quiet", "--compile-bytecode", "--python", python)
-    run(uv, *install, *packages, cwd=tmp_path, env=INSTALLED)
+    programs = new_environment(uv, tmp_path / "venv", *wheels, "gunicorn")
     shutil.rmtree(project.folder)
 
     environment = {
@@ -69,7 +64,7 @@ config = alembic_config()
 assert ScriptDirectory.from_config(config).timezone == "UTC"
 assert not [path for path in sys.path if "migrations" in path], sys.path
 """
-    run(python, "-c", code, cwd=elsewhere, env=environment)
+    run(programs / "python", "-c", code, cwd=elsewhere, env=environment)
     if sys.platform == "win32":
         pytest.skip("gunicorn does not run on Windows")
     application = f"{project.package}:create_app()"

@@ -1,19 +1,44 @@
-"""A process inside the app: finds out, or builds and reads with the old or the new environment.
+"""Processes inside the app: each finds out, or builds and reads with the old or the new environment.
 
-``python -m flask_alembic_kit.inside TASK ANSWER``, both files of JSON.
+``python -m flask_alembic_kit.inside`` reads the names of folders, a line each. A folder has a ``task`` and gets an
+``answer``, both of JSON, and what the app prints, ``output``. The name is repeated when that is done.
 """
 
 import json
 import os
+import signal
 import sys
 import traceback
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
+
+# Each task needs a process of its own. On macOS, not all that a driver may use can be used after a fork.
+FORKS = sys.platform == "linux"
 
 
-def main(task_file: str, answer_file: str) -> None:
-    """Do a task, and write the answer, or what is wrong for the user."""
-    task = json.loads(Path(task_file).read_text(encoding="utf-8"))
+def main() -> None:
+    """Do the tasks; where it cannot fork, one."""
+    if FORKS:
+        with suppress(BaseException):  # which the tasks will tell
+            from . import tasks  # noqa: F401  (what takes longest, once for all)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # which is for the task
+    for line in sys.stdin:
+        if not FORKS or not os.fork():
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+            do(Path(json.loads(line)))
+        os.wait()
+        print(line, end="", flush=True)
+    os._exit(0)
+
+
+def do(folder: Path) -> NoReturn:
+    """Do a task, write the answer, or what is wrong for the user, and end."""
+    for name, descriptors in {os.devnull: [0], str(folder / "output"): [1, 2]}.items():
+        file = os.open(name, os.O_RDWR | os.O_CREAT)
+        for descriptor in descriptors:
+            os.dup2(file, descriptor)
+    task = json.loads((folder / "task").read_text(encoding="utf-8"))
     answer: dict[str, Any] = {}
     try:
         from . import tasks
@@ -28,10 +53,10 @@ def main(task_file: str, answer_file: str) -> None:
     if scratch := sys.modules.get(f"{__package__}.scratch"):
         for each in scratch.Scratch.all:
             each.drop()
-    Path(answer_file).write_text(json.dumps(answer, default=str), encoding="utf-8")
+    (folder / "answer").write_text(json.dumps(answer, default=str), encoding="utf-8")
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(0)  # whatever threads the app has started
 
 
-main(*sys.argv[1:])
+main()
