@@ -143,7 +143,7 @@ def as_before(environment: Environment) -> Iterator[None]:
         yield
         return
     original, config = ScriptDirectory.run_env, current_app.config
-    before = {key: copy(value) for key, value in config.items()}
+    before = {k: copy(v) if isinstance(v, (dict, list)) else v for k, v in config.items()}
     if (environment.folder / f"{OLD}env.py").exists():
         ScriptDirectory.run_env = run_old  # type: ignore[assignment,method-assign]
     try:
@@ -215,16 +215,27 @@ def elsewhere(root: Path) -> Environment | None:
 
 
 def histories(root: Path) -> list[Path]:
-    """Return the folders that have revisions and an env.py which is not the kit's."""
+    """Return the folders that have revisions and an env.py which is not the kit's.
+
+    :raises Refused: if there are only revisions without an env.py
+    """
     if named := os.environ.get("FLASK_DB_DIRECTORY"):
         return [root / named]
-    found = []
+    found, lost = [], []
     for place, folders, files in os.walk(root):
         here = Path(place)
         folders[:] = sorted(name for name in folders if is_searched(here / name))
         env = next((here / name for name in (f"{OLD}env.py", "env.py") if name in files), None)
-        if env and KIT not in env.read_text("utf-8", "replace") and any(here.glob("versions/*.py")):
+        texts = [file.read_text("utf-8", "replace") for file in here.glob("versions/*.py")]
+        if env and texts and KIT not in env.read_text("utf-8", "replace"):
             found.append(here)
+        elif not env and any("\ndown_revision" in text for text in texts):
+            lost.append(here)
+    if lost and not found:
+        raise Refused(
+            f"{lost[0].relative_to(root).as_posix()} has revisions, and no env.py: bring it back, or move "
+            "the folder out of the app to begin without them. Nothing has been changed."
+        )
     return found
 
 
