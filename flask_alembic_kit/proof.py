@@ -78,7 +78,8 @@ def summary(old: Answers | None, new: Answers) -> list[str]:
         number = f"{len(new['history'])} revision{'s'[: len(new['history']) != 1]}"
         lines.append(f"{number}, heads {', '.join(new['heads'])}: as before")
     if "built" in new:
-        tables = sum(len(tables) for tables in new["built"].values())
+        own = {*new["version_tables"].values(), *map(log_of, new["version_tables"].values())}
+        tables = sum(len({*tables} - own) for tables in new["built"].values())
         same = (
             "the same schema as with the old tool" if old and "built" in old else "without an error"
         )

@@ -103,8 +103,9 @@ def advices(tree: ast.Module, objects: set[str], module: str) -> Iterator[tuple[
     classes, _ = extensions(tree)
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] in TOOLS:
-            names = [ast.unparse(a) for a in node.names if a.name not in (*CLASSES, "db")]
-            yield node.lineno, f"from {module} import {', '.join(names)}" if names else GOES
+            names = [ast.unparse(a) for a in node.names if a.name not in CLASSES]
+            place = f"{module}.kit" if node.module == "flask_migrate.cli" else module
+            yield node.lineno, f"from {place} import {', '.join(names)}" if names else GOES
         elif isinstance(node, ast.Import):
             for name in {alias.name for alias in node.names if alias.name.split(".")[0] in TOOLS}:
                 commands = f"from {module} import kit  # kit.db has the commands"

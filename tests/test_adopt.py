@@ -31,6 +31,7 @@ OLDEST = (
     *(f"{name}=={version}.*" for name, version in LOWEST.items()),
     "flask-sqlalchemy==2.5.*",
     "flask-migrate==3.1.*",
+    "flask-alembic==2.*",
     "werkzeug<3",
 )
 # Files that keep another name where the new ones take their place.
@@ -157,7 +158,7 @@ def test_collision_stops_before_the_first_write(tmp_path: Path) -> None:
     (app.folder / "shop" / "migrations" / "env.py").write_text("mine = True\n", encoding="utf-8")
     before = app.tree()
     done = app.adopt(status=None)
-    assert "In the way: shop/migrations/env.py. Nothing has been changed." in done.stderr
+    assert "In the way: shop/migrations/env.py. Nothing has been changed. Choose" in done.stderr
     assert app.tree() == before
 
 
@@ -177,6 +178,7 @@ from flask_migrate import Migrate as M
 M(app, db, command="schema")
 flask_migrate.Migrate(other, db)
 flask_migrate.upgrade()
+from flask_migrate.cli import db as commands
 """
 
 
@@ -192,6 +194,7 @@ def test_lines_that_use_the_old_tool_with_what_to_write(tmp_path: Path) -> None:
         usage.GOES,
         "from migrations import kit; app.cli.add_command(kit.db, 'schema')",
         "from migrations import kit; other.cli.add_command(kit.db)",
+        "from migrations.kit import db as commands",
     ]
 
 
@@ -692,6 +695,10 @@ def test_installed_from_its_wheel(packages: tuple[str, ...], uv: str, tmp_path: 
     name = "migrations" if packages is OLDEST else "db"
     for line in ("migrate -m most", "upgrade", "applied"):
         app.python("-m", "flask", name, *line.split())
+    if packages is OLDEST:
+        older = build("flask-alembic", tmp_path / "older")
+        older.interpreter = python
+        assert "Revisions: 2 of flask-alembic." in older.adopt().stdout
 
 
 def test_too_old_for_the_kit(tmp_path: Path) -> None:

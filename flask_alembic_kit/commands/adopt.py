@@ -44,7 +44,8 @@ def command(
     show(plan, found, layout)
     if plan.collisions:
         raise click.ClickException(
-            f"In the way: {', '.join(plan.collisions)}. Nothing has been changed."
+            f"In the way: {', '.join(plan.collisions)}. Nothing has been changed. "
+            "Choose another folder with --into."
         )
     if plan.add:
         if not yes:
@@ -58,9 +59,7 @@ def command(
     prove(found, arguments)
     if not found["old"]:
         begin(arguments)
-    click.echo(
-        "\nDone. From now on, use alembic, in this folder: alembic upgrade head, alembic check, ..."
-    )
+    click.echo("\nDone. From now on, use the command alembic in this folder.")
 
 
 def show(plan: Plan, found: dict[str, Any], layout: Layout) -> None:

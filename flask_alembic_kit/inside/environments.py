@@ -111,6 +111,8 @@ class FlaskAlembic(Environment):
 
     def read(self, function: Callable[[MigrationContext], T]) -> dict[str, T]:
         with self.context():
+            if not hasattr(self.extension, "migration_contexts"):  # before Flask-Alembic 3
+                return {"default": function(self.extension.migration_context)}
             contexts = self.extension.migration_contexts
             return {name: function(context) for name, context in contexts.items()}
 
@@ -183,11 +185,8 @@ def old_environment(app: Flask, root: Path) -> Environment | None:
     if alembic is not None and hasattr(alembic, "script_directory"):
         with app.app_context():
             folder = Path(alembic.config.get_main_option("script_location"))
-            located = resolved(str(folder), root)
-            is_used = any(located.glob("*.py")) or alembic.config.get_main_option(
-                "version_locations"
-            )
-        return FlaskAlembic(located, None) if is_used else None
+            environment = FlaskAlembic(resolved(str(folder), root), None)
+            return environment if environment.history() else None
     kept = root / f"{OLD}alembic.ini"
     ini = kept if kept.exists() else root / "alembic.ini"
     if ini.exists() and not adopted(ini):

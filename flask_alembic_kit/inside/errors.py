@@ -32,3 +32,9 @@ def shown(file: str) -> str:
     path, here = Path(file), Path.cwd()
     is_own = path.is_relative_to(here) and "site-packages" not in path.parts
     return str(path.relative_to(here) if is_own else path)
+
+
+def is_ours(error: BaseException) -> bool:
+    """Say whether the line that failed is one of this package."""
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    return Path(frame.filename).is_relative_to(Path(__file__).parent)

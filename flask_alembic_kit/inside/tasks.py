@@ -14,7 +14,7 @@ from sqlalchemy import Column, Constraint, DefaultClause, Index, Table, inspecti
 
 from . import environments, finding
 from .environments import Environment, new_environment, old_environment, resolved
-from .errors import Refused, where
+from .errors import Refused, is_ours, where
 from .loading import load
 from .options import beside, options_of
 from .schema import contents
@@ -81,6 +81,8 @@ def found_in(reference: str | None, named: str | None, scratch: Scratch | None) 
             except Refused:
                 raise
             except (Exception, SystemExit) as error:
+                if is_ours(error):
+                    raise
                 raise Refused(
                     f"The old migrations cannot be run: {where(error)}\nMend that first, or set what it needs "
                     "in the environment, until flask db current runs. Nothing has been changed."
