@@ -3,6 +3,8 @@
 from typing import Any
 
 Answers = dict[str, Any]
+BEFORE = "Models and database differ, as they did before"
+UNSEEN = "Models and database also differ where the old tool did not look"
 # What revisions of older SQLAlchemy need, by what their errors say.
 ADVICE = {
     "Not an executable object": "Write sqlalchemy.text(...) around the strings that it executes.",
@@ -76,13 +78,14 @@ def summary(old: Answers | None, new: Answers) -> list[str]:
         number = f"{len(new['history'])} revision{'s'[: len(new['history']) != 1]}"
         lines.append(f"{number}, heads {', '.join(new['heads'])}: as before")
     if "built" in new:
-        tables = sum(len(tables) for tables in new["built"].values())
+        own = {*new["version_tables"].values(), *map(log_of, new["version_tables"].values())}
+        tables = sum(len({*tables} - own) for tables in new["built"].values())
         same = (
             "the same schema as with the old tool" if old and "built" in old else "without an error"
         )
         lines.append(f"{tables} tables made from empty: {same}")
     if error := new.get("known_error"):
-        lines.append(f"No empty database can be migrated, by the old tool neither: {error}")
+        lines.append(f"An empty database cannot be migrated, nor can the old tool do it: {error}")
         lines += [advice for words, advice in ADVICE.items() if words in error]
     if "import_error" in new:
         lines.append(
@@ -91,7 +94,7 @@ def summary(old: Answers | None, new: Answers) -> list[str]:
         )
     if "current" in new:
         shown = ", ".join(
-            f"{name} {' '.join(at) or 'empty'}" for name, at in new["current"].items()
+            f"{name} {' '.join(at) or 'without a revision'}" for name, at in new["current"].items()
         )
         lines.append(f"The app's database: {shown}" + (": as before" if old else ""))
     else:
@@ -101,15 +104,17 @@ def summary(old: Answers | None, new: Answers) -> list[str]:
     return lines
 
 
-def drift(old: Answers | None, new: Answers) -> list[str]:
-    """Return how models and databases differ, a line each: what the old tool saw comes first."""
-    found = []
+def drift(old: Answers | None, new: Answers) -> dict[str, list[str]]:
+    """Return how models and databases differ, a line each: what the old tool saw, and what it did not."""
+    found: dict[str, list[str]] = {}
     current = new.get("current", {})
     # Where one head depends on another, a database is not at both.
     at_head = new.get("built_at") or {name: new["heads"] for name in current}
     what = "differs" if "differs" in new and current == at_head else "built_differs"
     for database, changes in new.get(what, {}).items():
         before = {*(old or {}).get(what, {}).get(database, [])}
-        found += [f"{database}: {change}" for change in changes if change in before]
-        found += [f"{database}, new: {change}" for change in changes if change not in before]
+        where = f"{database}: " if len(new[what]) > 1 else ""
+        for change in changes:
+            kind = BEFORE if change in before else UNSEEN
+            found.setdefault(kind, []).append(where + change)
     return found

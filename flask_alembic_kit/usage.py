@@ -8,6 +8,7 @@ from pathlib import Path
 TOOLS = ("flask_migrate", "flask_alembic")
 CLASSES = ("Migrate", "Alembic", "MigrateCommand")
 OTHER_NAME = "migrations"  # of the command, where `db` has no effect
+GOES = "remove it"
 SKIPPED = {"node_modules", "site-packages", "__pycache__", "build", "dist"}
 
 
@@ -76,14 +77,14 @@ def parsed(text: str) -> ast.Module:
 
 
 def extensions(tree: ast.Module) -> tuple[set[str], set[str]]:
-    """Return the names of the extension's class in a module, and of the objects made of it."""
+    """Return what the extension's class is called in a module, and the names of the objects made of it."""
     classes = {
         alias.asname or alias.name
         for node in ast.walk(tree)
         if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] in TOOLS
         for alias in node.names
         if alias.name in CLASSES
-    }
+    } | {f"{tool}.{name}" for tool in TOOLS for name in CLASSES}
     objects = {
         target.id
         for node in ast.walk(tree)
@@ -102,30 +103,32 @@ def advices(tree: ast.Module, objects: set[str], module: str) -> Iterator[tuple[
     classes, _ = extensions(tree)
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] in TOOLS:
-            names = [ast.unparse(a) for a in node.names if a.name not in (*CLASSES, "db")]
-            yield node.lineno, f"from {module} import {', '.join(names)}" if names else "goes"
+            names = [ast.unparse(a) for a in node.names if a.name not in CLASSES]
+            place = f"{module}.kit" if node.module == "flask_migrate.cli" else module
+            yield node.lineno, f"from {place} import {', '.join(names)}" if names else GOES
         elif isinstance(node, ast.Import):
             for name in {alias.name for alias in node.names if alias.name.split(".")[0] in TOOLS}:
                 commands = f"from {module} import kit  # kit.db has the commands"
-                yield node.lineno, commands if name.endswith(".cli") else f"import {module}"
+                imported = f"import {module}{' as flask_migrate' * (name == 'flask_migrate')}"
+                yield node.lineno, commands if name.endswith(".cli") else imported
         elif isinstance(node, ast.Call):
             function = node.func
             is_init = isinstance(function, ast.Attribute) and function.attr == "init_app"
             inner = function.value if isinstance(function, ast.Attribute) else None
             if is_call_of(node, classes):
-                yield node.lineno, registration(node, module) if node.args else "goes"
+                yield node.lineno, registration(node, module) if node.args else GOES
             elif is_init and isinstance(inner, ast.Name) and inner.id in objects:
                 yield node.lineno, registration(node, module)
 
 
 def is_call_of(node: ast.AST, names: set[str]) -> bool:
-    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in names
+    return isinstance(node, ast.Call) and ast.unparse(node.func) in names
 
 
 def registration(node: ast.Call, module: str) -> str:
     """Return the lines that add ``flask db`` to an app."""
     app = ast.unparse(node.args[0]) if node.args else "app"
     if app.endswith("db"):
-        return "goes"
+        return GOES
     names = [ast.unparse(each.value) for each in node.keywords if each.arg == "command"]
     return command_line(module, app, *names)

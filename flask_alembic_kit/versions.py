@@ -18,7 +18,7 @@ def check() -> None:
             found = version(name)
         except PackageNotFoundError as error:
             raise ClickException(
-                f"{name} is not installed: run this where the app runs."
+                f"{name} is not installed. Run this where the app runs, and add {name} to what the app needs."
             ) from error
         if numbers(found) < numbers(lowest):
             raise ClickException(

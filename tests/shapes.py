@@ -321,6 +321,7 @@ SHAPES = {
             "shop/web/__init__.py": "",
             "shop/web/factory.py": factory(
                 "from shop.extensions import migrate; migrate.init_app(app, db)\n"
+                '    import threading; app.config["LOCK"] = threading.Lock()  # no copy of it\n'
                 '    assert not hasattr(db, "made"), "a second app cannot be made"\n'
                 "    db.made = True",
                 "shop.",

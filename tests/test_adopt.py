@@ -31,6 +31,7 @@ OLDEST = (
     *(f"{name}=={version}.*" for name, version in LOWEST.items()),
     "flask-sqlalchemy==2.5.*",
     "flask-migrate==3.1.*",
+    "flask-alembic==2.*",
     "werkzeug<3",
 )
 # Files that keep another name where the new ones take their place.
@@ -157,7 +158,7 @@ def test_collision_stops_before_the_first_write(tmp_path: Path) -> None:
     (app.folder / "shop" / "migrations" / "env.py").write_text("mine = True\n", encoding="utf-8")
     before = app.tree()
     done = app.adopt(status=None)
-    assert "In the way: shop/migrations/env.py. Nothing has been changed." in done.stderr
+    assert "In the way: shop/migrations/env.py. Nothing has been changed. Choose" in done.stderr
     assert app.tree() == before
 
 
@@ -170,22 +171,39 @@ migrate.init_app(application, db)
 """
 
 
+USES_BY_OTHER_NAMES = """\
+import flask_migrate
+from flask_migrate import Migrate as M
+
+M(app, db, command="schema")
+flask_migrate.Migrate(other, db)
+flask_migrate.upgrade()
+from flask_migrate.cli import db as commands
+"""
+
+
 def test_lines_that_use_the_old_tool_with_what_to_write(tmp_path: Path) -> None:
     (tmp_path / "shop.py").write_text(USES, encoding="utf-8")
+    (tmp_path / "web.py").write_text(USES_BY_OTHER_NAMES, encoding="utf-8")
     assert [line.splitlines()[1].strip() for line in usage.lines(tmp_path, "migrations")] == [
         "from migrations import kit  # kit.db has the commands",
         "from migrations import upgrade as build",
-        "goes",
+        usage.GOES,
         "from migrations import kit; application.cli.add_command(kit.db)",
+        "import migrations as flask_migrate",
+        usage.GOES,
+        "from migrations import kit; app.cli.add_command(kit.db, 'schema')",
+        "from migrations import kit; other.cli.add_command(kit.db)",
+        "from migrations.kit import db as commands",
     ]
 
 
 def test_drift_is_that_of_the_app_where_one_head_depends_on_another() -> None:
     at = {"default": ["billing"]}  # which depends on `shop`, the other head
     new = {"heads": ["billing", "shop"], "current": at, "built_at": at, "differs": {}}
-    assert proof.drift(None, {**new, "built_differs": {"default": ["add_table t"]}}) == []
+    assert proof.drift(None, {**new, "built_differs": {"default": ["add_table t"]}}) == {}
     older = {**new, "current": {"default": ["shop"]}, "built_differs": {"default": ["add_table t"]}}
-    assert proof.drift(None, older) == ["default, new: add_table t"]
+    assert proof.drift(None, older) == {proof.UNSEEN: ["add_table t"]}
 
 
 def test_without_yes_it_asks_first(tmp_path: Path) -> None:
@@ -330,6 +348,38 @@ def test_a_folder_that_no_setting_leads_to(tmp_path: Path) -> None:
     start_replicas(app, "base")
 
 
+# What old migrations need that is not there, and what adopt says of it.
+LOST = {
+    "import alembic_enums": "No module named 'alembic_enums', in migrations/env.py:1: import alem",
+    "import os; os.environ['SHOP']": "KeyError: 'SHOP', in migrations/env.py:1: import os; os.envi",
+    "print 'Hello'": "in migrations/env.py:1: print 'Hello'",
+}
+
+
+@pytest.mark.slow
+def test_old_migrations_that_cannot_run_are_one_line(tmp_path: Path) -> None:
+    """Nothing is written, nor is another history begun where the first cannot be read."""
+    app = build("factory", tmp_path)
+    env = app.folder / "migrations" / "env.py"
+    source = env.read_text(encoding="utf-8")
+    for line, said in LOST.items():
+        env.write_text(f"{line}\n{source}", encoding="utf-8")
+        before = app.tree()
+        stderr = app.adopt(status=1).stderr
+        assert stderr.startswith("Error: The old migrations cannot be run: ")
+        assert said in stderr and "Traceback" not in stderr
+        assert app.tree() == before
+    env.unlink()
+    before = app.tree()
+    assert "Error: migrations has revisions, and no env.py: " in app.adopt(status=1).stderr
+    assert app.tree() == before
+    (app.folder / "shop" / "extensions.py").write_text("import lost\n", encoding="utf-8")
+    said = (
+        "Error: The app cannot be loaded: ModuleNotFoundError: No module named 'lost', in shop/ext"
+    )
+    assert app.adopt(status=1).stderr.startswith(said)
+
+
 @pytest.mark.slow
 def test_an_alembic_ini_in_the_folder_of_the_revisions(tmp_path: Path) -> None:
     """Alembic is run in that folder, and nothing outside names it."""
@@ -456,18 +506,18 @@ def test_revisions_that_must_not_see_what_the_run_has_done(tmp_path: Path) -> No
 def test_what_the_old_tool_cannot_build_is_known_also_when_run_again(
     name: str, dialect: str, tmp_path: Path
 ) -> None:
-    """MySQL's message has the name of the scratch database."""
+    """MySQL's message has the name of the scratch database, and others are not the same twice, too."""
     with databases(dialect, False) as urls:
         app = build(name, tmp_path, **urls)
         (first,) = app.folder.rglob("migrations/**/*first.py")
         source = first.read_text(encoding="utf-8")
-        lost = "    op.execute('DELETE FROM lost')\n"
+        lost = "    import os; op.execute(f'DELETE FROM lost{os.getpid()}')\n"
         broken, number = re.subn("(def upgrade.*:\n)", f"\\1{lost}", source)
         assert number == 1
         first.write_text(broken, encoding="utf-8")
         for _ in range(2):
             assert (
-                "No empty database can be migrated, by the old tool neither" in app.adopt().stdout
+                "An empty database cannot be migrated, nor can the old tool" in app.adopt().stdout
             )
 
 
@@ -489,7 +539,7 @@ def test_an_app_that_migrates_itself_is_named(tmp_path: Path) -> None:
     source = factory.read_text(encoding="utf-8")
     migrates = "from flask_migrate import upgrade\n    with app.app_context(): upgrade()\n    "
     factory.write_text(source.replace("return app", f"{migrates}return app"), encoding="utf-8")
-    assert "The app itself runs the old tool when it is made." in app.adopt().stdout
+    assert "The app itself runs the old tool when it is made" in app.adopt().stdout
 
 
 @pytest.mark.slow
@@ -528,7 +578,7 @@ def test_a_database_that_the_old_env_leaves_out_is_left_out(tmp_path: Path) -> N
     source = first.read_text(encoding="utf-8")
     broken = "def upgrade_():\n    raise RuntimeError('lost')\n"
     first.write_text(source.replace("def upgrade_():\n", broken, 1), encoding="utf-8")
-    assert "by the old tool neither: RuntimeError: lost" in app.adopt().stdout
+    assert "nor can the old tool do it: RuntimeError: lost" in app.adopt().stdout
     app.alembic("check")
     app.alembic("downgrade base")
     with pytest.raises(OperationalError, match="no such table: posts"):
@@ -641,6 +691,10 @@ def test_installed_from_its_wheel(packages: tuple[str, ...], uv: str, tmp_path: 
     name = "migrations" if packages is OLDEST else "db"
     for line in ("migrate -m most", "upgrade", "applied"):
         app.python("-m", "flask", name, *line.split())
+    if packages is OLDEST:
+        older = build("flask-alembic", tmp_path / "older")
+        older.interpreter = python
+        assert "Revisions: 2 of flask-alembic." in older.adopt().stdout
 
 
 @pytest.mark.slow

@@ -134,6 +134,12 @@ def test_factory_that_migrates(generic: Project) -> None:
     factory.write_text(text.replace("    return app", upgrade), encoding="utf-8")
     assert FIRST_REVISION in generic.alembic("current").stdout
     generic.alembic("check")
+    # Also where env.py begins with the module that makes the app.
+    app = f"from {generic.package} import create_app\napp = create_app()\n"
+    (generic.folder / "wsgi.py").write_text(app, encoding="utf-8")
+    env = generic.folder / generic.package / "migrations" / "env.py"
+    env.write_text(f"import wsgi\n{env.read_text(encoding='utf-8')}", encoding="utf-8")
+    generic.alembic("check")
 
 
 SECOND_CONNECTIONS = """

@@ -13,6 +13,8 @@ from ..place import place
 from ..plan import Plan, plan_for
 from ..process import ask
 
+SHOWN = 20  # differences of each kind
+
 
 @click.command("adopt")
 @click.option("--app", help="The app, as for flask --app.")
@@ -42,7 +44,8 @@ def command(
     show(plan, found, layout)
     if plan.collisions:
         raise click.ClickException(
-            f"In the way: {', '.join(plan.collisions)}. Nothing has been changed."
+            f"In the way: {', '.join(plan.collisions)}. Nothing has been changed. "
+            "Choose another folder with --into."
         )
     if plan.add:
         if not yes:
@@ -56,17 +59,17 @@ def command(
     prove(found, arguments)
     if not found["old"]:
         begin(arguments)
-    click.echo("\nDone.")
+    click.echo("\nDone. From now on, use the command alembic in this folder.")
 
 
 def show(plan: Plan, found: dict[str, Any], layout: Layout) -> None:
     """Show what has been found, and what is to be done."""
     old = found["old"]
-    click.echo(f"App: {found['app']['call'] or found['app']['name']} in {found['app']['module']}")
+    click.echo(f"App: {found['app']['module']}:{found['app']['call'] or found['app']['name']}")
     for name, database in found["databases"].items():
         click.echo(f"Database {name}: {database['url']}")
     if old:
-        click.echo(f"Revisions: {len(old['history'])} of {old['kind']}, which stay where they are")
+        click.echo(f"Revisions: {len(old['history'])} of {old['kind']}. They stay where they are.")
     if not plan.add:
         click.echo("Nothing to add: everything is there. The old tool is not compared with again.")
         return
@@ -87,20 +90,20 @@ def show(plan: Plan, found: dict[str, Any], layout: Layout) -> None:
     ignored = layout.root / ".gitignore"
     known = ignored.read_text(encoding="utf-8") if ignored.exists() else ""
     if "-migrating" not in known and any(each["file"] for each in found["databases"].values()):
-        click.echo("\nAdd *-migrating to .gitignore: the lock beside a database of SQLite.")
+        click.echo("\nAdd *-migrating to .gitignore: lock files are beside a database of SQLite.")
     if {*found["migrated"]} - {str(layout.target)}:
         click.echo(
-            "\nThe app itself runs the old tool when it is made. While it does, or a plugin of it, processes "
-            "that start at once get in each other's way: let it import the new migrations, see below."
+            "\nThe app itself runs the old tool when it is made, or a plugin does. Several processes that start "
+            "at the same time then disturb each other. Let it import the new migrations, see below."
         )
     todo = usage.lines(layout.root, layout.module)
     if todo:
-        click.echo("\nThe app still uses the old tool. When you like, and it needs no hurry:")
+        click.echo("\nThe app still uses the old tool. Change these lines when you have time:")
     for line in todo:
         click.echo(f"    {line}")
     if not any("add_command" in line for line in todo):
         line = usage.command_line(layout.module)
-        click.echo(f"\nFor flask db, where the app is made: {line}")
+        click.echo(f"\nFor the command flask db, add this where the app is made:\n    {line}")
     if package := usage.in_front():
         click.echo(
             f"\n{package} has a command flask db that comes before that of any app. So the kit's is called "
@@ -124,22 +127,24 @@ def prove(found: dict[str, Any], arguments: dict[str, Any]) -> None:
         set_in(Path(arguments["ini"]), "revision_environment", "true")
     if "build_error" in new:
         before = old or ask("rebuild", **arguments)
-        if new["build_error"] == before.get("build_error"):
+        if "build_error" in before:
             new["known_error"] = new.pop("build_error")
     click.echo("\nProof:")
     for line in proof.summary(old, new):
         click.echo(f"    {line}")
-    drift = proof.drift(old, new)
-    if drift:
-        click.echo("\nModels and databases differ (new: what the old tool did not look for):")
-        for line in drift:
+    for what, lines in proof.drift(old, new).items():
+        if lines:
+            click.echo(f"\n{what}:")
+        for line in lines[:SHOWN]:
             click.echo(f"    {line}")
+        if more := lines[SHOWN:]:
+            click.echo(f"    and {len(more)} more: see alembic check")
     wrong = proof.failures(old, new)
     for line in wrong:
         click.echo(f"    {line}", err=True)
     if wrong:
         click.echo(
-            "\nNot proven: see above. The files are there; nothing of the app was changed.",
+            "\nNot proven, see above. The new files are there. Nothing of the app has been changed.",
             err=True,
         )
         sys.exit(1)

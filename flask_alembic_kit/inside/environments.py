@@ -111,6 +111,8 @@ class FlaskAlembic(Environment):
 
     def read(self, function: Callable[[MigrationContext], T]) -> dict[str, T]:
         with self.context():
+            if not hasattr(self.extension, "migration_contexts"):  # before Flask-Alembic 3
+                return {"default": function(self.extension.migration_context)}
             contexts = self.extension.migration_contexts
             return {name: function(context) for name, context in contexts.items()}
 
@@ -143,7 +145,7 @@ def as_before(environment: Environment) -> Iterator[None]:
         yield
         return
     original, config = ScriptDirectory.run_env, current_app.config
-    before = {key: copy(value) for key, value in config.items()}
+    before = {k: copy(v) if isinstance(v, (dict, list)) else v for k, v in config.items()}
     if (environment.folder / f"{OLD}env.py").exists():
         ScriptDirectory.run_env = run_old  # type: ignore[assignment,method-assign]
     try:
@@ -183,11 +185,8 @@ def old_environment(app: Flask, root: Path) -> Environment | None:
     if alembic is not None and hasattr(alembic, "script_directory"):
         with app.app_context():
             folder = Path(alembic.config.get_main_option("script_location"))
-            located = resolved(str(folder), root)
-            is_used = any(located.glob("*.py")) or alembic.config.get_main_option(
-                "version_locations"
-            )
-        return FlaskAlembic(located, None) if is_used else None
+            environment = FlaskAlembic(resolved(str(folder), root), None)
+            return environment if environment.history() else None
     kept = root / f"{OLD}alembic.ini"
     ini = kept if kept.exists() else root / "alembic.ini"
     if ini.exists() and not adopted(ini):
@@ -215,16 +214,27 @@ def elsewhere(root: Path) -> Environment | None:
 
 
 def histories(root: Path) -> list[Path]:
-    """Return the folders that have revisions and an env.py which is not the kit's."""
+    """Return the folders that have revisions and an env.py which is not the kit's.
+
+    :raises Refused: if there are only revisions without an env.py
+    """
     if named := os.environ.get("FLASK_DB_DIRECTORY"):
         return [root / named]
-    found = []
+    found, lost = [], []
     for place, folders, files in os.walk(root):
         here = Path(place)
         folders[:] = sorted(name for name in folders if is_searched(here / name))
         env = next((here / name for name in (f"{OLD}env.py", "env.py") if name in files), None)
-        if env and KIT not in env.read_text("utf-8", "replace") and any(here.glob("versions/*.py")):
+        texts = [file.read_text("utf-8", "replace") for file in here.glob("versions/*.py")]
+        if env and texts and KIT not in env.read_text("utf-8", "replace"):
             found.append(here)
+        elif not env and any("\ndown_revision" in text for text in texts):
+            lost.append(here)
+    if lost and not found:
+        raise Refused(
+            f"{lost[0].relative_to(root).as_posix()} has revisions, and no env.py: bring it back, or move "
+            "the folder out of the app to begin without them. Nothing has been changed."
+        )
     return found
 
 

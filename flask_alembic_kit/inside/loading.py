@@ -5,7 +5,6 @@ import inspect
 import os
 import re
 import sys
-import traceback
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -13,7 +12,7 @@ from typing import Any
 from flask import Flask
 from flask.cli import NoAppException, ScriptInfo, load_dotenv, prepare_import
 
-from .errors import Refused
+from .errors import Refused, where
 
 NAMES = ("app", "application")
 FACTORIES = ("create_app", "make_app")
@@ -50,16 +49,16 @@ def load(reference: str | None) -> tuple[Flask, dict[str, Any]]:
     info = ScriptInfo(app_import_path=reference)
     try:
         app = info.load_app()
-    except NoAppException as error:
-        raise Refused(error.message, "app") from error
     except SystemExit as error:
         raise Refused(f"The app ended itself ({error}): see what flask routes says.") from error
     except Exception as error:
-        frames = traceback.extract_tb(error.__traceback__)
-        frame = [each for each in frames if Path(each.filename).exists()][-1]
-        where = f"{frame.filename}:{frame.lineno}: {frame.line}"
+        failed: BaseException = error
+        if isinstance(error, NoAppException):
+            if not error.message.startswith("While importing"):
+                raise Refused(error.message, "app") from error
+            failed = error.__context__ or error  # its message has a traceback
         raise Refused(
-            f"The app cannot be loaded: {type(error).__name__}: {error}, in {where}\n"
+            f"The app cannot be loaded: {where(failed)}\n"
             "Set what it needs in the environment, as for flask."
         ) from error
     path, name = split(reference) if reference else found_by_flask()

@@ -14,6 +14,7 @@ from sqlalchemy import Column, Constraint, DefaultClause, Index, Table, inspecti
 
 from . import environments, finding
 from .environments import Environment, new_environment, old_environment, resolved
+from .errors import Refused, is_ours, where
 from .loading import load
 from .options import beside, options_of
 from .schema import contents
@@ -75,7 +76,17 @@ def found_in(reference: str | None, named: str | None, scratch: Scratch | None) 
         # After that, the new tool may have written revisions that the old one cannot run.
         old = old_environment(app, root) if scratch and not answer["adopted"] else None
         if old is not None and scratch is not None:
-            answer["old"] = described(app, old, engines, scratch)
+            try:
+                answer["old"] = described(app, old, engines, scratch)
+            except Refused:
+                raise
+            except (Exception, SystemExit) as error:
+                if is_ours(error):
+                    raise
+                raise Refused(
+                    f"The old migrations cannot be run: {where(error)}\nMend that first, or set what it needs "
+                    "in the environment, until flask db current runs. Nothing has been changed."
+                ) from error
             compared, own = answer["old"].pop("compared"), answer["metadata"]
             more = [place for place in finding.others(compared, db, root) if place not in own]
             answer["metadata"] = [*more, *own]
@@ -191,6 +202,11 @@ def described_change(change: Any) -> list[str]:
     """Return a difference as text: what it is, of which table and column."""
     if isinstance(change, list):  # all of a column
         return [line for each in change for line in described_change(each)]
+    kind, *parts = change
+    if kind.startswith("modify_"):
+        _, table, column, _, before, after = parts
+        what = f"{table}.{column}: {kind.removeprefix('modify_')}"
+        return [f"{what} {word_for(before) or 'none'} -> {word_for(after) or 'none'}"]
     return [" ".join(word for part in change if (word := word_for(part)))]
 
 
@@ -201,7 +217,9 @@ def word_for(part: Any) -> str:
     if isinstance(part, (Table, Column, str)):
         return str(part)
     if isinstance(part, (Constraint, Index)):
-        return f"{part.name or type(part).__name__} of {part.table}"
+        columns = ", ".join(getattr(part, "columns", {}).keys())
+        name = part.name or f"{type(part).__name__}({columns})"
+        return f"{name} of {part.table}"
     return str(getattr(part, "arg", part) if isinstance(part, DefaultClause) else repr(part))
 
 

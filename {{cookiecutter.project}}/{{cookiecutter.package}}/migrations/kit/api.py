@@ -11,6 +11,7 @@ from threading import RLock
 from traceback import walk_stack
 from typing import Any, TypeVar
 
+from alembic import context
 from alembic.autogenerate import produce_migrations
 from alembic.config import Config
 from alembic.runtime.environment import EnvironmentContext
@@ -26,6 +27,7 @@ FOLDER = Path(__file__).parents[1]
 # Alembic has one environment at a time for the whole process: the threads of an app take turns.
 lock = RLock()
 enter, leave = EnvironmentContext.__enter__, EnvironmentContext.__exit__
+around: list[EnvironmentContext | None] = []
 T = TypeVar("T")
 
 
@@ -33,6 +35,7 @@ def enter_alone(self: EnvironmentContext) -> EnvironmentContext:
     if revision_in(walk_stack(None)):
         raise CommandError("Alembic cannot be called here, while it runs this revision.")
     lock.acquire()
+    around.append(getattr(context, "_proxy", None))
     return enter(self)
 
 
@@ -40,6 +43,8 @@ def leave_alone(self: EnvironmentContext, *error: Any) -> None:
     try:
         leave(self, *error)
     finally:
+        if environment := around.pop():  # of a command, whose app migrates when it is made
+            enter(environment)
         lock.release()
 
 

@@ -8,9 +8,8 @@ from alembic import context
 from flask import Flask, has_app_context
 from sqlalchemy.engine import Dialect
 
-from . import logs
+from . import api, logs  # noqa: F401  (api gives back the environment of a command)
 from .answer import stoppable
-from .api import enter
 from .autogenerate.filters import PLUGINS, all_but, schemas_of
 from .autogenerate.render import render_item
 from .backends import backend_of
@@ -37,11 +36,7 @@ def app_context(factory: Callable[[], Flask]) -> Iterator[None]:
     with mistakes(), stoppable(), ExitStack() as stack:
         logs.set_up(config)
         if not has_app_context():
-            environment = context._proxy  # type: ignore[attr-defined]
-            try:
-                stack.enter_context(factory().app_context())
-            finally:
-                enter(environment)  # a factory that migrates has put Alembic's away
+            stack.enter_context(factory().app_context())
         logs.restore(config)
         context.script.version_locations = version_locations(context.script)
         with told():
