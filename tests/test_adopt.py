@@ -693,7 +693,7 @@ def test_installed_from_its_wheel(packages: tuple[str, ...], uv: str, tmp_path: 
         app.python("-m", "flask", name, *line.split())
     if packages is OLDEST:
         older = build("flask-alembic", tmp_path / "older")
-        older.interpreter = python
+        older.interpreter = str(programs / "python")
         assert "Revisions: 2 of flask-alembic." in older.adopt().stdout
 
 
