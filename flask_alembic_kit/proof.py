@@ -3,8 +3,8 @@
 from typing import Any
 
 Answers = dict[str, Any]
-BEFORE = "Models and database differ, as they did before"
-UNSEEN = "Models and database also differ where the old tool did not look"
+BEFORE = "Models and database differ (database -> models), as they did before"
+UNSEEN = "Models and database differ (database -> models), where the old tool did not look"
 # What revisions of older SQLAlchemy need, by what their errors say.
 ADVICE = {
     "Not an executable object": "Write sqlalchemy.text(...) around the strings that it executes.",

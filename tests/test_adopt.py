@@ -216,6 +216,17 @@ def test_without_yes_it_asks_first(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_a_tool_without_a_revision(tmp_path: Path) -> None:
+    """Flask-Alembic makes a folder with a script.py.mako when the app is made."""
+    app = build("nothing", tmp_path)
+    factory = app.folder / "shop" / "__init__.py"
+    tool = "from flask_alembic import Alembic; Alembic(app)\n    return app"
+    factory.write_text(factory.read_text(encoding="utf-8").replace("return app", tool), "utf-8")
+    assert "the first revision, from the models" in app.adopt().stdout
+    app.alembic("check")
+
+
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pseudo-terminals")
 def test_on_a_terminal_it_asks_for_what_it_cannot_find(tmp_path: Path) -> None:
     from test_questions import on_terminal

@@ -125,6 +125,18 @@ def test_log_is_there_whatever_the_factory_does(command: str, generic: Project) 
     assert f"Running upgrade  -> {FIRST_REVISION}" in done.stderr
 
 
+@pytest.mark.slow
+def test_log_of_an_app_with_its_own_logging_is_not_that_of_plugins(generic: Project) -> None:
+    factory = generic.folder / generic.package / "__init__.py"
+    text = factory.read_text(encoding="utf-8")
+    logging = "    import logging; logging.basicConfig()\n    app = Flask(__name__)\n"
+    factory.write_text(text.replace("    app = Flask(__name__)\n", logging), encoding="utf-8")
+    generic.flask("db", "upgrade")
+    done = generic.flask("db", "migrate", "--message", "nothing")
+    assert "Context impl" in done.stderr
+    assert "setting up autogenerate plugin" not in done.stderr
+
+
 def test_factory_that_migrates(generic: Project) -> None:
     factory = generic.folder / generic.package / "__init__.py"
     text = factory.read_text(encoding="utf-8")

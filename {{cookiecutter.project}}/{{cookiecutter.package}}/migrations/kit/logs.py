@@ -31,8 +31,8 @@ def restore(config: Config) -> None:
         if name.partition(".")[0] == "alembic" and isinstance(logger, logging.Logger):
             logger.disabled = False
     alembic = logging.getLogger("alembic")
-    if alembic.getEffectiveLevel() > logging.INFO:
-        alembic.setLevel(logging.INFO)
+    alembic.setLevel(min(alembic.getEffectiveLevel(), logging.INFO))
+    logging.getLogger("alembic.runtime.plugins").setLevel(logging.WARNING)
     streams = (h for h in (*alembic.handlers, *logging.root.handlers) if hasattr(h, "stream"))
     if all(isinstance(h, logging.FileHandler) or h.level > logging.INFO for h in streams):
         handler = logging.StreamHandler(sys.stderr)
