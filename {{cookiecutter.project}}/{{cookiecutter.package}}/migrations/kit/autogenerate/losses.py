@@ -78,8 +78,7 @@ def losses(step: Any, connection: Connection) -> Iterator[tuple[str, str]]:
 def count(connection: Connection, step: Any, name: str | None = None) -> str:
     """Return how many rows have a value."""
     rows = first_rows(step, [name] if name else [])
-    value = func.count(rows.c[0]) if name else func.count()
-    found = read(connection, select(value, func.count()).select_from(rows))
+    found = read(connection, select(func.count(rows.c[0]), func.count()).select_from(rows))
     if not found:
         return "unknown"
     return f"more than {LIMIT:,}" if found[1] > LIMIT else str(found[0])

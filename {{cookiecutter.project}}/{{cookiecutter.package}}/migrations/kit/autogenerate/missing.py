@@ -32,14 +32,13 @@ def refuse(changes: ops.UpgradeOps, models: int) -> None:
             logging.getLogger("alembic.env").warning("%s.", problem)
         else:
             raise CommandError(f"{problem}: import it, or say -x without={module}.")
-    dropped = [name_of(step) for step in changes.ops if isinstance(step, ops.DropTableOp)]
+    dropped = sorted(name_of(step) for step in changes.ops if isinstance(step, ops.DropTableOp))
     created = [step for step in changes.ops if isinstance(step, ops.CreateTableOp)]
     is_most = len(dropped) > max(models - len(created), 1)
     if is_most and "most" not in given("drop") and not is_check():
-        names = ", ".join(sorted(dropped))
         raise CommandError(
-            f"Most tables would be dropped: {names}. Are all models imported when the app is made? "
-            "To drop them: -x drop=most."
+            f"Most tables would be dropped: {', '.join(dropped)}. Are all models imported when the "
+            "app is made? To drop them: -x drop=most."
         )
 
 

@@ -40,8 +40,7 @@ class Kept(AsWritten):
         altered = {c.name for c in table.columns if types.get(c.name) != repr(c.type)}
         copies = {constraint.name: constraint for constraint in batch.new_table.constraints}
         # Alembic takes those of ``copy_from``; those in ``table_args`` replace what has no name.
-        are_said = any(isinstance(item, CheckConstraint) for item in batch.table_args)
-        are_said = are_said or not batch.reflected
+        is_said = not batch.reflected or CheckConstraint in map(type, batch.table_args)
         for check in [c for c in table.constraints if isinstance(c, CheckConstraint)]:
             before = str(check.sqltext)
             condition = renamed(before, batch, table)
@@ -50,7 +49,7 @@ class Kept(AsWritten):
                 if condition == before or str(getattr(copy, "sqltext", "")) != before:
                     continue  # or it is dropped, or another one
                 batch.new_table.constraints.discard(copy)
-            elif are_said or (" IN " in before and altered & columns_in(before, table)):
+            elif is_said or (" IN " in before and altered & columns_in(before, table)):
                 continue
             if condition:
                 made = CheckConstraint(literal_column(condition), name=check.name)
