@@ -130,4 +130,4 @@ def uv() -> str:
 
 def pytest_xdist_auto_num_workers() -> int:
     """Run more tests than there are processors: many wait for a lock, or for a server."""
-    return (os.cpu_count() or 1) + 3
+    return (os.cpu_count() or 1) + 4

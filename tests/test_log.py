@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from kit import ANY, FIRST_REVISION, Project
@@ -175,6 +176,11 @@ def test_newer_database_does_not_keep_the_others_back(multidb: Project, tmp_path
     assert "users" in tables(urls[1])
 
 
+def usual(cases: dict[str, Any], *names: str) -> list[Any]:
+    """Return the names of cases; those that are not among these are slow."""
+    return [each if each in names else pytest.param(each, marks=pytest.mark.slow) for each in cases]
+
+
 EDITS = {
     "comment": ("pass", "pass  # more", False),
     "whitespace": ("    pass", "\n    pass\n\n", False),
@@ -197,7 +203,7 @@ def test_formatters_do_not_edit_a_revision(generic: Project) -> None:
     generic.python("-c", f"from {module} import meaning\n{WORDS}")
 
 
-@pytest.mark.parametrize("edit", EDITS)
+@pytest.mark.parametrize("edit", usual(EDITS, "comment", "quotes", "statement"))
 def test_edited_revision_is_named(generic: Project, tmp_path: Path, edit: str) -> None:
     env = at(make_url(f"sqlite:///{tmp_path / 'database.db'}"))
     revision = generic.add_revision("pass")
@@ -257,23 +263,24 @@ COMMITS = {
 }
 
 
-@pytest.mark.parametrize("commit", COMMITS)
+@pytest.mark.parametrize("commit", usual(COMMITS, "statement", "caller", "driver"))
 def test_revision_that_commits_is_not_run_again(generic: Project, url: URL, commit: str) -> None:
     """A later one fails: what was committed is logged, and the mended run goes on from there."""
+    generic.add_revision("pass")
     for number in range(2):
         table = f"op.create_table('once{number}', sa.Column('id', sa.Integer()))"
         generic.add_revision(f"{table}\n{COMMITS[commit]}")
     last = generic.add_revision("raise ValueError")
     generic.alembic("upgrade", "head", env=at(url), status=None)
-    assert query(url, "SELECT version_num FROM alembic_version") == ["r002"]
-    assert [row[0] for row in logged(url)] == [FIRST_REVISION, "r001", "r002"]
+    assert query(url, "SELECT version_num FROM alembic_version") == ["r003"]
+    assert [row[0] for row in logged(url)] == [FIRST_REVISION, "r001", "r002", "r003"]
     path = next(generic.versions.glob(f"*{last}*"))
     path.write_text(path.read_text("utf-8").replace("raise ValueError", "pass"), "utf-8")
     generic.alembic("upgrade", "head", env=at(url))
     assert query(url, "SELECT version_num FROM alembic_version") == [last]
 
 
-@pytest.mark.parametrize("commit", COMMITS)
+@pytest.mark.parametrize("commit", usual(COMMITS, "statement", "caller", "driver"))
 def test_what_follows_a_commit_within_a_run_is_kept(
     generic: Project, url: URL, commit: str
 ) -> None:
