@@ -4,15 +4,14 @@ It tells whether newer code has migrated a database, and which applied revisions
 """
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timezone
 from traceback import walk_stack
-from typing import Any, cast
+from typing import Any
 
 import sqlalchemy as sa
 from alembic.runtime.migration import MigrationContext, MigrationInfo
-from sqlalchemy.engine import Row
 from sqlalchemy.exc import InvalidRequestError
 from sqlalchemy.schema import CreateTable
 
@@ -116,7 +115,8 @@ class Log:
 
     def flush(self, *found: Any) -> None:
         """Write the waiting rows; as a listener to statements, only before or after a commit."""
-        is_behind = any(o.is_behind() for o in outcomes if o.connection is self.connection)
+        behind = [o for o in outcomes if o.connection is self.connection and o.is_behind()]
+        is_behind = any(not outcome.is_callers for outcome in behind)
         if found[2:] and not commits(found[2]) and not is_behind:
             return
         self.has_committed |= is_behind or bool(found and revision_in(walk_stack(None)))
@@ -130,13 +130,12 @@ class Log:
         """Return the checksums of what was run. To read many at once is faster."""
         return {} if row["stamped"] else sums(self.migration.script, row["revision"])
 
-    def rows(self) -> Sequence[Row[Any]]:
+    def rows(self) -> Any:
         """Return what was logged, in order; nothing if the table is not there yet."""
         has_table = self.connection.dialect.has_table  # an Inspector would ask for more
         if not has_table(self.connection, self.table.name, self.table.schema):
             return []
-        rows = self.connection.execute(sa.select(self.table).order_by(self.table.c.id))
-        return cast("Sequence[Row[Any]]", rows.all())
+        return self.connection.execute(sa.select(self.table).order_by(self.table.c.id)).all()
 
     def is_newer(self, current: set[str], heads: set[str]) -> bool:
         """Say whether the database has passed all heads of the code."""
