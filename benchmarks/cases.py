@@ -415,15 +415,6 @@ CASES: dict[str, Case] = {
         for dialect in ("sqlite", "postgresql")
     },
     **{
-        f"databases-{databases}-{dialect}": Case(
-            f"`upgrade head` of {databases} empty databases, 10 revisions, {DIALECTS[dialect]}",
-            partial(several, databases=databases, dialect=dialect),
-            databases == 2,
-        )
-        for dialect, numbers in {"sqlite": (2, 10, 50), "postgresql": (2, 10)}.items()
-        for databases in numbers
-    },
-    **{
         f"tests-{number}-{dialect}": Case(
             f"{number} tests of an app of 30 tables, {DIALECTS[dialect]}",
             partial(tests, number=number, tables=28, dialect=dialect),
@@ -431,5 +422,14 @@ CASES: dict[str, Case] = {
         )
         for dialect in ("sqlite", "postgresql")
         for number in (10, 200)
+    },
+    **{
+        f"databases-{databases}-{dialect}": Case(
+            f"`upgrade head` of {databases} empty databases, 10 revisions, {DIALECTS[dialect]}",
+            partial(several, databases=databases, dialect=dialect),
+            databases == 2,
+        )
+        for dialect, numbers in {"sqlite": (2, 10, 50), "postgresql": (2, 10)}.items()
+        for databases in numbers
     },
 }

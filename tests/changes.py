@@ -294,7 +294,7 @@ def trigger_and_view_get_the_new_name(change: Change) -> None:
         for statement in [*statements, "CREATE VIEW v AS SELECT title FROM posts"]:
             connection.exec_driver_sql(statement)
     change.go(lambda metadata: logged(metadata, "headline"), "rename=posts.title:headline")
-    assert (f"'title' stays in the text of {told}:" if told else "") in change.revision
+    assert (f"The text of {told} has the name 'title':" if told else "") in change.revision
     if change.dialect == "sqlite":
         with change.project.engine.begin() as connection:
             connection.exec_driver_sql("UPDATE posts SET headline = 'B'")

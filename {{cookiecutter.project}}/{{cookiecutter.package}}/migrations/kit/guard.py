@@ -15,7 +15,7 @@ from secrets import token_hex
 
 from alembic.util import CommandError
 from sqlalchemy.engine import Connection, Engine, TwoPhaseTransaction
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import QueuePool
 
 from .answer import answered
@@ -89,7 +89,7 @@ def connected(found: Given, name: str, tries: int) -> Iterator[Connection]:
     try:
         with answered():
             connection = found.connect()
-    except Exception as error:  # in many ways, by driver or by a listener of the app
+    except (SQLAlchemyError, TypeError, ValueError, OSError) as error:  # in many ways, by driver
         if is_changing() and (tries or re.search(NO_CONNECTION, str(error))):
             raise Busy(first_line(error), "a connection") from error
         raise unreachable(found, name, error) from error

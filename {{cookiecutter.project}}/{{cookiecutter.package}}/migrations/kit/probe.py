@@ -6,7 +6,6 @@ from typing import Any
 
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from alembic.util import CommandError
 from flask import current_app
 from sqlalchemy.engine import Engine
 from sqlalchemy.exc import DBAPIError
@@ -77,7 +76,7 @@ def configured() -> dict[str, tuple[Any, dict[str, Any]]]:
     def visit(found: Any) -> tuple[Any, dict[str, Any]]:
         return found.connection.engine, {key: getattr(found, key) for key in keys}
 
-    with lock, suppress(CommandError):
+    with lock, suppress(Exception):  # which the state of each says
         if "migrated" not in current_app.extensions:
             current_app.extensions["migrated"] = read(visit)
     return dict(current_app.extensions.get("migrated", {}))
