@@ -57,9 +57,7 @@ def same(file: Path, text: str) -> bool:
 
 def replaceable(old: dict[str, Any] | None, layout: Layout) -> set[Path]:
     """Return the files of the old tool that keep another name if they are in the way."""
-    if old is None:
-        return {
-            layout.target / "script.py.mako"
-        }  # Flask-Alembic leaves it there, without a revision
+    if old is None:  # Flask-Alembic leaves one there, without a revision
+        return {layout.target / "script.py.mako"}
     files = {Path(old["folder"]) / name for name in ("env.py", "script.py.mako")}
     return files | ({layout.root / "alembic.ini"} if old["kind"] == "alembic" else set())

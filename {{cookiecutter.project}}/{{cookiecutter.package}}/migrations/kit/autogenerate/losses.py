@@ -35,7 +35,7 @@ def losses(step: Any, connection: Connection) -> Iterator[tuple[str, str]]:
         naming = backend_of(connection.dialect).naming
         names = read(connection, text(naming).bindparams(word=old)) if naming else None
         if names and names[0]:
-            yield "", f"The text of {names[0]} has the name {old!r}: change that, too"
+            yield "", f"The text of {names[0]} has the name {old!r}: change it, if it means this"
     if isinstance(step, ops.DropTableOp):
         number = count(connection, step)
         back = "" if number == "0" else ", and there is no way back if others refer to them"
