@@ -3,9 +3,11 @@
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -117,6 +119,14 @@ def test_full_disk_of_a_server(generic: Project, kind: str) -> None:
             subprocess.run(["umount", "--lazy", folder], check=True)
 
 
+def wait_for_port(port: int) -> None:
+    """Wait for a server that listens, though it may let nobody in."""
+    for _ in range(300):
+        with suppress(OSError), socket.create_connection(("127.0.0.1", port)):
+            return
+        time.sleep(0.1)
+
+
 def test_server_that_is_about_to_accept_connections_is_waited_for(generic: Project) -> None:
     """As a standby that is promoted, or a server after a crash."""
     with own_server("postgresql") as server:
@@ -126,6 +136,7 @@ def test_server_that_is_about_to_accept_connections_is_waited_for(generic: Proje
         server.process = subprocess.Popen(
             [*server.command, "-c", "hot_standby=off"], **server.options
         )
+        wait_for_port(int(server.url.port or 0))
         process = start(generic, "upgrade", "head", env=at(server.url))
         wait_for_line(process, "Waiting for a connection")
         promote = [path_of("pg_ctl"), "promote", "-D", str(signal_file.parent)]
@@ -141,8 +152,8 @@ def test_standby(generic: Project) -> None:
         connect = ["-h", "127.0.0.1", "-p", str(primary.url.port), "-U", "postgres"]
         copy = [path_of("pg_basebackup"), "-D", folder, "-R", "-c", "fast", *connect]
         subprocess.run(copy, check=True, timeout=60, **primary.options)
-        socket = str(primary.options["cwd"])
-        command = [path_of("postgres"), "-D", folder, "-p", str(port), "-k", socket]
+        sockets = str(primary.options["cwd"])
+        command = [path_of("postgres"), "-D", folder, "-p", str(port), "-k", sockets]
         standby = Server(primary.url.set(port=port), command, primary.options)
         standby.start()
         try:
