@@ -4,9 +4,10 @@ import atexit
 import json
 import subprocess
 import sys
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
-from subprocess import DEVNULL, PIPE
+from subprocess import PIPE
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -46,7 +47,9 @@ def answer_of(task: str, arguments: dict[str, Any]) -> dict[str, Any]:
         )
         process = inside()
         try:
-            print(name := json.dumps(str(folder)), file=process.stdin, flush=True)
+            name = json.dumps(str(folder))
+            with suppress(BrokenPipeError):  # it has ended, and said why
+                print(name, file=process.stdin, flush=True)
             if f"{name}\n" not in iter(process.stdout.readline, ""):  # type: ignore[union-attr]
                 process.communicate()  # where it cannot fork, it ends with its task
                 inside.cache_clear()
@@ -64,6 +67,6 @@ def answer_of(task: str, arguments: dict[str, Any]) -> dict[str, Any]:
 def inside() -> "subprocess.Popen[str]":
     """Start what makes a process for each task."""
     command = (sys.executable, "-m", "flask_alembic_kit.inside")
-    process = subprocess.Popen(command, stdin=PIPE, stdout=PIPE, stderr=DEVNULL, text=True)
+    process = subprocess.Popen(command, stdin=PIPE, stdout=PIPE, text=True)
     atexit.register(process.communicate)
     return process

@@ -36,11 +36,11 @@ BLOCKERS = """
     WHERE db = DATABASE() AND id <> CONNECTION_ID()
 """
 ROUTINES = """
-    SELECT CONCAT('DROP ', routine_type, ' `', routine_name, '`') FROM information_schema.routines WHERE routine_schema = DATABASE()
+    SELECT CONCAT('DROP ', routine_type, ' `', routine_name, '`')
+    FROM information_schema.routines WHERE routine_schema = DATABASE()
     UNION SELECT CONCAT('DROP EVENT `', event_name, '`') FROM information_schema.events WHERE event_schema = DATABASE()
     UNION SELECT CONCAT('DROP SEQUENCE `', table_name, '`') FROM information_schema.tables
-    WHERE table_schema = DATABASE() AND table_type = 'SEQUENCE'
-"""
+    WHERE table_schema = DATABASE() AND table_type = 'SEQUENCE'"""
 
 
 class MySQLBackend(Backend):
@@ -51,10 +51,10 @@ class MySQLBackend(Backend):
     longer_at_once = ((1, 63), (86, 255), (256, 65535))
     naming = """
         SELECT GROUP_CONCAT(name SEPARATOR ', ') FROM (
-            SELECT trigger_name AS name, action_statement AS body FROM information_schema.triggers WHERE trigger_schema = DATABASE()
-            UNION SELECT routine_name, routine_definition FROM information_schema.routines WHERE routine_schema = DATABASE()
-            UNION SELECT table_name, view_definition FROM information_schema.views WHERE table_schema = DATABASE()
-        ) AS found WHERE body REGEXP CONCAT('\\\\b', :word, '\\\\b')"""
+            SELECT trigger_schema AS place, trigger_name AS name, action_statement AS body FROM information_schema.triggers
+            UNION SELECT routine_schema, routine_name, routine_definition FROM information_schema.routines
+            UNION SELECT table_schema, table_name, view_definition FROM information_schema.views
+        ) AS found WHERE place = DATABASE() AND body REGEXP CONCAT('\\\\b', :word, '\\\\b')"""
     probe = (GET_LOCK, IS_USED, "SELECT DATABASE()", RELEASE_LOCK)
     time_limit = (TIME_LIMIT.format("2", "2000"), TIME_LIMIT.format("DEFAULT", "DEFAULT"))
 
