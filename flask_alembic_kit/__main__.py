@@ -25,7 +25,7 @@ class Commands(click.Group):
 @click.command(cls=Commands)
 @click.version_option(version("flask-alembic-kit"))
 def main() -> None:
-    """Bring the kit's migrations to an app that exists, and keep them up to date.
+    """Add the kit's migrations to an existing app, and keep them up to date.
 
     Run it in the folder and in the environment in which you run `flask`.
     """

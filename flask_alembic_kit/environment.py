@@ -1,9 +1,10 @@
 """The new env.py and alembic.ini: what the template leaves open is filled in from what was found."""
 
 import re
+from collections.abc import Iterator
 from importlib.metadata import version
 from importlib.util import find_spec
-from itertools import chain
+from itertools import chain, islice
 from typing import Any
 
 from click import ClickException
@@ -60,15 +61,14 @@ def variables(found: dict[str, Any], layout: Layout, server_default: bool) -> di
         imports.append((app["module"], app["name"]))
     else:
         made = f'import_module("{app["module"]}").{app["name"]}'
-    places = found["metadata"]
-    several: dict[str, str] = {}
+    several = {"default": found["metadata"]}
     if variant(found) == "multidb":
         if found["metadatas"] is None:
             raise ClickException(
                 "Which database each model is in is not known, see docs/history.md."
             )
-        places = [*chain(*found["metadatas"].values())]
-        several = {name: target(each) for name, each in found["metadatas"].items()}
+        several = found["metadatas"]
+    places = distinct([*chain(*several.values())])
     imports += [(module, name) for module, name, _ in places if module is not None]
     is_merged = bool(found.get("merged")) and variant(found) == "generic"
     if is_merged:
@@ -85,7 +85,7 @@ def variables(found: dict[str, Any], layout: Layout, server_default: bool) -> di
         "__imports": "\n".join([*dotenv(layout), *before, *map(import_line, imports), *lines]),
         "__app": app["name"] if is_plain else f"lambda: {made}",
         "__engine": found["db"]["way"].format("db"),
-        "__metadata": target(found["metadata"]),
+        "__metadata": target(places),
         "__options": "".join(
             [MERGED_LINE] * is_merged
             + [option_line(option) for option in known if option["name"] != "include_object"]
@@ -98,7 +98,8 @@ def variables(found: dict[str, Any], layout: Layout, server_default: bool) -> di
             + [f"\n\n\n{option['source']}" for option in known if option["source"]]
         ),
         "__server_default": str(server_default),
-        **({"__metadatas": as_dict(several)} if several else {}),
+        # Without one, the template asks db.
+        **({"__metadatas": as_dict(several, iter(places))} if several else {}),
     }
 
 
@@ -124,8 +125,27 @@ def first(found: dict[str, Any], is_named: bool) -> list[str]:
     ]
 
 
-def as_dict(items: dict[str, str]) -> str:
-    return "{" + ", ".join(f'"{name}": {item}' for name, item in items.items()) + "}"
+def as_dict(several: dict[str, list[Any]], places: Iterator[Any]) -> str:
+    """Return the expression for the metadata of each database.
+
+    :param places: of all of them, one after the other
+    """
+    items = (f'"{name}": {target([*islice(places, len(own))])}' for name, own in several.items())
+    return f"{{{', '.join(items)}}}"
+
+
+def distinct(places: list[Any]) -> list[Any]:
+    """Return places that are imported by different names: several modules may have a ``Base``."""
+    modules: dict[str, list[str]] = {}
+    found = []
+    for module, name, expression in places:
+        owners = modules.setdefault(name, [])
+        owners += [] if module in owners else [module]
+        number = owners.index(module)
+        alias = f"{name}_{number + 1}" if number else name
+        line = f"{name} as {alias}" if number else name
+        found.append((module, line, alias + expression.removeprefix(name)))
+    return found
 
 
 def target(places: list[Any]) -> str:
@@ -166,13 +186,14 @@ def ini(text: str, found: dict[str, Any], layout: Layout) -> str:
     is_new = numbers(version("alembic")) >= (1, 16)
     between = "\n    " if is_new else ":"
     location = layout.path(layout.target)
+    sections = dict((found["old"] or {}).get("settings", {}))
     text = text.replace(
         f"{PACKAGE}/migrations/env.py", f"{location.removeprefix('%(here)s/')}/env.py"
     )
     settings = {
         "script_location": location,
         "prepend_sys_path": between.join(map(layout.path, (layout.root, *layout.paths))),
-        **(found["old"]["settings"] if found["old"] else {}),
+        **sections.pop("alembic", {}),
     }
     if not is_new:
         text = text.replace("path_separator = newline", "version_path_separator = :")
@@ -184,6 +205,9 @@ def ini(text: str, found: dict[str, Any], layout: Layout) -> str:
         settings["recursive_version_locations"] = "true"
     for name, value in settings.items():
         text = with_setting(text, name, value)
+    for section, values in sections.items():  # which the old env.py may read
+        lines = [f"{name} = {value}" for name, value in values.items()]
+        text += "\n".join(["", f"[{section}]", *lines, ""])
     return text
 
 

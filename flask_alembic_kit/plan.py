@@ -57,7 +57,8 @@ def same(file: Path, text: str) -> bool:
 
 def replaceable(old: dict[str, Any] | None, layout: Layout) -> set[Path]:
     """Return the files of the old tool that keep another name if they are in the way."""
-    if old is None:  # Flask-Alembic leaves one there, without a revision
-        return {layout.target / "script.py.mako"}
-    files = {Path(old["folder"]) / name for name in ("env.py", "script.py.mako")}
-    return files | ({layout.root / "alembic.ini"} if old["kind"] == "alembic" else set())
+    # Of Flask-Alembic without a revision, a script.py.mako is there.
+    folder = Path(old["folder"]) if old else layout.target
+    names = ("env.py", "script.py.mako") if old else ("script.py.mako",)
+    # Apps that have changed their tool, or have two, may have one that theirs does not read.
+    return {layout.root / "alembic.ini", *(folder / name for name in names)}

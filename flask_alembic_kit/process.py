@@ -65,8 +65,12 @@ def answer_of(task: str, arguments: dict[str, Any]) -> dict[str, Any]:
 
 @cache
 def inside() -> "subprocess.Popen[str]":
-    """Start what makes a process for each task."""
-    command = (sys.executable, "-m", "flask_alembic_kit.inside")
+    """Start what makes a process for each task.
+
+    As with the command ``flask``, modules of the app do not hide those of Python's own library.
+    """
+    start = "import sys; '' in sys.path[:1] and sys.path.pop(0); import flask_alembic_kit.inside.__main__"
+    command = (sys.executable, "-c", start)
     process = subprocess.Popen(command, stdin=PIPE, stdout=PIPE, text=True)
     atexit.register(process.communicate)
     return process

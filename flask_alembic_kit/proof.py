@@ -1,13 +1,23 @@
 """Compares the old tool and the new environment: what they say, and what they make."""
 
+import re
 from typing import Any
 
 Answers = dict[str, Any]
-BEFORE = "Models and database differ (database -> models), as they did before"
-UNSEEN = "Models and database differ (database -> models), where the old tool did not look"
-# What revisions of older SQLAlchemy need, by what their errors say.
+DIFFER = "Models and database differ (database -> models)"
+BEFORE = f"{DIFFER}, as they did before"
+UNSEEN = f"{DIFFER}, where the old tool did not look"
+# What revisions need, by what their errors say: those of older SQLAlchemy, and extensions of PostgreSQL.
 ADVICE = {
-    "Not an executable object": "Write sqlalchemy.text(...) around the strings that it executes.",
+    '(type "|function |operator ).*does not exist|extension "': (
+        "If an extension of PostgreSQL has it, let an admin make the extension in the app's database; or in "
+        "template1, if the app's user may not make it. Then run this again."
+    ),
+    'no such table|NoSuchTable|(relation|table) "[^"]+" does not|Table .* doesn.t exist': (
+        "If no revision makes this table, make a new database as you do today, for example with db.create_all(), "
+        "and then run alembic stamp head."
+    ),
+    "Not an executable object": "Write sqlalchemy.text(...) around the strings that this revision executes.",
     "module 'sqlalchemy": "Write the name that SQLAlchemy has today, or install the older SQLAlchemy.",
     "from 'sqlalchemy": "Write the name that SQLAlchemy has today, or install the older SQLAlchemy.",
 }
@@ -22,6 +32,10 @@ def failures(old: Answers | None, new: Answers) -> list[str]:
         found.append(f"An empty database cannot be migrated: {new['build_error']}")
     if "own_error" in new and "own_error" not in (old or {}):
         found.append(f"The app's database cannot be read: {new['own_error']}")
+    error = new.get("compare_error", "")
+    is_of_models = re.search("Compil|lacks the type", error)  # no tool can compare them
+    if error and "compare_error" not in (old or new) and not is_of_models:
+        found.append(f"Models cannot be compared any more: {error}")
     if old is None:
         return found
     for what, name in {"heads": "heads", "history": "revisions"}.items():
@@ -31,10 +45,15 @@ def failures(old: Answers | None, new: Answers) -> list[str]:
     for what, where in {"built_at": "from empty", "current": "of the app's database"}.items():
         if what in old and what in new and old[what] != new[what]:
             found.append(f"Another revision {where}: {old[what]} before, {new[what]} now")
-    if "built" in old and "built" in new:
-        logs = [log_of(table) for table in new["version_tables"].values()]
-        found += schema_differences(old["built"], new["built"], logs)
-    return found
+    return found + built(old, new)
+
+
+def built(old: Answers, new: Answers) -> list[str]:
+    """Return what differs between what the two have made of empty databases, a line each."""
+    if "built" not in old or "built" not in new:
+        return []
+    logs = [log_of(table) for table in new["version_tables"].values()]
+    return schema_differences(old["built"], new["built"], logs)
 
 
 def log_of(version_table: str) -> str:
@@ -79,14 +98,17 @@ def summary(old: Answers | None, new: Answers) -> list[str]:
         lines.append(f"{number}, heads {', '.join(new['heads'])}: as before")
     if "built" in new:
         own = {*new["version_tables"].values(), *map(log_of, new["version_tables"].values())}
-        tables = sum(len({*tables} - own) for tables in new["built"].values())
+        migrated = (new["built"].get(name, ()) for name in new["version_tables"])
+        tables = sum(len({*tables} - own) for tables in migrated)
         same = (
             "the same schema as with the old tool" if old and "built" in old else "without an error"
         )
-        lines.append(f"{tables} tables made from empty: {same}")
+        lines.append(f"{tables} table{'s'[: tables != 1]} made from empty: {same}")
     if error := new.get("known_error"):
         lines.append(f"An empty database cannot be migrated, nor can the old tool do it: {error}")
-        lines += [advice for words, advice in ADVICE.items() if words in error]
+        lines += [advice for words, advice in ADVICE.items() if re.search(words, error)]
+    if error := new.get("compare_error"):
+        lines.append(f"alembic check and --autogenerate fail, mend the models first: {error}")
     if "import_error" in new:
         lines.append(
             "Plain alembic heads, show and branches start no app, so they cannot import the revisions. Use flask "
@@ -96,7 +118,10 @@ def summary(old: Answers | None, new: Answers) -> list[str]:
         shown = ", ".join(
             f"{name} {' '.join(at) or 'without a revision'}" for name, at in new["current"].items()
         )
-        lines.append(f"The app's database: {shown}" + (": as before" if old else ""))
+        before = ": as before" if "current" in (old or {}) else ""
+        lines.append(f"The app's database: {shown}{before}")
+        if old and "own_error" in old:
+            lines.append(f"There the old tool cannot run without a change: {old['own_error']}")
     else:
         lines.append(
             f"The app's database was not compared: {new.get('own_error', 'it is not there')}"
@@ -115,6 +140,6 @@ def drift(old: Answers | None, new: Answers) -> dict[str, list[str]]:
         before = {*(old or {}).get(what, {}).get(database, [])}
         where = f"{database}: " if len(new[what]) > 1 else ""
         for change in changes:
-            kind = BEFORE if change in before else UNSEEN
+            kind = BEFORE if change in before else UNSEEN if old else DIFFER
             found.setdefault(kind, []).append(where + change)
     return found

@@ -1,14 +1,17 @@
 """The lines of an app that use the old tool, and what becomes of each."""
 
 import ast
+import re
 from collections.abc import Iterator
 from importlib.metadata import entry_points
 from pathlib import Path
 
 TOOLS = ("flask_migrate", "flask_alembic")
 CLASSES = ("Migrate", "Alembic", "MigrateCommand")
-OTHER_NAME = "migrations"  # of the command, where `db` has no effect
+OTHER_NAME = "migrations"  # of the command, where `db` is another
 GOES = "remove it"
+# Methods of Flask-Alembic, and what they take for the revision if nobody gives one.
+METHODS = {"upgrade": '"heads"', "downgrade": '"-1"', "stamp": '"heads"'}
 SKIPPED = {"node_modules", "site-packages", "__pycache__", "build", "dist"}
 
 
@@ -27,17 +30,17 @@ def command_line(module: str, app: str = "app", name: str | None = None) -> str:
     """Return the line that adds the kit's commands to an app.
 
     :param app: the expression for the app
-    :param name: of the command in Python, if the old tool's was not ``db``
+    :param name: of the command in Python, if it is not ``db``
     """
-    name = name or (f'"{OTHER_NAME}"' if in_front() else None)
     arguments = f"kit.db, {name}" if name else "kit.db"
     return f"from {module} import kit; {app}.cli.add_command({arguments})"
 
 
-def lines(root: Path, module: str) -> list[str]:
+def lines(root: Path, module: str, name: str | None = None) -> list[str]:
     """Return a line for each place that imports or registers an old tool, with what to write instead.
 
     :param module: what the new migrations are imported as
+    :param name: of the command in Python, where the old tool's was ``db``
     """
     found = []
     texts = {path: path.read_text(encoding="utf-8", errors="replace") for path in sources(root)}
@@ -46,15 +49,27 @@ def lines(root: Path, module: str) -> list[str]:
     }
     objects = {name for tree in used.values() for name in extensions(tree)[1]}
     for path, text in texts.items():
-        if path in used or any(f"{name}.init_app(" in text for name in objects):
+        calls = (f"{name}.{method}(" for name in objects for method in ("init_app", *METHODS))
+        if path in used or any(call in text for call in calls):
             used.setdefault(path, parsed(text))
     for path in sorted(used):
         text = texts[path]
-        for line, advice in sorted(set(advices(used[path], objects, module))):
+        for line, advice in sorted(set(advices(used[path], objects, module, name))):
             place = f"{path.relative_to(root).as_posix()}:{line}"
             code = text.splitlines()[line - 1].strip()
             found.append(f"{place}: {code}\n        {advice}")
     return found
+
+
+def makers(root: Path) -> list[str]:
+    """Return the lines that make tables from models, but for those of the tests."""
+    return [
+        f"{path.relative_to(root).as_posix()}:{number}: {line.strip()}"
+        for path in sources(root)
+        if not re.search(r"(^|/)(tests?/|test_|conftest)", path.relative_to(root).as_posix())
+        for number, line in enumerate(path.read_text("utf-8", "replace").splitlines(), 1)
+        if "create_all(" in line
+    ]
 
 
 def sources(root: Path) -> Iterator[Path]:
@@ -88,14 +103,16 @@ def extensions(tree: ast.Module) -> tuple[set[str], set[str]]:
     objects = {
         target.id
         for node in ast.walk(tree)
-        if isinstance(node, ast.Assign) and is_call_of(node.value, classes)
-        for target in node.targets
+        if isinstance(node, (ast.Assign, ast.AnnAssign)) and is_call_of(node.value, classes)
+        for target in (node.targets if isinstance(node, ast.Assign) else [node.target])
         if isinstance(target, ast.Name)
     }
     return classes, objects
 
 
-def advices(tree: ast.Module, objects: set[str], module: str) -> Iterator[tuple[int, str]]:
+def advices(
+    tree: ast.Module, objects: set[str], module: str, name: str | None
+) -> Iterator[tuple[int, str]]:
     """Yield for each line what to do with it.
 
     :param objects: the names of the old extension, wherever it was made
@@ -107,28 +124,32 @@ def advices(tree: ast.Module, objects: set[str], module: str) -> Iterator[tuple[
             place = f"{module}.kit" if node.module == "flask_migrate.cli" else module
             yield node.lineno, f"from {place} import {', '.join(names)}" if names else GOES
         elif isinstance(node, ast.Import):
-            for name in {alias.name for alias in node.names if alias.name.split(".")[0] in TOOLS}:
+            for tool in {alias.name for alias in node.names if alias.name.split(".")[0] in TOOLS}:
                 commands = f"from {module} import kit  # kit.db has the commands"
-                imported = f"import {module}{' as flask_migrate' * (name == 'flask_migrate')}"
-                yield node.lineno, commands if name.endswith(".cli") else imported
+                imported = f"import {module}{' as flask_migrate' * (tool == 'flask_migrate')}"
+                yield node.lineno, commands if tool.endswith(".cli") else imported
         elif isinstance(node, ast.Call):
             function = node.func
-            is_init = isinstance(function, ast.Attribute) and function.attr == "init_app"
+            method = function.attr if isinstance(function, ast.Attribute) else ""
             inner = function.value if isinstance(function, ast.Attribute) else None
+            is_old = getattr(inner, "id", getattr(inner, "attr", None)) in objects
             if is_call_of(node, classes):
-                yield node.lineno, registration(node, module) if node.args else GOES
-            elif is_init and isinstance(inner, ast.Name) and inner.id in objects:
-                yield node.lineno, registration(node, module)
+                yield node.lineno, registration(node, module, name) if node.args else GOES
+            elif is_old and method == "init_app":
+                yield node.lineno, registration(node, module, name)
+            elif is_old and method in METHODS:
+                to = ast.unparse(node.args[0]) if node.args else METHODS[method]
+                yield node.lineno, f"from {module} import {method}; {method}(revision={to})"
 
 
-def is_call_of(node: ast.AST, names: set[str]) -> bool:
+def is_call_of(node: ast.AST | None, names: set[str]) -> bool:
     return isinstance(node, ast.Call) and ast.unparse(node.func) in names
 
 
-def registration(node: ast.Call, module: str) -> str:
+def registration(node: ast.Call, module: str, name: str | None) -> str:
     """Return the lines that add ``flask db`` to an app."""
     app = ast.unparse(node.args[0]) if node.args else "app"
     if app.endswith("db"):
         return GOES
     names = [ast.unparse(each.value) for each in node.keywords if each.arg == "command"]
-    return command_line(module, app, *names)
+    return command_line(module, app, next(iter(names), name))

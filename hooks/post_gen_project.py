@@ -6,7 +6,7 @@ from pathlib import Path
 
 example = Path(".env.example").read_text(encoding="utf-8")
 try:
-    # Nobody else may read it, and one that is there already is somebody's.
+    # Nobody else may read it, and one that exists already stays as it is.
     descriptor = os.open(".env", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
 except FileExistsError:
     pass

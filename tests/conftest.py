@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +20,9 @@ from kit import (
 )
 
 SLOW = pytest.mark.slow
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # begun in the background by a shell
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # the processes of tests inherit it
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,7 @@ compared after each step.
 
 Not made, since Alembic does not see it, or no database can do it without knowing the data:
 
-- changed primary keys;
+- changed primary keys, except for their type;
 - a table or a column dropped and added again under its name in one step: that is a changed one;
 - a type changed to one of another kind (integer to text), which PostgreSQL wants told how;
 - a default changed where rows have got it by ``now()``, or in the step that adds it: what the rows
@@ -99,6 +99,8 @@ class Column:
     unique: bool = False
     check: int = 0  # none, or one of two conditions
     parent: str | None = None  # the table that it refers to
+    target: str = "id"  # the column of it, which is unique
+    is_pair: bool = False  # whether the key refers to both, and is one of two columns
     cascades: bool = False  # ON DELETE CASCADE
     comment: str | None = None
     number: int = field(default_factory=itertools.count().__next__)  # in the name of its Enum
@@ -111,6 +113,7 @@ class Schema:
     tables: dict[str, dict[str, Column]] = field(default_factory=dict)
     rows: dict[str, dict[int, dict[str, Any]]] = field(default_factory=dict)
     convention: Any = None  # for the names of constraints
+    big: set[str] = field(default_factory=set)  # tables whose primary key is a BigInteger
 
     def define(self, metadata: sa.MetaData) -> None:
         """Put the tables into a metadata."""
@@ -120,25 +123,54 @@ class Schema:
             sa.Table(
                 name,
                 metadata,
-                sa.Column("id", sa.Integer, primary_key=True),
-                *(column_of(name, column) for name, column in columns.items()),
+                sa.Column("id", self.key(name), primary_key=True),
+                *(column_of(n, column, self) for n, column in columns.items()),
                 *(
-                    sa.CheckConstraint(condition(name, column), name=name)
-                    for name, column in columns.items()
+                    sa.ForeignKeyConstraint(
+                        ["id", n],
+                        [f"{column.parent}.id", f"{column.parent}.{column.target}"],
+                        ondelete="CASCADE" if column.cascades else None,
+                    )
+                    for n, column in columns.items()
+                    if column.is_pair
+                ),
+                *(
+                    sa.UniqueConstraint("id", target)
+                    for target in sorted({c.target for c in self.references(name) if c.is_pair})
+                ),
+                *(
+                    sa.CheckConstraint(condition(n, column), name=n)
+                    for n, column in columns.items()
                     if column.check
                 ),
             )
 
+    def key(self, table: str | None) -> Any:
+        """Return the type of a primary key."""
+        return sa.BigInteger() if table in self.big else sa.Integer()
 
-def column_of(name: str, column: Column) -> sa.Column[Any]:
+    def references(self, table: str, target: str | None = None) -> list[Column]:
+        """Return the columns that refer to a table, or to a column of it."""
+        found = [c for columns in self.tables.values() for c in columns.values()]
+        return [c for c in found if c.parent == table and target in (None, c.target)]
+
+
+def column_of(name: str, column: Column, schema: Schema) -> sa.Column[Any]:
     types, defaults, _ = KINDS[column.kind]
     type_: Any = types[column.type]
+    if column.parent and column.target == "id":
+        type_ = schema.key(column.parent)
     return sa.Column(
         name,
         sa.Enum(*type_, name=f"kind_{column.number}") if column.kind == "enum" else type_,
         *(
-            [sa.ForeignKey(f"{column.parent}.id", ondelete="CASCADE" if column.cascades else None)]
-            if column.parent
+            [
+                sa.ForeignKey(
+                    f"{column.parent}.{column.target}",
+                    ondelete="CASCADE" if column.cascades else None,
+                )
+            ]
+            if column.parent and not column.is_pair
             else []
         ),
         nullable=column.nullable,
@@ -201,11 +233,11 @@ class History:
             if self.data.draw(st.sampled_from([False, False, False, True]), "rename"):
                 self.rename()
                 continue
-            before = deepcopy(self.schema.tables)
+            before = deepcopy((self.schema.tables, self.schema.big))
             for _ in range(self.data.draw(st.integers(1, 3), "changes")):
                 changes = CHANGES if len(self.schema.tables) > 1 else CHANGES[:-1]
                 self.one_of("change", changes)(self)
-            if self.schema.tables != before:
+            if (self.schema.tables, self.schema.big) != before:
                 self.autogenerate()
             self.dropped.clear()
             self.filled.clear()
@@ -287,9 +319,11 @@ class History:
                     rows = self.schema.rows[name]
                     if options.parent and {*self.values(name, column)} == {None}:
                         table = self.table(name)
-                        connection.execute(table.update().values({column: table.c.id}))
                         for key, row in rows.items():
-                            row[column] = key
+                            parent = self.schema.rows[str(options.parent)][key]
+                            row[column] = parent.get(options.target, key)
+                            change = table.update().where(table.c.id == key)
+                            connection.execute(change.values({column: row[column]}))
         self.compare()
 
     def value(self, column: Column, row: int) -> Any:
@@ -358,9 +392,33 @@ class History:
         index = self.data.draw(st.booleans(), "index")
         cascades = self.data.draw(st.booleans(), "cascades")
         column = Column("integer", parent=parent, index=index, cascades=cascades)
+        target = self.one_of("target", ["id", *self.unique_columns(parent)])
+        if target != "id":
+            column.target, column.type = target, self.schema.tables[parent][target].type
+            is_pair = {parent, table}.isdisjoint(self.schema.big)
+            column.is_pair = is_pair and self.data.draw(st.booleans(), "pair")
         self.schema.tables[table][name] = column
         for row in self.schema.rows.get(table, {}).values():
             row[name] = None
+
+    def unique_columns(self, table: str) -> list[str]:
+        """Return the columns that a key can refer to: their values differ, and are there."""
+        return [
+            name
+            for name, column in self.schema.tables[table].items()
+            if column.unique
+            and column.kind == "integer"
+            and not column.parent
+            and self.project.has_column(table, name)
+            and None not in self.values(table, name)
+        ]
+
+    def change_key(self) -> None:
+        """Give a primary key another type, and the columns that refer to it."""
+        table = self.one_of("key", self.schema.tables)
+        columns = [*self.schema.tables[table].values(), *self.schema.references(table)]
+        if not any(column.is_pair for column in columns):
+            self.schema.big ^= {table}
 
     def toggle_reference(self) -> None:
         """Drop a foreign key and keep its column, or add one where every value fits."""
@@ -369,9 +427,12 @@ class History:
             values = self.values(*chosen)
             fits = all(value in (None, *ROWS) for value in values)
             if column.parent:
-                column.parent = None
+                if column.target != "id" or column.parent not in self.schema.big:
+                    column.parent, column.target, column.is_pair = None, "id", False
             elif column.kind == "integer" and column.type == 0 and fits:
                 parent = self.one_of("parent", self.schema.tables)
+                if parent in self.schema.big or self.schema.references(*chosen):
+                    return
                 if parent in self.schema.rows or (column.nullable and {*values} <= {None}):
                     column.parent = parent
                     column.cascades = (
@@ -381,6 +442,8 @@ class History:
     def drop_column(self) -> None:
         if chosen := self.pick():
             table, name = chosen
+            if self.schema.references(table, name):
+                return
             del self.schema.tables[table][name]
             self.dropped.add((table, name))
             self.filled.pop((table, name), None)
@@ -390,7 +453,7 @@ class History:
     def change_type(self) -> None:
         if chosen := self.pick():
             column = self.schema.tables[chosen[0]][chosen[1]]
-            if not column.parent and not (
+            if not (column.parent or self.schema.references(*chosen)) and not (
                 column.kind == "text" and (column.index or column.unique)
             ):
                 column.type = self.one_of("type", range(len(KINDS[column.kind][0])))
@@ -435,7 +498,7 @@ class History:
             column = self.schema.tables[chosen[0]][chosen[1]]
             values = [value for value in self.values(*chosen) if value is not None]
             if column.unique:
-                column.unique = False
+                column.unique = bool(self.schema.references(*chosen))
             elif column.kind != "boolean" and not self.is_long(column) and ... not in values:
                 column.unique = len({*values}) == len(values)
 
@@ -449,6 +512,7 @@ class History:
         """With the columns of others that refer to it."""
         name = self.one_of("dropped table", self.schema.tables)
         del self.schema.tables[name]
+        self.schema.big.discard(name)
         self.dropped.add(name)
         self.filled = {key: kind for key, kind in self.filled.items() if key[0] != name}
         self.schema.rows.pop(name, None)
@@ -471,6 +535,8 @@ class History:
                 for name, columns in self.schema.tables.items()
             }
             self.schema.rows[new] = self.schema.rows.pop(old)
+            if old in self.schema.big:
+                self.schema.big ^= {old, new}
             for columns in self.schema.tables.values():
                 for column in columns.values():
                     column.parent = new if column.parent == old else column.parent
@@ -478,12 +544,15 @@ class History:
         elif chosen := self.pick():
             table, old = chosen
             columns = self.schema.tables[table]
+            references = self.schema.references(table, old)
             if not (unused := self.unused_columns(table)):
                 return
             new = self.one_of("name", unused)
             self.schema.tables[table] = {
                 new if name == old else name: options for name, options in columns.items()
             }
+            for column in references:
+                column.target = new
             for row in self.schema.rows.get(table, {}).values():
                 row[new] = row.pop(old)
             self.autogenerate(f"rename={table}.{old}:{new}")
@@ -509,6 +578,7 @@ CHANGES = [
     History.change_default,
     History.toggle_index,
     History.toggle_unique,
+    History.change_key,
     History.change_check,
     History.change_comment,
     History.drop_table,

@@ -33,21 +33,23 @@ IMPORTED = (
     *(f"sqlalchemy.dialects.{name}" for name in ("sqlite", "postgresql.psycopg", "mysql.pymysql")),
     *("cookiecutter.cli", "psycopg", "pymysql", "pytest", "sqlite3"),
 )
+# The Pythons that are forked: this one, and those in whose environments many commands run.
+PYTHONS = {sys.executable}
 
 
 def can_run(*command: str | Path) -> bool:
-    """Say whether a command is this Python with ``-c`` and code, a file, or ``-m`` and one of the modules."""
+    """Say whether a command is such a Python with ``-c`` and code, a file, or ``-m`` and one of the modules."""
     python, option, what = (*command, "", "")[:3]
     is_ours = option == "-c" or (option == "-m" and what in MODULES) or str(option).endswith(".py")
-    return python == sys.executable and is_ours
+    return str(python) in PYTHONS and is_ours
 
 
 @cache
-def server() -> socket.socket:
+def server(python: str) -> socket.socket:
     """Start the process that forks, once, which ends with this one; return a socket to it."""
     ours, theirs = socket.socketpair(type=socket.SOCK_SEQPACKET)
     with theirs:
-        process = subprocess.Popen([sys.executable, "-B", __file__], stdin=theirs.fileno())
+        process = subprocess.Popen([python, "-B", __file__], stdin=theirs.fileno())
     atexit.register(process.wait)
     atexit.register(ours.close)  # before that
     return ours
@@ -67,7 +69,7 @@ def begin(
     ours, theirs = socket.socketpair(type=socket.SOCK_SEQPACKET)
     with theirs:
         descriptors = [*(file.fileno() for file in files), theirs.fileno()]
-        socket.send_fds(server(), [task.encode()], descriptors)
+        socket.send_fds(server(str(command[0])), [task.encode()], descriptors)
     return ours
 
 
@@ -166,7 +168,8 @@ class Process:
 def main() -> None:
     """Fork for each task that comes, and be the process that runs it."""
     for name in IMPORTED:
-        importlib.import_module(name)
+        with suppress(ImportError):  # another environment has less
+            importlib.import_module(name)
     gc.freeze()  # or each process would look through all that is imported when it ends
     if task := serve(socket.socket(fileno=os.dup(0))):
         become(*task)

@@ -133,7 +133,7 @@ def run(
 
     :param status: the exit status to expect; None for every failure; ANY for everything
     """
-    options = {"env": ENVIRONMENT, "timeout": 300, **options}
+    options = {"env": ENVIRONMENT, "timeout": 600, **options}
     if (
         sys.platform == "linux"
         and forked.can_run(*command)

@@ -370,7 +370,10 @@ SHAPES = {
         by_alembic(
             'app.config["ALEMBIC"] = {"version_locations": [("extra", "extra")]}\n    '
             + ALEMBIC.format(metadatas="")
-        ),
+        )
+        | {
+            "alembic.ini": "[alembic]\nscript_location = before\n"
+        },  # of another tool, in former times
         target="shop/migrations/environment",
         begin=("db mkdir", "db revision first", "db upgrade"),
         change=(

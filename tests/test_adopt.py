@@ -2,29 +2,30 @@
 
 import os
 import re
+import secrets
 import shutil
 import signal
 import subprocess
 import sys
 import time
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from subprocess import CompletedProcess
 
 import pytest
 import servers
 from kit import ROOT, new_environment, run
-from shapes import POSTS, SHAPES, USERS, App, build
+from shapes import LITE_ENV, POSTS, SHAPES, USERS, App, build
 from sqlalchemy import create_engine, make_url, text
 from sqlalchemy.exc import OperationalError
 
 from flask_alembic_kit import proof, usage
 from flask_alembic_kit.versions import LOWEST
 
-KILLS = int(os.environ.get("KILLS", "3"))  # evenly over the time that adopt takes
+KILLS = int(os.environ.get("KILLS", "10"))  # of each of two apps, at least 4
 
 REPLICAS = 4
 OLDEST = (
@@ -166,7 +167,7 @@ USES = """\
 import flask_alembic.cli as commands
 from flask_migrate import Migrate, upgrade as build
 
-migrate = Migrate()
+migrate: Migrate = Migrate()
 migrate.init_app(application, db)
 """
 
@@ -179,6 +180,10 @@ M(app, db, command="schema")
 flask_migrate.Migrate(other, db)
 flask_migrate.upgrade()
 from flask_migrate.cli import db as commands
+alembic = flask_alembic.Alembic()
+alembic.upgrade()
+alembic.downgrade(target)
+extensions.alembic.upgrade()
 """
 
 
@@ -195,6 +200,10 @@ def test_lines_that_use_the_old_tool_with_what_to_write(tmp_path: Path) -> None:
         "from migrations import kit; app.cli.add_command(kit.db, 'schema')",
         "from migrations import kit; other.cli.add_command(kit.db)",
         "from migrations.kit import db as commands",
+        usage.GOES,
+        'from migrations import upgrade; upgrade(revision="heads")',
+        "from migrations import downgrade; downgrade(revision=target)",
+        'from migrations import upgrade; upgrade(revision="heads")',
     ]
 
 
@@ -203,26 +212,72 @@ def test_drift_is_that_of_the_app_where_one_head_depends_on_another() -> None:
     new = {"heads": ["billing", "shop"], "current": at, "built_at": at, "differs": {}}
     assert proof.drift(None, {**new, "built_differs": {"default": ["add_table t"]}}) == {}
     older = {**new, "current": {"default": ["shop"]}, "built_differs": {"default": ["add_table t"]}}
-    assert proof.drift(None, older) == {proof.UNSEEN: ["add_table t"]}
+    assert proof.drift(None, older) == {proof.DIFFER: ["add_table t"]}
+
+
+def test_tables_are_counted_once_where_a_second_bind_is_the_same_database() -> None:
+    built: proof.Answers = {
+        "default": {"users": {}, "alembic_version": {}},
+        "replica": {"users": {}},
+    }
+    new = {"version_tables": {"default": "alembic_version"}, "built": built}
+    assert proof.summary(None, new)[0] == "1 table made from empty: without an error"
+
+
+def test_models_that_their_database_has_no_type_for_are_no_failure_of_the_new_env() -> None:
+    """The old one may have seen none of them."""
+    same: proof.Answers = {"heads": [], "history": []}
+    error = "CompileError: PostgreSQL Enum type requires a name."
+    assert proof.failures(same, {**same, "compare_error": error}) == []
+    assert proof.failures(same, {**same, "compare_error": "KeyError: 'name'"})
 
 
 def test_without_yes_it_asks_first(tmp_path: Path) -> None:
+    """The app has a command ``db`` of its own, and a module that Python's library has, too."""
     app = build("nothing", tmp_path)
+    (app.folder / "signal.py").write_text("ring = 'a bell'\n", encoding="utf-8")
+    before_return(app, "app.cli.group('db')(lambda: None)")
     before = app.tree()
     done = app.python("-m", "flask_alembic_kit", "adopt", input="n\n", status=None)
     assert "shop/migrations/env.py" in done.stdout
-    assert "from shop.migrations import kit; app.cli.add_command(kit.db)" in done.stdout
+    assert (
+        'from shop.migrations import kit; app.cli.add_command(kit.db, "migrations")' in done.stdout
+    )
+    assert "The app has a command flask db of its own." in done.stdout
     assert app.tree() == before
 
 
-@pytest.mark.slow
-def test_a_tool_without_a_revision(tmp_path: Path) -> None:
-    """Flask-Alembic makes a folder with a script.py.mako when the app is made."""
-    app = build("nothing", tmp_path)
+def before_return(app: App, line: str) -> None:
+    """Add a line to the factory."""
     factory = app.folder / "shop" / "__init__.py"
-    tool = "from flask_alembic import Alembic; Alembic(app)\n    return app"
-    factory.write_text(factory.read_text(encoding="utf-8").replace("return app", tool), "utf-8")
-    assert "the first revision, from the models" in app.adopt().stdout
+    source = factory.read_text(encoding="utf-8")
+    factory.write_text(source.replace("return app", f"{line}\n    return app"), encoding="utf-8")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "tool",
+    [
+        "from flask_alembic import Alembic; Alembic(app)",
+        "import flask_migrate as tool; tool.Migrate(app, db)",
+    ],
+    ids=["flask-alembic", "flask-migrate"],
+)
+def test_a_tool_without_a_revision(tool: str, tmp_path: Path) -> None:
+    """Flask-Alembic makes a folder with a script.py.mako when the app is made, ``flask db init`` an empty one."""
+    app = build("nothing", tmp_path)
+    before_return(app, tool)
+    before_return(app, "with app.app_context(): db.create_all()")
+    versions = app.folder / "shop" / "migrations" / "versions"
+    if "flask_migrate" in tool:
+        app.python("-m", "flask", "db", "init")
+        versions = app.folder / "migrations" / "versions"
+    done = app.adopt()
+    assert "the first revision, from the models" in done.stdout
+    assert "it is stamped with the revision" in done.stdout
+    assert "already exists" in done.stdout
+    assert "These lines may do it:\n    shop/__init__.py:" in done.stdout
+    assert len([*versions.glob("*.py")]) == 1
     app.alembic("check")
 
 
@@ -232,11 +287,12 @@ def test_on_a_terminal_it_asks_for_what_it_cannot_find(tmp_path: Path) -> None:
     from test_questions import on_terminal
 
     app = build("factory", tmp_path)
-    (app.folder / "api").mkdir()
-    (app.folder / "api" / "__init__.py").write_text("def create_app(): ...\n", encoding="utf-8")
+    for name in ("api/__init__.py", "src/app.py"):  # src may be a package, or where packages are
+        (app.folder / name).parent.mkdir(exist_ok=True)
+        (app.folder / name).write_text("def create_app(): ...\n", encoding="utf-8")
     adopt = ("-m", "flask_alembic_kit", "adopt")
     shown = on_terminal(app, "shop", "y", arguments=adopt, env=app.urls)
-    assert "Which is the app? api/__init__.py shop/__init__.py\r\n--app: " in shown
+    assert "Which is the app? api/__init__.py shop/__init__.py src/app.py\r\n--app: " in shown
     assert "Done." in shown and "exit 0" in shown
     app.alembic("check")
 
@@ -342,6 +398,69 @@ def test_models_are_all_compared_where_the_old_env_has_seen_some(tmp_path: Path)
 
 
 @pytest.mark.slow
+def test_what_check_takes_for_the_same_is_no_difference(tmp_path: Path) -> None:
+    """As a column of a primary key that may be NULL in the database: only its key could be made."""
+    app = build("factory", tmp_path)
+    models = app.folder / "shop" / "models.py"
+    key = 'db.Column("name", db.String(20), primary_key=True)'
+    tags = f'\n\ntags = db.Table("tags", db.metadata, {key}, db.Column("of", db.String(20)))\n'
+    models.write_text(models.read_text(encoding="utf-8") + tags, encoding="utf-8")
+    app.use(("db migrate -m tags",))
+    (last,) = (app.folder / "migrations" / "versions").glob("*tags.py")
+    source = last.read_text(encoding="utf-8")
+    last.write_text(re.sub(r"nullable=False|sa\.PrimaryKey.*", "", source), encoding="utf-8")
+    app.use(("db upgrade",))
+    done = app.adopt()
+    assert "nullable" not in done.stdout
+    app.alembic("check")
+
+
+BASE = """from sqlalchemy import Column, Integer
+from sqlalchemy.orm import declarative_base
+
+Base = declarative_base()
+
+
+class Thing(Base):
+    __tablename__ = "{}"
+    id = Column(Integer, primary_key=True)
+"""
+COMPARED = """import two
+from shop import one
+from shop.models import Model
+class target_db:
+    metadata = [one.Base.metadata, Model.metadata, two.Base.metadata]
+"""
+
+
+@pytest.mark.slow
+def test_what_the_old_env_compares_and_no_other_metadata(tmp_path: Path) -> None:
+    """Helpers of revisions have a ``Base`` of their own, and so may several modules with models."""
+    library = tmp_path / "library"
+    library.mkdir()
+    app = build("lite", tmp_path, PYTHONPATH=str(library))
+    names = ("one", "two", "helper")
+    for name in names:
+        (app.folder / "shop" / f"{name}.py").write_text(BASE.format(name), encoding="utf-8")
+    (app.folder / "shop" / "two.py").rename(library / "two.py")
+    models = app.folder / "shop" / "models.py"
+    lines = ["from . import one, helper  # noqa", models.read_text(encoding="utf-8")]
+    models.write_text("\n".join(lines), encoding="utf-8")
+    env = app.folder / "migrations" / "env.py"
+    source = env.read_text(encoding="utf-8")
+    env.write_text(source.replace(f"{LITE_ENV[1]}\n", COMPARED), encoding="utf-8")
+    app.use(("db migrate -m more", "db upgrade"))
+    app.adopt()
+    app.alembic("check")
+    written = (app.folder / app.shape.target / "env.py").read_text(encoding="utf-8")
+    assert "import Base as Base_2" in written
+    assert "helper" not in written
+    assert "env.py is the same as" in app.python("-m", "flask_alembic_kit", "update").stdout
+    options = ("--isolated", "--no-cache", "--select", "E4,F,I")
+    run("ruff", "check", *options, f"{app.shape.target}/env.py", cwd=app.folder)
+
+
+@pytest.mark.slow
 def test_a_folder_that_no_setting_leads_to(tmp_path: Path) -> None:
     """It is found if there is only one; else somebody has to say which."""
     app = build("factory", tmp_path)
@@ -367,6 +486,12 @@ LOST = {
 }
 
 
+LOST_REVISIONS = {
+    "down_revision = 'gone'": "a revision has down_revision 'gone', which no file has",
+    "": "AttributeError: module 'X_py' has no attribute 'down_revision'",
+}
+
+
 @pytest.mark.slow
 def test_old_migrations_that_cannot_run_are_one_line(tmp_path: Path) -> None:
     """Nothing is written, nor is another history begun where the first cannot be read."""
@@ -380,10 +505,20 @@ def test_old_migrations_that_cannot_run_are_one_line(tmp_path: Path) -> None:
         assert stderr.startswith("Error: The old migrations cannot be run: ")
         assert said in stderr and "Traceback" not in stderr
         assert app.tree() == before
+    env.write_text(source.partition("\nif context.is_offline_mode")[0], encoding="utf-8")
+    before = app.tree()
+    assert "Error: migrations/env.py does not call context.conf" in app.adopt(status=1).stderr
+    assert app.tree() == before
     env.unlink()
     before = app.tree()
     assert "Error: migrations has revisions, and no env.py: " in app.adopt(status=1).stderr
     assert app.tree() == before
+    env.write_text(source, encoding="utf-8")
+    (last,) = (app.folder / "migrations" / "versions").glob("*second.py")
+    text = last.read_text(encoding="utf-8")
+    for line, said in LOST_REVISIONS.items():
+        last.write_text(re.sub("(?m)^down_revision = .*$", line, text), encoding="utf-8")
+        assert f"cannot be run: {said}\nMend" in app.adopt(status=1).stderr.replace(last.stem, "X")
     (app.folder / "shop" / "extensions.py").write_text("import lost\n", encoding="utf-8")
     said = (
         "Error: The app cannot be loaded: ModuleNotFoundError: No module named 'lost', in shop/ext"
@@ -401,6 +536,18 @@ def test_an_alembic_ini_in_the_folder_of_the_revisions(tmp_path: Path) -> None:
     (app.folder / "migrations" / "alembic.ini").write_text(inside, encoding="utf-8")
     assert "Revisions: 1 of alembic" in app.adopt().stdout
     app.alembic("check")
+
+
+@pytest.mark.slow
+def test_an_alembic_ini_that_stays_beside_the_new_env(tmp_path: Path) -> None:
+    """It names no folder but its own; ``flask db`` takes the one that adopt has written."""
+    app = build("inside-with-options", tmp_path)
+    ini = app.folder / "shop" / "migrations" / "alembic.ini"
+    text = ini.read_text(encoding="utf-8")
+    inside = text.replace("[alembic]\n", "[alembic]\nscript_location = .\n")
+    ini.write_text(inside, encoding="utf-8")
+    register(app.folder / "shop" / "__init__.py", app.adopt())
+    app.python("-m", "flask", "db", "check")
 
 
 def register(factory: Path, done: CompletedProcess[str]) -> None:
@@ -440,28 +587,70 @@ def test_the_wheel_of_an_adopted_app_migrates(uv: str, tmp_path: Path) -> None:
     assert rows(app) == {"users": 0, "posts": 0}
 
 
+# Kills the process that places files when it is about to move one to its place.
+KILLER = """\
+import os, signal, sys
+
+
+def kill(event, arguments):
+    if event == "os.rename" and f".flask-alembic-kit/{os.environ['KILL_AT']}" in str(arguments[0]):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+sys.addaudithook(kill)
+"""
+
+
 @pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signal")
 @pytest.mark.parametrize("name", ["module", "nothing"])
 def test_killed_at_any_moment_it_can_be_run_again(name: str, tmp_path: Path) -> None:
+    """Half of the moments are spread over the time that it takes, the others are just before a file is there."""
     app = build(name, tmp_path)
     before = app.tree()
     started = time.monotonic()
-    app.copy(tmp_path / "timed").adopt()
-    usual = time.monotonic() - started
-    for number in range(1, KILLS + 1):
+    timed = app.copy(tmp_path / "timed")
+    timed.adopt()
+    usual, added = time.monotonic() - started, timed.tree()
+    files = [
+        re.sub("versions/.*", "versions/", path)
+        for path in added
+        if added[path] != before.get(path) and not Path(path).name.startswith("old_")
+    ]
+    # First the files of the app that have another name by then.
+    files.sort(
+        key=lambda path: (Path(path).name not in MOVED, not path.endswith("versions/"), path)
+    )
+    (tmp_path / "sitecustomize.py").write_text(KILLER, encoding="utf-8")
+    seen = set()
+    for number in range(KILLS):
         killed = app.copy(tmp_path / str(number))
+        environment, part = killed.environment, number // 2 / (KILLS // 2 - 1)
+        if number % 2:
+            environment |= {"KILL_AT": files[number // 2], "PYTHONPATH": str(tmp_path)}
         command = (sys.executable, "-m", "flask_alembic_kit", "adopt", "--yes")
         process = subprocess.Popen(
-            command, cwd=killed.folder, env=killed.environment, stdout=subprocess.DEVNULL
+            command, cwd=killed.folder, env=environment, stdout=subprocess.DEVNULL
         )
-        time.sleep(usual * number / (KILLS + 1))
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        killed.adopt()
-        assert not gone(before, killed.tree())
-        assert not (killed.folder / ".flask-alembic-kit").exists()
-        killed.alembic("upgrade heads")
-        killed.alembic("check")
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(None if number % 2 else usual * part)
+        process.kill()
+        assert process.wait() == -signal.SIGKILL or not number % 2
+        if (state := state_of(killed)) not in seen:
+            seen.add(state)
+            killed.adopt()
+            assert not gone(before, killed.tree())
+            assert not (killed.folder / ".flask-alembic-kit").exists()
+            killed.alembic("upgrade heads")
+            killed.alembic("check")
+
+
+def state_of(app: App) -> tuple[object, ...]:
+    """Return what a killed run has left, whatever the name of the revision that it has made."""
+    paths = [re.sub(r"versions/.*", "versions/", path) for path in app.tree()]
+    databases = app.folder.parent / "databases"
+    stamped = ["alembic_version" in file.read_text("latin1") for file in databases.glob("*.db")]
+    return (*sorted(paths), *stamped)
 
 
 @pytest.mark.slow
@@ -492,18 +681,24 @@ def passing_all(function):
 def upgrade():
     from shop.extensions import db
     if sa.inspect(db.engine).has_table("users"):
-        raise RuntimeError("this revision runs in one go with the first only")
+        {}
 """
 
 
 @pytest.mark.slow
-def test_revisions_that_must_not_see_what_the_run_has_done(tmp_path: Path) -> None:
-    """The old tool runs them from empty by chance: what they look at is not committed yet."""
+@pytest.mark.parametrize(
+    "what",
+    ["raise RuntimeError('only with the first')", "op.execute('CREATE TABLE seen (id INT)')"],
+)
+def test_revisions_that_must_not_see_what_the_run_has_done(what: str, tmp_path: Path) -> None:
+    """The old tool makes the same from empty by chance: what they look at is not committed yet."""
     with databases("postgresql", False) as urls:
         app = build("factory", tmp_path, **urls)
         (last,) = (app.folder / "migrations" / "versions").glob("*second.py")
         source = last.read_text(encoding="utf-8")
-        last.write_text(source.replace("def upgrade():\n", LOOK_AROUND, 1), encoding="utf-8")
+        last.write_text(
+            source.replace("def upgrade():\n", LOOK_AROUND.format(what), 1), encoding="utf-8"
+        )
         done = app.adopt()
         assert "alembic.ini has share_connection = false" in done.stdout
         start_replicas(app, "base")
@@ -533,24 +728,152 @@ def test_what_the_old_tool_cannot_build_is_known_also_when_run_again(
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("dialect", ["sqlite", "postgresql", "mysql"])
+def test_an_old_env_that_writes_changes_nothing(dialect: str, tmp_path: Path) -> None:
+    """As one that calls ``create_all()``."""
+    with databases(dialect, False) as urls:
+        app = build("factory", tmp_path, **urls)
+        env = app.folder / "migrations" / "env.py"
+        make = "get_engine().begin() as c: c.exec_driver_sql('CREATE TABLE IF NOT EXISTS made (a INT)')"
+        source = env.read_text(encoding="utf-8")
+        last = "\nif context.is_offline_mode"
+        env.write_text(source.replace(last, f"\nwith {make}{last}"), encoding="utf-8")
+        done = app.adopt(status=1)  # from empty, it makes one table more
+        assert "There the old tool cannot run without a change: " in done.stdout
+        assert "made" not in servers.tables(make_url(app.urls["DATABASE_URL"]))
+
+
+@pytest.mark.slow
+def test_a_version_table_in_a_schema_that_the_old_env_makes(tmp_path: Path) -> None:
+    """No revision can make it, for the version table is written first."""
+    with databases("postgresql", False) as urls:
+        app = build("factory", tmp_path, **urls)
+        env = app.folder / "migrations" / "env.py"
+        source = env.read_text(encoding="utf-8")
+        make = "    with connectable.begin() as c: c.exec_driver_sql('CREATE SCHEMA IF NOT EXISTS told')\n"
+        before = "    with connectable.connect() as connection:"
+        source = source.replace(
+            before, f"    if not context.is_offline_mode():\n    {make}{before}"
+        )
+        source = source.replace("**conf_args", '**conf_args, version_table_schema="told"')
+        env.write_text(source, encoding="utf-8")
+        app.use(("db stamp head",))
+        done = app.adopt()
+        assert "made from empty: the same schema as with the old tool" in done.stdout
+        start_replicas(app, "base")
+
+
+@pytest.mark.slow
 def test_an_app_that_cannot_be_made_without_its_tables(tmp_path: Path) -> None:
     app = build("factory", tmp_path)
-    factory = app.folder / "shop" / "__init__.py"
-    source = factory.read_text(encoding="utf-8")
-    reads = "with app.app_context(): db.session.execute(db.text('SELECT * FROM users'))\n    "
-    factory.write_text(source.replace("return app", f"{reads}return app"), encoding="utf-8")
+    before_return(app, "with app.app_context(): db.session.execute(db.text('SELECT * FROM users'))")
     app.adopt()
     app.alembic("check")
 
 
 @pytest.mark.slow
-def test_an_app_that_migrates_itself_is_named(tmp_path: Path) -> None:
+def test_an_app_that_makes_tables_which_its_revisions_need(tmp_path: Path) -> None:
     app = build("factory", tmp_path)
     factory = app.folder / "shop" / "__init__.py"
     source = factory.read_text(encoding="utf-8")
-    migrates = "from flask_migrate import upgrade\n    with app.app_context(): upgrade()\n    "
-    factory.write_text(source.replace("return app", f"{migrates}return app"), encoding="utf-8")
-    assert "The app itself runs the old tool when it is made" in app.adopt().stdout
+    makes = "CREATE TABLE IF NOT EXISTS roles (id INTEGER)"
+    make = f"with app.app_context(), db.engine.begin() as c: c.execute(db.text('{makes}'))\n    "
+    factory.write_text(source.replace("return app", f"{make}return app"), encoding="utf-8")
+    (first,) = app.folder.rglob("migrations/**/*first.py")
+    source = first.read_text(encoding="utf-8")
+    fill = "def upgrade():\n    op.execute('INSERT INTO roles VALUES (1)')\n"
+    first.write_text(source.replace("def upgrade():\n", fill, 1), encoding="utf-8")
+    assert "made from empty: the same schema as with the old tool" in app.adopt().stdout
+
+
+@pytest.mark.slow
+def test_an_app_whose_tables_a_package_makes(tmp_path: Path) -> None:
+    app = build("factory", tmp_path)
+    before_return(app, "with app.app_context(): getattr(db, 'create' + '_all')()")
+    done = app.adopt()
+    assert "No line of the app does it, so a package does" in done.stdout
+    assert "These lines may do it" not in done.stdout
+
+
+@pytest.mark.slow
+def test_plain_alembic_without_models_in_a_folder_that_git_ignores(tmp_path: Path) -> None:
+    """Its revisions are written by hand; the models cannot be compared with every kind of database, either."""
+    app = build("alembic", tmp_path)
+    env = app.folder / "migrations" / "env.py"
+    source = env.read_text(encoding="utf-8")
+    env.write_text(
+        source.replace("target_metadata = db.metadata", "target_metadata = None"), "utf-8"
+    )
+    models = app.folder / "shop" / "models.py"
+    source = models.read_text(encoding="utf-8")
+    models.write_text(source.replace("db.String(200)", "db.ARRAY(db.Text)", 1), encoding="utf-8")
+    (app.folder / ".gitignore").write_text("# mine\nmigrations/\n", encoding="utf-8")
+    subprocess.run(("git", "init", "--quiet"), cwd=app.folder, check=True)
+    done = app.adopt()
+    assert "\nGit ignores shop/migrations/__init__.py (.gitignore:2:migrations/)." in done.stdout
+    assert "2 tables made from empty: the same schema as with the old tool\n" in done.stdout
+    assert "mend the models first: " in done.stdout
+    assert "cannot be migrated" not in done.stdout
+
+
+@pytest.mark.slow
+def test_extensions_that_an_admin_has_made_in_the_database(tmp_path: Path) -> None:
+    """Some of them may only be made by an admin, which the app's user is not."""
+    user = f"kit_{secrets.token_hex(6)}"
+    with databases("postgresql", False) as urls:
+        url = make_url(urls["DATABASE_URL"])
+        admin = App(SHAPES["factory"], tmp_path, urls)
+        made = (
+            f"CREATE ROLE {user} LOGIN CREATEDB PASSWORD 'x'",
+            f"ALTER DATABASE {url.database} OWNER TO {user}",
+        )
+        execute(admin, [*made, "CREATE EXTENSION pageinspect", "CREATE EXTENSION citext"])
+        try:
+            own = url.set(username=user, password="x").render_as_string(hide_password=False)
+            app = build("factory", tmp_path, DATABASE_URL=own)
+            (first,) = app.folder.rglob("migrations/**/*first.py")
+            source = first.read_text(encoding="utf-8")
+            uses = "def upgrade():\n    op.execute('CREATE TABLE names (name citext)')\n"
+            first.write_text(source.replace("def upgrade():\n", uses, 1), encoding="utf-8")
+            done = app.adopt()
+            assert "3 tables made from empty: the same schema as with the old tool" in done.stdout
+            execute(admin, ["DROP EXTENSION citext"])
+            assert "let an admin make the extension in" in app.adopt().stdout
+        finally:
+            execute(
+                admin,
+                [
+                    f"REASSIGN OWNED BY {user} TO CURRENT_USER",
+                    f"DROP OWNED BY {user}",
+                    f"DROP ROLE {user}",
+                ],
+            )
+
+
+@pytest.mark.slow
+def test_an_app_that_migrates_itself_is_named(tmp_path: Path) -> None:
+    app = build("factory", tmp_path)
+    before_return(app, "from flask_migrate import upgrade")
+    before_return(app, "with app.app_context(): upgrade()")
+    assert "\nThe app itself runs the old tool when it is made" in app.adopt().stdout
+    other = build("flask-alembic", tmp_path / "other")
+    before_return(other, "app.app_context().push(); from flask_alembic import Alembic")
+    before_return(other, "if not db.inspect(db.engine).has_table('users'): Alembic(app).upgrade()")
+    assert "\nOn an empty database, the app itself runs the old tool" in other.adopt().stdout
+
+
+@pytest.mark.slow
+def test_an_app_that_reads_a_new_column_when_it_is_made_as_with_the_old_tool(
+    tmp_path: Path,
+) -> None:
+    app = build("factory", tmp_path)
+    before_return(app, "with app.app_context(): models.Post.query.first()")
+    app.adopt()
+    app.change_models("more")
+    for line in ("flask db migrate", "alembic revision --autogenerate -m more"):
+        module, *arguments = line.split()
+        done = app.python("-m", module, *arguments, status=None)
+        assert "no such column: posts.more" in done.stderr
 
 
 @pytest.mark.slow
@@ -600,7 +923,8 @@ def test_a_database_that_the_old_env_leaves_out_is_left_out(tmp_path: Path) -> N
 ENV_OPTIONS = """\
 from functools import lru_cache
 
-LEFT_ALONE = {"spatial_ref_sys"}
+LEFT_ALONE = config.get_section("alembic:exclude")["tables"].split()
+assert config.get_main_option("left").split() == ["one", "two"]
 
 
 @lru_cache
@@ -632,6 +956,11 @@ def test_options_of_the_old_env_are_in_the_new_one(tmp_path: Path) -> None:
         app, ["ALTER TABLE alembic_version RENAME TO v", "CREATE TABLE spatial_ref_sys (id int)"]
     )
     env.write_text(env.read_text(encoding="utf-8") + "\nlogging.captureWarnings(True)\n", "utf-8")
+    ini = app.folder / "migrations" / "alembic.ini"
+    text_of = ini.read_text(encoding="utf-8").replace(
+        "[alembic]", "[alembic]\nleft =\n  one\n  two"
+    )
+    ini.write_text(f"{text_of}\n[alembic:exclude]\ntables = spatial_ref_sys other\n", "utf-8")
     done = app.adopt()
     assert "Not taken over from env.py: isolation_level='AUTOCOMMIT'" in done.stdout
     shown = [line for line in done.stdout.splitlines() if "from env.py, line" in line]
@@ -639,6 +968,7 @@ def test_options_of_the_old_env_are_in_the_new_one(tmp_path: Path) -> None:
     app.alembic("check")
     written = (app.folder / "shop" / "migrations" / "env.py").read_text(encoding="utf-8")
     assert '"transaction_per_migration": True,' in written
+    assert "left =\n    one\n    two\n" in (app.folder / "alembic.ini").read_text(encoding="utf-8")
     assert "\"version_table\": 'v'," in written
     assert "@lru_cache\ndef is_ours(name):" in written
     assert "kit.all_but(IGNORED_TABLES, include_object)," in written
@@ -656,7 +986,7 @@ def test_update_replaces_the_machinery_and_shows_what_is_yours(tmp_path: Path) -
     (migrations / "kit" / "gone.py").write_text("old = True\n", encoding="utf-8")
     done = app.python("-m", "flask_alembic_kit", "update")
     assert "-# mine" in done.stdout
-    assert "script.py.mako is that of this version." in done.stdout
+    assert "script.py.mako is the same as in this version." in done.stdout
     assert env.read_text(encoding="utf-8").endswith("# mine\n")
     env.write_bytes(kit["shop/migrations/env.py"])
     assert app.tree() == kit
@@ -683,10 +1013,15 @@ def test_scratch_databases_are_dropped(tmp_path: Path) -> None:
     ],
     ids=["newest", "plugins-without-checks", "oldest"],
 )
-def test_installed_from_its_wheel(packages: tuple[str, ...], uv: str, tmp_path: Path) -> None:
+def test_installed_from_its_wheel(
+    packages: tuple[str, ...], uv: str, once: Callable[..., Path], tmp_path: Path
+) -> None:
     """In an environment of the app's own, with the newest, the oldest that do, and one between."""
-    run(uv, "build", "--quiet", "--wheel", "--out-dir", str(tmp_path), str(ROOT), cwd=tmp_path)
-    (wheel,) = tmp_path.glob("*.whl")
+
+    def make(folder: Path) -> None:
+        run(uv, "build", "--quiet", "--wheel", "--out-dir", folder, ROOT, cwd=folder)
+
+    (wheel,) = once("wheel", make).glob("*.whl")
     programs = new_environment(uv, tmp_path / "venv", wheel, *packages)
     app = build("src-capitals", tmp_path / "app", interpreter=str(programs / "python"))
     command = str(programs / "flask-alembic-kit")

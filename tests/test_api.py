@@ -31,8 +31,11 @@ def test_state_of_the_databases(project: Project) -> None:
         START
         + f"""
 import gc
+from inspect import signature
+from flask_app.migrations import migrate
 frozen = gc.get_freeze_count()
 names = {names!r}
+assert [*signature(migrate).parameters][:3] == ["directory", "message", "sql"]  # for help()
 with app.app_context():
     assert heads() == ("r001",)
     assert current() == dict.fromkeys(names, ())

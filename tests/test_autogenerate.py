@@ -59,6 +59,41 @@ def change(project: Project, *edits: tuple[str, str]) -> str:
     return revision
 
 
+def test_a_type_that_the_database_lacks_is_a_line(generic: Project) -> None:
+    generic.alembic("upgrade", "head")
+    generic.edit(
+        "models.py",
+        "from datetime",
+        "from sqlalchemy.dialects.postgresql import HSTORE\nfrom datetime",
+    )
+    generic.edit("models.py", "String(200)", "HSTORE()")
+    for arguments in (("check",), ("revision", "--autogenerate", "-m", "more")):
+        (line,) = generic.alembic(*arguments, status=None).stdout.splitlines()
+        assert line.startswith("FAILED: This database lacks the type of a model: "), line
+        assert line.endswith("can't render element of type HSTORE."), line
+
+
+NAMED = """
+
+class Thing(Model):
+    __tablename__ = "things"
+    __table_args__ = {"schema": "public"}
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str]
+"""
+
+
+def test_models_that_name_the_usual_schema(generic: Project) -> None:
+    with on_server("postgresql", generic):
+        generic.edit("models.py", "\n\nclass Post", f"{NAMED}\n\nclass Post")
+        generic.alembic("upgrade", "head")
+        generic.new_revision("--autogenerate", "-m", "things")
+        generic.alembic("upgrade", "head")
+        generic.edit("models.py", "    name: Mapped[str]\n\n", "    name: Mapped[str | None]\n\n")
+        assert "nullable=True" in generic.new_revision("--autogenerate", "-m", "name")
+        go_up_and_down(generic)
+
+
 def test_sqlite(generic: Project) -> None:
     use(generic, "sqlite")
     generic.alembic("upgrade", "head")
@@ -291,8 +326,6 @@ def test_rewriter_as_the_documentation_has_it(generic: Project) -> None:
 
 @pytest.mark.slow
 def test_rewriter_of_geoalchemy_makes_each_spatial_index_once(generic: Project) -> None:
-    text = (ROOT / "docs" / "autogenerate.md").read_text(encoding="utf-8")
-    with_rewriter(generic, text.partition("such a rewriter: `")[2].partition("`")[0] + "\n")
     point = 'mapped_column(__import__("geoalchemy2").Geometry("POINT", srid=4326))'
     generic.edit(
         "models.py",
@@ -314,3 +347,45 @@ TAG = """class Tag(Model):
 
 
 class Post("""
+
+
+VIEWS_ONLY = """
+from alembic.autogenerate import comparators
+from alembic.operations import ops
+from sqlalchemy import inspect
+
+
+class View(ops.ExecuteSQLOp):
+    def reverse(self):
+        return View("DROP VIEW ones")
+
+
+@comparators.dispatch_for("schema")
+def compare_views(autogenerate, changes, schemas):
+    if "ones" not in inspect(autogenerate.connection).get_view_names():
+        changes.ops.append(View("CREATE VIEW ones AS SELECT 1 AS one"))
+
+
+class User:
+    pass
+
+
+class Post:
+    pass
+"""
+
+
+def test_views_without_a_model(generic: Project) -> None:
+    """As alembic_utils has them: a table would be dropped, a view is not."""
+    (generic.folder / generic.package / "models.py").write_text(VIEWS_ONLY, encoding="utf-8")
+    generic.alembic("upgrade", "head")
+    line = generic.fails("revision", "--autogenerate", "-m", "views")
+    assert "'default' has no model: import its models" in line
+    for revision in generic.versions.glob("*.py"):
+        revision.unlink()
+    generic.databases["default"].unlink()
+    generic.alembic("revision", "--autogenerate", "-m", "views")
+    generic.alembic("upgrade", "head")
+    done = generic.alembic("check")
+    assert "'default' has no model: import its models" in done.stderr
+    generic.alembic("downgrade", "base")

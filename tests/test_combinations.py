@@ -69,6 +69,8 @@ def test_model_that_changes_is_migrated_up_and_down(
 @pytest.mark.parametrize("scheme", ["mysql", "mariadb", "mysql+pymysql"])
 def test_url_of_mysql_in_every_spelling(generic: Project, scheme: str) -> None:
     with servers.database("mysql") as url:
+        if scheme == "mariadb" and "MariaDB" not in servers.query(url, "SELECT version()")[0]:
+            pytest.skip("the server is MySQL")
         spelled = at(url)["DATABASE_URL"].replace(url.drivername, scheme)
         generic.alembic("upgrade", "head", env={"DATABASE_URL": spelled})
         assert "posts" in servers.tables(url)

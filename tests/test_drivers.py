@@ -1,17 +1,16 @@
 """Every driver that installs here: locks, limits, failures and messages are as with the project's own."""
 
 import os
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import servers
-from kit import ENVIRONMENT, Project, new_environment, read_toml, run
+from kit import ENVIRONMENT, Process, Project, new_environment, read_toml, run, start
 from servers import at, query, tables
 from sqlalchemy import URL, make_url
 from test_guard import UNTIL_TOLD, hold, tell, wait_for_line
-from test_pythons import python_of
+from test_pythons import forked_python
 
 pytestmark = pytest.mark.slow
 
@@ -48,7 +47,7 @@ def environment(
         folder = once(f"driver-{package}", make) / "venv"
         if (folder / "fails").exists():
             pytest.skip(f"{package} does not install here")
-        return python_of(folder)
+        return forked_python(folder)
 
     return environment
 
@@ -60,17 +59,11 @@ class Driven:
         self.project, self.python, self.url = project, python, url
         self.driven = url.set(drivername=name)
 
-    def start(self, *arguments: str, **variables: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            [self.python, "-m", "alembic", *arguments],
-            cwd=self.project.folder,
-            env={**ENVIRONMENT, **at(self.driven), **variables},
-            text=True,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        )
+    def start(self, *arguments: str, **variables: str) -> Process:
+        env = {**ENVIRONMENT, **at(self.driven), **variables}
+        return start(self.python, "-m", "alembic", *arguments, cwd=self.project.folder, env=env)
 
-    def upgrade(self, **variables: str) -> tuple[int, str, str]:
+    def upgrade(self, **variables: str) -> tuple[int | None, str, str]:
         process = self.start("upgrade", "head", **variables)
         printed, log = process.communicate(timeout=60)
         return process.returncode, printed, log

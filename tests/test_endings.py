@@ -162,18 +162,22 @@ def test_no_more_is_said_than_is_known_where_a_fork_has_rolled_back(
 
 
 @pytest.mark.parametrize(
-    ("kind", "how"), [("sqlite", "executescript('SELECT 1')"), ("postgresql", "commit()")]
+    ("kind", "how"),
+    [("sqlite", "executescript('SELECT 1')"), ("postgresql", f"commit()\n{INSERT.format(2)}")],
 )
 def test_what_the_driver_has_committed_is_kept(
     generic: Project, tmp_path: Path, kind: str, how: str
 ) -> None:
-    """executescript() of sqlite3 commits what there was before it."""
+    """With the revisions before it; executescript() of sqlite3 commits what there was before it."""
     with database(kind, tmp_path) as url:
-        prepared(generic, url, f"op.get_bind().connection.{how}\nraise ValueError")
+        before = generic.add_revision(TABLE)
+        generic.add_revision(
+            f"{INSERT.format(1)}\nop.get_bind().connection.{how}\nraise ValueError"
+        )
         done = generic.alembic("upgrade", "head", env=at(url), status=1)
         kept = "What was committed is kept, the rest is rolled back."
         assert done.stderr.endswith(f"failed. {kept}\n")
-        assert state(url)[0] == [1]
+        assert state(url) == ([1], [before], before)
 
 
 def test_closed_connection_leaves_no_lock_in_the_pool(generic: Project) -> None:
@@ -199,7 +203,10 @@ with create_app().app_context():
 
 CANCELLED = {
     "postgresql": "op.execute('SET LOCAL statement_timeout = 100')\nop.execute('SELECT pg_sleep(9)')",
-    "mysql": "op.execute('SET max_statement_time = 0.1')\nop.execute('SELECT SLEEP(9)')",
+    "mysql": """
+op.execute('SET SESSION /*M! max_statement_time = 0.1 */ /*!50708 max_execution_time = 100 */')
+op.execute('SELECT COUNT(*) FROM information_schema.columns a, information_schema.columns b')
+""",
 }
 
 

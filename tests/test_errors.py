@@ -195,6 +195,16 @@ def test_command_without_an_output(generic: Project) -> None:
     subprocess.run(command, shell=True, cwd=generic.folder, env=ENVIRONMENT, check=True)
 
 
+@pytest.mark.parametrize("program", ["alembic", "flask db"])
+def test_error_without_an_output_is_one_line(generic: Project, program: str) -> None:
+    options: Any = {"cwd": generic.folder, "env": ENVIRONMENT, "stderr": subprocess.PIPE}
+    command = f'"{sys.executable}" -m {program} upgrade nosuch >&-'
+    done = subprocess.run(command, shell=True, check=False, text=True, **options)
+    assert done.returncode == 255
+    assert "Traceback" not in done.stderr
+    assert done.stderr.count("FAILED: Can't locate revision") == 1
+
+
 @pytest.mark.parametrize("url", [" sqlite:///shop.db\n", "\n"])
 def test_white_space_around_a_url(generic: Project, url: str) -> None:
     said = generic.alembic("upgrade", "head", env={"DATABASE_URL": url}).stderr

@@ -1,6 +1,5 @@
 """Nothing lost, nothing half-applied, any number of replicas: on real databases."""
 
-import random
 import secrets
 import signal
 import sqlite3
@@ -401,16 +400,15 @@ def is_whole(url: URL) -> None:
 @pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL is not known there")
 @pytest.mark.parametrize("dialect", ["sqlite", "postgresql", "mysql"])
 @pytest.mark.parametrize(
-    "number", [0, *(pytest.param(number, marks=pytest.mark.slow) for number in range(1, 21))]
+    "moment",  # in seconds, after the first revision has begun
+    [pytest.param(n / 10, marks=[] if n == 6 else pytest.mark.slow) for n in range(13)],
 )
 def test_killed_migration_is_finished_by_the_next(
-    generic: Project, tmp_path: Path, dialect: str, number: int
+    generic: Project, tmp_path: Path, dialect: str, moment: float
 ) -> None:
     if dialect == "sqlite":
         enforce_foreign_keys(generic)
     add_slow_revisions(generic)
-    moment = random.uniform(0, 1.2)
-    print(f"killed {moment:.3f} s after the first revision began")
     with database(dialect, tmp_path) as url:
         generic.alembic("upgrade", "r001", env=at(url))
         process = start(generic, "upgrade", "head", env=at(url))
@@ -474,6 +472,29 @@ def test_busy_table_fails_the_migration_in_one_line(generic: Project, url: URL) 
         assert "Nothing of this run is kept." in line
         assert "before" not in tables(url)
     generic.alembic("upgrade", "head", env=at(url))
+
+
+@pytest.mark.slow
+def test_reading_that_waits_too_long_says_no_more_than_is_true(
+    generic: Project, sqlite: URL
+) -> None:
+    """How long is up to the driver: 5 seconds."""
+    generic.alembic("upgrade", "head", env=at(sqlite))
+    with closing(sqlite3.connect(str(sqlite.database), isolation_level=None)) as writer:
+        writer.execute("BEGIN EXCLUSIVE")
+        line = generic.fails("current", env=at(sqlite))
+    assert "waited for a lock too long, in " in line and "MIGRATION" not in line
+    assert line.endswith("'. Run it again later.")
+
+
+def test_who_locks_the_version_table_is_named(generic: Project, postgresql: URL) -> None:
+    """As a tool does that looks at all tables, and waits; no revision has begun then."""
+    generic.alembic("upgrade", "head", env=at(postgresql))
+    env = {**at(postgresql), "MIGRATION_LOCK_TIMEOUT": "0.5", "MIGRATION_LOCK_RETRIES": "0"}
+    with hold(generic, postgresql, "LOCK TABLE alembic_version") as holder:
+        line = generic.fails("downgrade", "base", env=env)
+        holder.communicate("")
+    assert "(idle in transaction) on alembic_version holds. Nothing of this run is kept." in line
 
 
 def test_commit_that_waits_for_a_reader_is_named(generic: Project, sqlite: URL) -> None:
@@ -746,12 +767,12 @@ from sqlalchemy.dialects.{0}.{2} import dialect
 
 
 class OtherDialect(dialect):
-    name = "other"
+    name = "other.driver"
     supports_statement_cache = True
 
 
 class OtherImpl({1}Impl):
-    __dialect__ = "other"
+    __dialect__ = "other.driver"
 
 
 registry.impls["other"] = lambda: OtherDialect
@@ -759,7 +780,7 @@ registry.impls["other"] = lambda: OtherDialect
 
 
 def at_other(project: Project, url: URL, *names: str) -> dict[str, str]:
-    """Let a project know a dialect without a file in backends/, and use a database by it."""
+    """Let a project know a dialect without a file in backends/, named as Firebird's, and use it."""
     path = project.folder / project.package / "db.py"
     path.write_text(path.read_text(encoding="utf-8") + OTHER.format(*names), encoding="utf-8")
     return at(url.set(drivername="other"))
@@ -791,7 +812,7 @@ def test_unknown_kind_that_lets_only_one_write_says_so(generic: Project, sqlite:
         generic, sqlite.update_query_dict({"timeout": "0.1"}), "sqlite", "SQLite", "pysqlite"
     )
     done = generic.alembic("upgrade", "head", env=env)
-    assert "Database 'default' (other) cannot be locked" in done.stderr
+    assert "Database 'default' (other.driver) cannot be locked" in done.stderr
     assert {"users", "posts"} < tables(sqlite)
 
 

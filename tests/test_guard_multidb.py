@@ -1,6 +1,7 @@
 """Several databases: all migrate, or none does."""
 
 import glob
+import json
 import os
 import shutil
 import socket
@@ -13,7 +14,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 import servers
-from kit import Project, run
+from kit import FIRST_REVISION, Project, run
 from servers import at, connect, query, tables
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import OperationalError
@@ -80,6 +81,12 @@ def enforce_foreign_keys(connection, record):
         next(multidb.versions.glob(f"*{revision}*")).unlink()
 
 
+def test_stamp_says_where_each_database_is(multidb: Project) -> None:
+    said = multidb.alembic("stamp", "head").stderr
+    assert f"Database default is at head ({FIRST_REVISION})" in said
+    assert f"Database auth is at head ({FIRST_REVISION})" in said
+
+
 def test_database_that_cannot_be_reached_leaves_the_others_alone(
     multidb: Project, tmp_path: Path
 ) -> None:
@@ -137,6 +144,37 @@ def test_two_names_for_one_database_do_not_wait_for_each_other(
         failing = multidb.add_revision("pass", upgrade_auth="1 / 0")
         done = multidb.alembic("upgrade", "head", env=env, status=1)
         assert done.stderr.count(f"Revision {failing} of database 'auth' failed.") == 1
+
+
+HOSTS = """
+import json, sys
+from alembic.runtime.environment import EnvironmentContext
+from alembic.script import ScriptDirectory
+from flask_app import create_app
+from flask_app.migrations import alembic_config
+from flask_app.migrations.kit.databases import hosts
+from sqlalchemy import create_engine, event
+engines = {name: create_engine(url) for name, url in json.loads(sys.argv[1]).items()}
+statements = []
+for engine in engines.values():
+    event.listen(engine, "before_cursor_execute", lambda *found: statements.append(found[2]))
+with create_app().app_context():
+    config = alembic_config()
+    with EnvironmentContext(config, ScriptDirectory.from_config(config)):
+        print(json.dumps([hosts(engines, engines), len(statements)]))
+"""
+
+
+@pytest.mark.parametrize("dialect", ["postgresql", "mysql"])
+def test_each_database_is_asked_once_where_it_is(multidb: Project, dialect: str) -> None:
+    with ExitStack() as stack:
+        urls = [stack.enter_context(servers.database(dialect)) for _ in range(4)]
+        named = dict(zip("abcd", urls, strict=True)) | {"e": other_name(urls[1])}
+        shown = {name: url.render_as_string(hide_password=False) for name, url in named.items()}
+        done = multidb.python("-c", HOSTS, json.dumps(shown))
+    found, number = json.loads(done.stdout)
+    assert found == {**{name: name for name in "abcd"}, "e": "b"}
+    assert number == len(named) + 3  # and whether two are one
 
 
 BAD_NAMES = {

@@ -62,6 +62,27 @@ def test_log_is_no_change_to_autogenerate_and_no_op_makes_none(generic: Project,
     assert generic.flask("db", "applied", env=at(url)).stdout == ""
 
 
+@pytest.mark.parametrize(
+    "table", ["of the app", pytest.param("of another kit", marks=pytest.mark.slow)]
+)
+def test_log_that_cannot_be_written_is_named(generic: Project, url: URL, table: str) -> None:
+    """Nothing that the kit has not made is changed, and it says how to go on."""
+    generic.alembic("upgrade", "head", env=at(url))
+    generic.add_revision('op.create_table("t", sa.Column("a", sa.Integer))')
+    if table == "of the app":
+        query(url, "DROP TABLE alembic_log")
+        query(url, "CREATE TABLE alembic_log (a INTEGER)")
+    else:
+        query(url, "ALTER TABLE alembic_log DROP COLUMN code")
+    line = generic.fails("upgrade", "head", env=at(url))
+    assert "_log" in line and "rename the table of that log: a new one is made." in line
+    assert "t" not in tables(url)
+    assert query(url, "SELECT version_num FROM alembic_version") == [FIRST_REVISION]
+    query(url, "ALTER TABLE alembic_log RENAME TO alembic_log_old")
+    generic.alembic("upgrade", "head", env=at(url))
+    assert query(url, "SELECT revision FROM alembic_log") == ["r001"]
+
+
 def test_long_ids_of_revisions_are_logged(generic: Project) -> None:
     """As of projects that have made the column of the version longer."""
     name = "a_name_instead_of_a_number_in_hexadecimal_digits"
@@ -82,6 +103,27 @@ def test_callback_of_the_project_is_called_too(generic: Project, url: URL) -> No
     done = generic.alembic("upgrade", "head", env=at(url))
     assert f"seen {FIRST_REVISION}" in done.stdout
     assert len(logged(url)) == 1
+
+
+@pytest.mark.slow
+def test_two_projects_share_a_database(generic: Project, tmp_path: Path) -> None:
+    other = generic.copy(tmp_path / "other")
+    other.set_config("ALEMBIC_CONTEXT", '{"version_table": "alembic_version_blog"}')
+    for path in (*other.versions.glob("*.py"), other.folder / other.package / "models.py"):
+        text = path.read_text(encoding="utf-8")
+        for name in ("users", "posts"):
+            text = text.replace(f"{name}", f"blog_{name}")
+        path.write_text(text.replace(FIRST_REVISION, "b1"), encoding="utf-8")
+    env = at(make_url(f"sqlite:///{tmp_path}/shop.db"))
+    for project, tables_of_other in (
+        (generic, ["blog_users", "blog_posts", "alembic_version_blog", "alembic_log_blog"]),
+        (other, ["users", "posts", "alembic_version", "alembic_log"]),
+    ):
+        project.edit("migrations/env.py", "set[str] = set()", f"set[str] = {{*{tables_of_other}}}")
+        project.alembic("upgrade", "head", env=env)
+    for project in (generic, other):
+        project.alembic("check", env=env)
+        assert health(project, env) == (200, "ok", True)
 
 
 def as_old_code(project: Project, folder: Path) -> Project:

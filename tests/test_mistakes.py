@@ -91,7 +91,7 @@ FILES: dict[str, tuple[dict[str, str | bytes], str]] = {
     "same id": ({FILE: revision(), OTHER: revision()}, "x1 is present more than once"),
     "there already": (
         {FILE: revision("op.create_table('users', sa.Column('id', sa.Integer))")},
-        "If all that it makes was there before: alembic stamp x1. If not, it is made twice: edit",
+        "If all that it makes was there before: alembic stamp x1. If not, a failed run has left",
     ),
     "column there already": (
         {FILE: revision("op.add_column('users', sa.Column('name', sa.Integer))")},
@@ -117,6 +117,9 @@ LINES = {
     "downgrade -1 --sql": "requires <fromrev>:<torev>",
     "-x rename=nosuch revision --autogenerate -m x": "matches no change",
     "-x fill=nosuch revision --autogenerate -m x": "matches no change",
+    "-x databse=auth upgrade head": "did you mean -x database=?",
+    "-x drop revision --autogenerate -m x": "did you mean -x drop=?",
+    "-x accept=nosuch upgrade head": "Can't locate revision",
     "-c nosuch.ini current": "script_location",
     "stamp --purge --sql head": "purge",
 }
@@ -136,7 +139,7 @@ MISTAKES: dict[str, list[Mistake]] = {
     "files": [
         *(Mistake(UP, said, files=files) for files, said in FILES.values()),
         *(Mistake("flask db heads", FILES[name][1], files=FILES[name][0]) for name in LOOPS),
-        Mistake("alembic downgrade b@-1", "No revision of that branch", files={FILE: BRANCH}),
+        Mistake("alembic downgrade b@-1", "not at one head of that branch", files={FILE: BRANCH}),
         Mistake("alembic current", "script_location", cwd="PACKAGE"),
         Mistake("flask db upgrade", "Could not import", USAGE, cwd="tests"),
     ],

@@ -21,7 +21,8 @@ op.create_index("ix_posts_body", "posts", ["body"])
 op.bulk_insert(sa.table("tags", sa.column("id", sa.Integer())), [{"id": 1}, {"id": 2}])
 op.rename_table("tags", "labels")
 op.execute(sa.table("posts", sa.column("stars"), sa.column("body")).update().values(stars=True, body="x"))
-op.get_bind().execute(sa.text("DELETE FROM posts"))
+if str(op.get_bind().engine.url).startswith("sqlite"):
+    op.get_bind().execute(sa.text("DELETE FROM posts"))
 with op.get_context().autocommit_block():
     op.execute("DROP TABLE labels")
 op.get_bind().commit()
@@ -120,7 +121,7 @@ def test_no_statement_is_sent_that_changes_anything(
     end = lines.index("Database auth: 7 revisions")
     told = [line for line in lines[:end] if line.startswith("      ")]
     unknown = [
-        line for line in told if line.startswith("      cannot be told without running it (")
+        line for line in told if line.startswith("      cannot be known without running it (")
     ]
     assert sum("(it reads the database)" in line for line in unknown) == 4
     assert len(unknown) == len(LIVE) and not [line for line in told if "DROP TABLE" in line]
@@ -182,4 +183,5 @@ def test_run_says_where_it_goes_and_where_it_has_arrived(migrated: Project) -> N
     logged = migrated.alembic("upgrade", FIRST_REVISION).stderr
     for name in names:
         assert logged.count(f"Database {name} is at {FIRST_REVISION}\n") == 1
-    assert "progress" not in migrated.alembic("stamp", "head").stderr
+    logged = migrated.alembic("stamp", "head").stderr
+    assert logged.count("[alembic.progress] Database") == len(names), logged

@@ -172,6 +172,8 @@ def test_session_mode_that_is_named_allows_everything(
     generic: Project, pooled: Callable[[str], tuple[URL, URL]]
 ) -> None:
     pooler, url = pooled("session")
+    line = generic.fails("upgrade", "head", env={**at(pooler), "MIGRATION_POOLER": "sessions"})
+    assert "MIGRATION_POOLER='sessions' must be 'session'" in line
     env = {**at(pooler), "MIGRATION_POOLER": "session"}
     generic.add_revision(IN_BETWEEN["autocommit"])
     processes = [start(generic, "upgrade", "head", env=env) for _ in range(REPLICAS)]

@@ -22,6 +22,9 @@ from kit import (
 from servers import at
 from test_readme import commands
 
+if sys.platform == "linux":
+    import forked
+
 HERE = f"{sys.version_info[0]}.{sys.version_info[1]}"
 # Python's version, and which version of each dependency is installed. With this Python and the newest of
 # all, test_combinations.py runs every combination.
@@ -72,7 +75,15 @@ def interpreter(
         options = ("--resolution", resolution, "--requirement", folder / "requirements.txt")
         new_environment(uv, folder / "venv", *options, python=python(version))
 
-    return python_of(once(f"python-{version}-{resolution}", make) / "venv")
+    return forked_python(once(f"python-{version}-{resolution}", make) / "venv")
+
+
+def forked_python(environment: Path) -> Path:
+    """Return the interpreter of a virtual environment in which many commands run."""
+    python = python_of(environment)
+    if sys.platform == "linux":
+        forked.PYTHONS.add(str(python))
+    return python
 
 
 def python_of(environment: Path) -> Path:
@@ -115,7 +126,9 @@ def test_pip_before_25_1_is_replaced_first(generic: Project, uv: str, tmp_path: 
     run(uv, "venv", "--quiet", "--python", sys.executable, "venv", cwd=tmp_path)
     pip = (python_of(tmp_path / "venv"), "-m", "pip")
     env = {**ENVIRONMENT, "PIP_NO_COMPILE": "1"}
-    # What the kit needs is installed in all other tests.
+    # What a project needs is there already, for uv is faster. What the kit needs is in all other tests.
+    needed = ("-r", generic.folder / "pyproject.toml", "--group", "dev")
+    run(uv, "pip", "install", "--quiet", "--python", pip[0], *needed, cwd=generic.folder)
     for folder, options in ((generic.folder, ["--quiet"]), (ROOT, ["--dry-run", "--no-deps"])):
         run(uv, "pip", "install", "--quiet", "--python", pip[0], "pip<25.1", cwd=tmp_path)
         prefix = "python -m pip install "

@@ -200,6 +200,14 @@ def test_tables_of_models_that_nobody_imports_stay(posts: Project) -> None:
     posts.alembic("-x", option, "-x", "drop=most", *revision)
 
 
+def test_table_whose_name_gets_other_case_stays(posts: Project) -> None:
+    """SQLite, and MySQL on Windows, take both names for the same table."""
+    posts.edit("models.py", '__tablename__ = "posts"', '__tablename__ = "Posts"')
+    line = posts.fails("revision", "--autogenerate")
+    assert line.endswith("which may be the same table to the database: keep the name posts.")
+    posts.alembic("check", status=4)
+
+
 MERGE = """
 from pathlib import Path
 from alembic import command

@@ -66,6 +66,15 @@ def test_read_only_server(generic: Project) -> None:
         assert_sees_a_change(generic, url)
 
 
+@pytest.mark.parametrize("dialect", ["postgresql", "mysql"])
+def test_check_of_an_empty_database_makes_no_table(dialect: str, generic: Project) -> None:
+    with servers.database(dialect) as url, reader(dialect, url) as role:
+        line = generic.alembic("check", env=servers.at(role), status=3).stdout
+        assert "is not at head: run alembic upgrade head." in line
+        generic.alembic("check", env=servers.at(url), status=3)
+        assert servers.tables(url) == set()
+
+
 @pytest.mark.slow
 def test_read_only_file(generic: Project) -> None:
     generic.alembic("upgrade", "head")
@@ -73,6 +82,24 @@ def test_read_only_file(generic: Project) -> None:
     url = URL.create("sqlite", database=f"file:{file}", query={"mode": "ro", "uri": "true"})
     generic.alembic("check", env=servers.at(url))
     assert_sees_a_change(generic, url)
+
+
+@pytest.mark.parametrize("is_new", [True, False])
+def test_id_that_is_too_long_changes_nothing(generic: Project, is_new: bool) -> None:
+    """Where DDL cannot be rolled back: the version table that Alembic makes has 32 characters."""
+    with servers.database("mysql") as url:
+        if not is_new:
+            generic.alembic("upgrade", "head", env=servers.at(url))
+        long = "long" * 10
+        generic.add_revision('op.create_table("t", sa.Column("a", sa.Integer))')
+        path = next(generic.versions.glob("*r001*"))
+        path.write_text(path.read_text().replace("r001", long))
+        line = generic.fails("upgrade", "head", env=servers.at(url))
+        assert f"has 32 characters, too few for {long!r}: make it longer first" in line
+        assert not {"t", "posts" if is_new else "t"} & servers.tables(url)
+        servers.query(url, "ALTER TABLE alembic_version MODIFY version_num VARCHAR(99) NOT NULL")
+        generic.alembic("upgrade", "head", env=servers.at(url))
+        assert servers.query(url, "SELECT version_num FROM alembic_version") == [long]
 
 
 @pytest.mark.slow
@@ -90,3 +117,18 @@ def test_role_that_may_not_record_changes_nothing(generic: Project, table: str) 
         servers.query(url, f"GRANT ALL ON {url.database}.{table} TO {role.username}@'%'")
         generic.alembic("upgrade", "head", env=servers.at(role))
         assert servers.query(url, "SELECT version_num FROM alembic_version") == [revision]
+
+
+def test_server_that_becomes_read_only_is_a_line(generic: Project) -> None:
+    """As a replica that was the primary: the revision is not at fault, so there is no traceback."""
+    revision = generic.add_revision(
+        """
+        op.execute("SET SESSION TRANSACTION READ ONLY")
+        op.get_bind().commit()
+        op.execute("UPDATE users SET id = 2 WHERE id = 1")
+        """
+    )
+    with servers.database("mysql") as url:
+        line = generic.fails("upgrade", "head", env=servers.at(url))
+        assert f"Revision {revision} of database 'default': (1792, " in line
+        assert "Revisions before it are kept" in line

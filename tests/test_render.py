@@ -60,11 +60,13 @@ PACKAGE/migrations/kit/backends/constraints.py
 PACKAGE/migrations/kit/backends/default.py
 PACKAGE/migrations/kit/backends/enums.py
 PACKAGE/migrations/kit/backends/indexes.py
+PACKAGE/migrations/kit/backends/keys.py
 PACKAGE/migrations/kit/backends/lock_file.py
 PACKAGE/migrations/kit/backends/mariadb.py
 PACKAGE/migrations/kit/backends/mysql.py
 PACKAGE/migrations/kit/backends/postgresql.py
 PACKAGE/migrations/kit/backends/sqlite.py
+PACKAGE/migrations/kit/backends/unread.py
 PACKAGE/migrations/kit/backends/written.py
 PACKAGE/migrations/kit/checksum.py
 PACKAGE/migrations/kit/command_line.py
@@ -73,7 +75,6 @@ PACKAGE/migrations/kit/databases.py
 PACKAGE/migrations/kit/edited.py
 PACKAGE/migrations/kit/environment.py
 PACKAGE/migrations/kit/errors.py
-PACKAGE/migrations/kit/given.py
 PACKAGE/migrations/kit/graph.py
 PACKAGE/migrations/kit/guard.py
 PACKAGE/migrations/kit/lint.py
@@ -89,10 +90,8 @@ PACKAGE/migrations/kit/rehearsal/__init__.py
 PACKAGE/migrations/kit/rehearsal/offline.py
 PACKAGE/migrations/kit/rehearsal/recorder.py
 PACKAGE/migrations/kit/rehearsal/rules.py
-PACKAGE/migrations/kit/rehearsal/squawk.py
 PACKAGE/migrations/kit/rehearsal/words.py
 PACKAGE/migrations/kit/reset.py
-PACKAGE/migrations/kit/retry.py
 PACKAGE/migrations/kit/revisions.py
 PACKAGE/migrations/kit/session.py
 PACKAGE/migrations/kit/shared.py

@@ -35,6 +35,8 @@ PLANTED = {
         "numbers": "CREATE TABLE numbers (id INTEGER PRIMARY KEY AUTOINCREMENT)",
         "number": "INSERT INTO numbers (id) VALUES (41)",
         "number, gone": "DELETE FROM numbers",
+        "words": "CREATE VIRTUAL TABLE words USING fts5(word)",
+        "a word": "INSERT INTO words VALUES ('it''s')",
     },
     "postgresql": {
         "view": "CREATE VIEW names AS SELECT id, name FROM users",
@@ -47,11 +49,13 @@ PLANTED = {
         "trigger": "CREATE TRIGGER log BEFORE UPDATE ON users FOR EACH ROW EXECUTE FUNCTION touch()",
         "disabled": "ALTER TABLE users DISABLE TRIGGER log",
         "partial index": "CREATE INDEX ix_part ON users (name text_pattern_ops) WHERE id > 7",
+        "whole index": "CREATE INDEX ix_part_2 ON users (name)",
         "check": "ALTER TABLE users ADD CHECK (twice(id) <> 3) NOT VALID",
         "check of texts": "CREATE TABLE listed (a varchar(9) CHECK (a IN ('x', 'it''s x')))",
         "index of them": "CREATE INDEX ix_listed ON listed (a) WHERE a NOT IN ('p', 'q')",
         "view of them": "CREATE VIEW seen AS SELECT a FROM listed AS l WHERE l.a IN ('x', 'y')",
         "exclusion": "ALTER TABLE users ADD EXCLUDE USING btree (name WITH =)",
+        "for the end": "ALTER TABLE users ADD CONSTRAINT late UNIQUE (name) DEFERRABLE INITIALLY DEFERRED",
         "comment": "COMMENT ON TABLE users IS 'It''s :all of them'",
         "comment on a column": "COMMENT ON COLUMN users.name IS '100%'",
         "comment on an index": "COMMENT ON INDEX ix_part IS 'part'",
@@ -70,6 +74,7 @@ PLANTED = {
             INSERT INTO odd (a, e, f, g) VALUES (1, '{"a": [1, null]}', '2026-01-01 1:00+3', '\xff')""",
         "sequence": "CREATE SEQUENCE invoices START 1000 INCREMENT 5",
         "its number": "SELECT nextval('invoices')",
+        "restarted": "ALTER SEQUENCE users_id_seq RESTART 900",
         "sequence of another name": "CREATE TABLE old (id serial PRIMARY KEY)",
         "renamed": "ALTER TABLE old RENAME TO renamed",
         "collation": 'CREATE TABLE collated (a text COLLATE "C")',
@@ -84,6 +89,14 @@ PLANTED = {
         "partition": "CREATE TABLE part_1 PARTITION OF parts FOR VALUES FROM (1) TO (10)",
         "its row": "INSERT INTO parts VALUES (2)",
         "statistics": "CREATE STATISTICS correlated ON id, name FROM users",
+        "clustered": "ALTER TABLE users CLUSTER ON ix_part_2",
+        "no data": "CREATE MATERIALIZED VIEW unread AS SELECT id FROM users WITH NO DATA",
+        "parent": "CREATE TABLE parent (a int DEFAULT 1, b int)",
+        "inherited": "CREATE TABLE child (c int) INHERITS (parent)",
+        "another default": "ALTER TABLE child ALTER a SET DEFAULT 2, ALTER b SET NOT NULL",
+        "collation of its own": "CREATE COLLATION french (provider = icu, locale = 'fr', deterministic = false)",
+        "column of it": "CREATE TABLE menus (name text COLLATE french, at timestamptz, day date)",
+        "infinity": "INSERT INTO menus VALUES ('crème', 'infinity', '-infinity')",
     },
     "mysql": {
         "view": "CREATE VIEW names AS SELECT id, name FROM users",
@@ -95,17 +108,31 @@ PLANTED = {
         "enum": "CREATE TABLE moods (a ENUM('sad', 'it''s') NOT NULL DEFAULT 'sad', b SET('x', 'y'))",
         "its rows": "INSERT INTO moods VALUES ('sad', 'x,y')",
         "columns": "CREATE TABLE odd (a int unsigned, b int AS (a * 2) STORED, c json, d varbinary(9),"
-        " e datetime(3) DEFAULT now(3) ON UPDATE now(3), f tinyint(1), KEY (d(3)), FULLTEXT (c))",
-        "rows": "INSERT INTO odd (a, c, d, e, f) VALUES (1, '{\"a\": [1]}', x'ff00', now(3), 2)",
+        " e datetime(3) DEFAULT now(3) ON UPDATE now(3), f tinyint(1), g bit(3), h text, KEY (d(3)), FULLTEXT (h))",
+        "rows": "INSERT INTO odd (a, c, d, e, f, g) VALUES (1, '{\"a\": [1]}', x'ff00', now(3), 2, b'101')",
         "collation": "CREATE TABLE collated (a varchar(9) COLLATE utf8mb4_bin) DEFAULT CHARSET latin1",
         "number": "ALTER TABLE users AUTO_INCREMENT = 41",
-        "sequence": "CREATE SEQUENCE invoices START WITH 1000 INCREMENT BY 5",
+        "sequence": "CREATE /*M! SEQUENCE invoices START WITH 1000 INCREMENT BY 5 */"
+        " /*!50708 VIEW invoices AS SELECT 1 AS one */",  # MySQL has none
         "half a ring": "CREATE TABLE ring_1 (id int unsigned PRIMARY KEY, o int unsigned, t text, "
         "KEY (t(3)), FULLTEXT (t))",
         "half": "CREATE TABLE ring_2 (id int unsigned PRIMARY KEY, o int unsigned, t text, "
         "FULLTEXT (t), CONSTRAINT two FOREIGN KEY (o) REFERENCES ring_1 (id))",
         "closed": "ALTER TABLE ring_1 ADD CONSTRAINT one FOREIGN KEY (o) REFERENCES ring_2 (id)",
     },
+}
+
+
+# What squash might not see at all: a query of it, and what it says.
+SEEN = {
+    "SELECT indexrelid::regclass::text FROM pg_index WHERE indisclustered": ["ix_part_2"],
+    "SELECT relname::text FROM pg_class WHERE relkind = 'm' AND NOT relispopulated": ["unread"],
+    """SELECT attname || ' ' || attislocal FROM pg_attribute WHERE attrelid = 'child'::regclass
+        AND attnum > 0 ORDER BY attnum""": ["a false", "b false", "c true"],
+    """SELECT column_default || is_nullable FROM information_schema.columns
+        WHERE table_name = 'child' AND column_name = 'a'""": ["2YES"],
+    "SELECT collname || collisdeterministic FROM pg_collation WHERE oid >= 16384": ["frenchfalse"],
+    "SELECT concat_ws(' ', name, at, day) FROM menus": ["crème infinity -infinity"],
 }
 
 
@@ -173,8 +200,11 @@ def test_all_that_revisions_make_is_carried_over(
         assert "make the same" in done.stdout
         (source,) = files(generic).values()
         generic.alembic("upgrade", "head", env=env)
+        if dialect == "postgresql":
+            assert {sql: servers.query(url, sql) for sql in SEEN} == SEEN
         generic.alembic("downgrade", "base", env=env)
     assert (b"op.create_table('users'" in source) == (dialect != "postgresql")
+    assert (b"setval('users_id_seq', 900, False)" in source) == (dialect == "postgresql")
     for table in (b"kinds", b"listed"):
         assert (b"op.create_table('%b'" % table in source) == (dialect == "postgresql")
 
@@ -255,7 +285,7 @@ def test_what_cannot_be_squashed_is_refused_in_one_line(generic: Project) -> Non
     number = "op.bulk_insert(sa.table('users', sa.column('name')), [{'name': str(n)} for n in range(1001)])"
     generic.add_revision(number)
     generic.add_revision("pass")
-    assert "not all in git: commit them first" in refused(generic)
+    assert "not all in git. Commit them first" in refused(generic)
     commit(generic)
     assert refused(generic, "nowhere") == "Can't locate revision identified by 'nowhere'"
     assert "write 1001 rows (1001 in users), and squash copies 1000 at most" in refused(generic)
@@ -263,6 +293,17 @@ def test_what_cannot_be_squashed_is_refused_in_one_line(generic: Project) -> Non
     assert "There are 2 heads, other and r002: merge them, or name" in refused(generic)
     assert "Revision other stands on r001, which would be gone: merge" in refused(generic, "r002")
     assert "Not committed: " in refused(generic, "r001")
+    (file,) = generic.versions.glob("*r001.py")
+    text = file.read_text(encoding="utf-8")
+    file.write_text(text.replace("op.bulk_insert(", "sa.nosuch("), encoding="utf-8")
+    commit(generic)
+    line = refused(generic, "r001")
+    assert line.startswith("The revisions do not run on an empty database: AttributeError: module")
+    assert f"{file.name}:" in line and ": sa.nosuch(" in line
+    file.write_text(f"import nosuch\n{text}", encoding="utf-8")
+    line = refused(generic)
+    assert line.startswith("The revisions cannot be read: ModuleNotFoundError: No module named")
+    assert line.endswith(f"{file.name}:1: import nosuch")
 
 
 @pytest.mark.slow

@@ -1,6 +1,7 @@
 """``flask-alembic-kit adopt``: an app that exists gets the kit's migrations, with no edit."""
 
 import os
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -14,23 +15,34 @@ from ..plan import Plan, plan_for
 from ..process import ask
 
 SHOWN = 20  # differences of each kind
+MIGRATES = (
+    "or a plugin does. Several processes that start at the same time then disturb each other. "
+    "Let it import the new migrations"
+)
 
 
 @click.command("adopt")
 @click.option("--app", help="The app, as for flask --app.")
-@click.option("--db", metavar="MODULE:NAME", help="What has the app's engine, if not an extension.")
-@click.option("--into", metavar="FOLDER", help="Where the migrations go: PACKAGE/migrations.")
+@click.option(
+    "--db", metavar="MODULE:NAME", help="The object with the app's engine, if it is no extension."
+)
+@click.option(
+    "--into", metavar="FOLDER", help="The folder for the migrations; default: PACKAGE/migrations."
+)
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option(
-    "--no-compare-server-default", "no_defaults", is_flag=True, help="Leave that for later."
+    "--no-compare-server-default",
+    "no_defaults",
+    is_flag=True,
+    help="Do not compare server defaults yet.",
 )
 def command(
     app: str | None, db: str | None, into: str | None, yes: bool, no_defaults: bool
 ) -> None:
-    """Give an app that exists the kit's migrations, with the revisions that it has.
+    """Add the kit's migrations to an existing app, and keep its revisions.
 
-    Shows a plan, adds files, changes and deletes none, and proves that the new environment says and
-    makes what the old one did, with empty scratch databases beside the app's.
+    It shows a plan, then adds files. It changes and deletes none of yours. Then it proves, with empty
+    scratch databases, that the new environment makes the same as the old one.
     """
     root = Path.cwd().resolve()
     versions.check()
@@ -55,9 +67,9 @@ def command(
         made = ask("baseline", **arguments)["written"]
         folder = os.path.relpath(layout.locations[0], root)
         place(Plan(root, {f"{folder}/{name}": text for name, text in made.items()}))
-        click.echo(f"\nThe first revision makes what the models say: {', '.join(made)}")
+        click.echo(f"\nThe first revision creates the tables of the models: {', '.join(made)}")
     prove(found, arguments)
-    if not found["old"]:
+    if not revisions(found["old"]):
         begin(arguments)
     click.echo("\nDone. From now on, use the command alembic in this folder.")
 
@@ -68,16 +80,18 @@ def show(plan: Plan, found: dict[str, Any], layout: Layout) -> None:
     click.echo(f"App: {found['app']['module']}:{found['app']['call'] or found['app']['name']}")
     for name, database in found["databases"].items():
         click.echo(f"Database {name}: {database['url']}")
-    if old:
-        click.echo(f"Revisions: {len(old['history'])} of {old['kind']}. They stay where they are.")
+    if number := len(revisions(old)):
+        click.echo(f"Revisions: {number} of {old['kind']}. They stay where they are.")
     if not plan.add:
-        click.echo("Nothing to add: everything is there. The old tool is not compared with again.")
+        click.echo(
+            "Nothing to add: everything is there. It is not compared with the old tool again."
+        )
         return
     click.echo("\nTo add:")
     for path in summarized(plan.add):
         click.echo(f"    {path}")
     for path, kept in plan.rename.items():
-        click.echo(f"    {path} of today is kept as {kept}")
+        click.echo(f"    {path}: what is there now is kept as {kept}")
     for option in (old or {}).get("options", []):
         if option["code"] is None:
             click.echo(f"Not taken over from env.py: {option['name']}={option['shown']}")
@@ -90,25 +104,40 @@ def show(plan: Plan, found: dict[str, Any], layout: Layout) -> None:
     ignored = layout.root / ".gitignore"
     known = ignored.read_text(encoding="utf-8") if ignored.exists() else ""
     if "-migrating" not in known and any(each["file"] for each in found["databases"].values()):
-        click.echo("\nAdd *-migrating to .gitignore: lock files are beside a database of SQLite.")
-    if {*found["migrated"]} - {str(layout.target)}:
         click.echo(
-            "\nThe app itself runs the old tool when it is made, or a plugin does. Several processes that start "
-            "at the same time then disturb each other. Let it import the new migrations, see below."
+            "\nAdd *-migrating to .gitignore: it is the lock file beside an SQLite database."
         )
-    todo = usage.lines(layout.root, layout.module)
+    if unseen := ignored_by_git(layout.root, [*plan.add]):
+        rule, path = unseen
+        click.echo(f"\nGit ignores {path} ({rule}). Remove that rule, or use git add --force.")
+    if {*found["migrated"]} - {str(layout.target)}:
+        click.echo(f"\nThe app itself runs the old tool when it is made, {MIGRATES}, see below.")
+    package = usage.in_front()
+    name = f'"{usage.OTHER_NAME}"' if package or found["has_db"] else None
+    todo = usage.lines(layout.root, layout.module, name)
     if todo:
         click.echo("\nThe app still uses the old tool. Change these lines when you have time:")
     for line in todo:
         click.echo(f"    {line}")
     if not any("add_command" in line for line in todo):
-        line = usage.command_line(layout.module)
+        line = usage.command_line(layout.module, name=name)
         click.echo(f"\nFor the command flask db, add this where the app is made:\n    {line}")
-    if package := usage.in_front():
+    if name:
+        whose = f"{package} has a command flask db, which comes before that of any app"
         click.echo(
-            f"\n{package} has a command flask db that comes before that of any app. So the kit's is called "
-            f"flask {usage.OTHER_NAME} in that line. Without {package}, it can be db."
+            f"\n{whose if package else 'The app has a command flask db of its own'}. So that line calls the new "
+            f"one flask {usage.OTHER_NAME}. If you remove {package or 'the other'}, you can call it db."
         )
+
+
+def ignored_by_git(root: Path, paths: list[str]) -> list[str]:
+    """Return the rule by which git ignores one of several files, and that file; nothing if it ignores none."""
+    command = ("git", "-C", str(root), "check-ignore", "--verbose", *paths)
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    except OSError:  # there is no git
+        return []
+    return next((line.split("\t") for line in done.stdout.splitlines()), [])
 
 
 def summarized(paths: Any) -> list[str]:
@@ -119,14 +148,15 @@ def summarized(paths: Any) -> list[str]:
 
 def prove(found: dict[str, Any], arguments: dict[str, Any]) -> None:
     """Compare old and new, say what was found, and end with status 1 if anything is wrong."""
-    old = found["old"]
+    old = found["old"] if revisions(found["old"]) else None
+    old = old and made(old, arguments, is_old=True)
     new = answers(arguments)
-    if old and "build_error" in new and "build_error" not in old:
-        new = apart(arguments) or new
+    if old and is_worse(old, new):
+        new = apart(old, arguments) or new
     if "import_error" in new:
         set_in(Path(arguments["ini"]), "revision_environment", "true")
     if "build_error" in new:
-        before = old or ask("rebuild", **arguments)
+        before = old or ask("rebuild", **arguments, is_old=True, is_made=False)
         if "build_error" in before:
             new["known_error"] = new.pop("build_error")
     click.echo("\nProof:")
@@ -139,6 +169,12 @@ def prove(found: dict[str, Any], arguments: dict[str, Any]) -> None:
             click.echo(f"    {line}")
         if more := lines[SHOWN:]:
             click.echo(f"    and {len(more)} more: see alembic check")
+    if new["migrated"] and not found["migrated"]:
+        click.echo(
+            f"\nOn an empty database, the app itself runs the old tool when it is made, {MIGRATES}."
+        )
+    if new.get("makes_error"):
+        show_makers(new)
     wrong = proof.failures(old, new)
     for line in wrong:
         click.echo(f"    {line}", err=True)
@@ -150,30 +186,70 @@ def prove(found: dict[str, Any], arguments: dict[str, Any]) -> None:
         sys.exit(1)
 
 
+def show_makers(new: proof.Answers) -> None:
+    """Say that the app makes the tables itself, so that the revisions cannot."""
+    shown = ", ".join(new["makes"][:3]) + ", ..." * bool(new["makes"][3:])
+    click.echo(
+        f"\nOn an empty database, the app itself makes tables when it is made ({shown}), and the revisions, "
+        f"which make them too, fail: {new['makes_error']}"
+    )
+    lines = usage.makers(Path.cwd())
+    if not lines:
+        click.echo(
+            "No line of the app does it, so a package does, as Flask-AppBuilder. For a new database, use "
+            "alembic stamp head, where you would use alembic upgrade head."
+        )
+        return
+    click.echo("Let the app make none. These lines may do it:")
+    for line in lines:
+        click.echo(f"    {line}")
+
+
 def answers(arguments: dict[str, Any]) -> proof.Answers:
     """Return what the new environment says and makes, as ``alembic`` and as ``flask db`` run it."""
     # In a process each: many a factory can make one app only.
     ini = arguments["ini"]
     alone = ask("alone", ini=ini)
     if "alone_error" in alone:
-        alone = ask("alone", ini=ini, is_own=True)
-    return {**ask("imported", ini=ini), **alone, **ask("prove", **arguments)}
+        alone = ask("alone", ini=ini, is_own=True) | {"makes": []}
+    if alone["makes"]:
+        alone["makes_error"] = ask("rebuild", **arguments, is_old=False).get("build_error")
+    proved = made(ask("prove", **arguments), arguments, is_old=False)
+    return {**ask("imported", ini=ini), **alone, **proved}
 
 
-def apart(arguments: dict[str, Any]) -> proof.Answers | None:
-    """Let revisions open connections of their own, as with the old tool, if they only run so.
+def made(found: proof.Answers, arguments: dict[str, Any], is_old: bool) -> proof.Answers:
+    """Return answers with what is built if the databases are not quite empty, and only then.
+
+    A factory may make tables that revisions need, as Flask-AppBuilder does; an admin may make extensions.
+    """
+    if "build_error" not in found:
+        return found
+    again = ask("rebuild", **arguments, is_old=is_old)
+    if "build_error" in again:
+        return found
+    return {**{name: found[name] for name in found if name != "build_error"}, **again}
+
+
+def is_worse(old: proof.Answers, new: proof.Answers) -> bool:
+    """Say whether the new environment makes less of empty databases, or something else."""
+    return "build_error" not in old and ("build_error" in new or bool(proof.built(old, new)))
+
+
+def apart(old: proof.Answers, arguments: dict[str, Any]) -> proof.Answers | None:
+    """Let revisions open connections of their own, as with the old tool, if they need that.
 
     :return: what the new environment says then; None if that does not help
     """
     ini = Path(arguments["ini"])
     before = set_in(ini, "share_connection", "false")
     new = answers(arguments)
-    if "build_error" in new:
+    if is_worse(old, new):
         ini.write_text(before, encoding="utf-8")
         return None
     click.echo(
-        "\nRevisions open connections of their own, and run only if these do not see what the run has "
-        "done so far. So alembic.ini has share_connection = false."
+        "\nSome revisions open a connection of their own, and make the same as before only if it does not see "
+        "what the run has done so far. So alembic.ini has share_connection = false."
     )
     return new
 
@@ -187,7 +263,12 @@ def set_in(ini: Path, name: str, value: str) -> str:
 
 def is_new(found: dict[str, Any]) -> bool:
     """Say whether the app has no revision yet."""
-    return not found["old"] and not found.get("history")
+    return not revisions(found["old"]) and not found.get("history")
+
+
+def revisions(old: dict[str, Any] | None) -> list[str]:
+    """Return the revisions of the old tool, which may have been set up and not used."""
+    return old["history"] if old else []
 
 
 def begin(arguments: dict[str, Any]) -> None:

@@ -18,16 +18,18 @@ from ..process import ask
 @click.option(
     "--copy", metavar="REV", multiple=True, help="Copy what this revision does; may be repeated."
 )
-@click.option("--scratch", metavar="URL", help="The server for scratch databases: else the app's.")
+@click.option(
+    "--scratch", metavar="URL", help="The server for scratch databases; default: the app's."
+)
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def command(
     rev: str | None, app: str | None, copy: tuple[str, ...], scratch: str | None, yes: bool
 ) -> None:
     """Replace all revisions up to REV, or the head, by one.
 
-    It has the id of REV, so a database at REV or later needs nothing. Builds scratch databases by the
-    old revisions and by the new one, and writes nothing unless both are the same. The old files are
-    deleted: commit them before.
+    The new one has the id of REV, so a database at REV or later needs nothing. Scratch databases are
+    built by the old revisions and by the new one, and nothing is written unless both are the same.
+    The old files are deleted: commit them before.
     """
     root = Path.cwd().resolve()
     versions.check()
@@ -47,7 +49,9 @@ def command(
     commit = committed(root, found["files"])
     show(found, root)
     if not yes:
-        click.confirm("Make the new revision, and replace them if it does the same?", abort=True)
+        click.confirm(
+            "Write the new revision, and replace the old ones if it makes the same?", abort=True
+        )
     made = ask(
         "squash", rev=found["revision"], copy=list(copy), commit=commit, server=scratch, **arguments
     )
@@ -64,7 +68,9 @@ def command(
         )
         sys.exit(1)
     replace(Path(found["file"]), made["text"], [Path(file) for file in found["files"]])
-    click.echo("\nDone. Commit it, and tag the commit before it: older databases need that first.")
+    click.echo(
+        "\nDone. Commit this, and tag the commit before: older databases need that one first."
+    )
 
 
 def show(found: dict[str, Any], root: Path) -> None:
@@ -75,7 +81,7 @@ def show(found: dict[str, Any], root: Path) -> None:
     for each in replaced if len(replaced) <= 8 else [*replaced[:4], more, *replaced[-3:]]:
         click.echo(f"    {each}")
     click.echo(
-        f"In the place of {os.path.relpath(found['file'], root)}; the other files are deleted."
+        f"It replaces the text of {os.path.relpath(found['file'], root)}; the other files are deleted."
     )
 
 
@@ -86,13 +92,13 @@ def report(made: dict[str, Any]) -> None:
             click.echo(f"Rows of {table} in {name}: {number} copied")
     for name, items in made["server"].items():
         if items:
-            click.echo(f"As the server writes it, in {name}: {', '.join(items)}")
+            click.echo(f"Written as SQL of the server, in {name}: {', '.join(items)}")
     for each in made["differs"]:
         by = f" (revision {each['revision']})" if each["revision"] else ""
         click.echo(f"    {each['text']}{by}", err=True)
     if not made["differs"]:
         click.echo(
-            "Proof: the old revisions and the new one make the same, and it goes back to empty."
+            "Proof: the old revisions and the new one make the same, and the new one downgrades to empty."
         )
 
 
@@ -108,7 +114,7 @@ def committed(root: Path, files: list[str]) -> str:
             done = subprocess.run(command, check=True, capture_output=True, text=True)
         except (OSError, subprocess.CalledProcessError) as error:
             raise click.ClickException(
-                "The revisions are not all in git: commit them first, for their files are deleted."
+                "The revisions are not all in git. Commit them first: their files are deleted."
             ) from error
         return done.stdout.strip()
 

@@ -17,14 +17,16 @@ KIT = f"{PACKAGE}/migrations/kit/"
 
 @click.command("update")
 @click.option("--app", help="The app, as for flask --app.")
-@click.option("--db", metavar="MODULE:NAME", help="What has the app's engine, if not an extension.")
+@click.option(
+    "--db", metavar="MODULE:NAME", help="The object with the app's engine, if it is no extension."
+)
 @click.option(
     "--into", metavar="FOLDER", help="The folder with env.py, if no alembic.ini names it."
 )
 def command(app: str | None, db: str | None, into: str | None) -> None:
-    """Replace migrations/kit/ by that of this version, and show what is new in what is yours.
+    """Replace the folder migrations/kit/, and show how your files differ from the new ones.
 
-    env.py and script.py.mako are not changed: take over from the difference what you like.
+    Your files are env.py and script.py.mako. They are not changed: take over what you like.
     """
     root = Path.cwd().resolve()
     folder = root / into if into else folder_of(root)
@@ -76,7 +78,7 @@ def replace(folder: Path) -> list[str]:
         path = file.relative_to(folder).as_posix()
         if file.is_file() and path not in files and "__pycache__" not in file.parts:
             file.unlink()
-            changed.append(f"{path} (is gone)")
+            changed.append(f"{path} (deleted)")
     return changed
 
 
@@ -89,4 +91,4 @@ def show_difference(file: Path, text: str) -> None:
         f"{file.name} (yours)",
         f"{file.name} (of this version)",
     )
-    click.echo("".join(lines) or f"{file.name} is that of this version.")
+    click.echo("".join(lines) or f"{file.name} is the same as in this version.")

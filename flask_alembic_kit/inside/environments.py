@@ -42,6 +42,17 @@ class Environment:
         self.folder = folder
         self.ini = ini
 
+    @property
+    def show_current(self) -> str:
+        """Return the command that shows at which revision a database is."""
+        return "alembic current" if self.kind == "alembic" else "flask db current"
+
+    @property
+    def env(self) -> Path:
+        """Return its env.py, which may have another name by now; Flask-Alembic has none."""
+        kept = self.folder / f"{OLD}env.py"
+        return kept if kept.exists() else self.folder / "env.py"
+
     def config(self) -> Config:
         config = Config(str(self.ini) if self.ini and self.ini.exists() else None)
         config.stdout = StringIO()
@@ -157,18 +168,25 @@ def as_before(environment: Environment) -> Iterator[None]:
 
 @contextmanager
 def watched() -> Iterator[list[str]]:
-    """Yield the folders whose env.py is run meanwhile."""
-    original, folders = ScriptDirectory.run_env, list[str]()
+    """Yield the folders whose env.py, or revisions without one, are run meanwhile."""
+    run_env, run_migrations = ScriptDirectory.run_env, MigrationContext.run_migrations
+    folders = list[str]()
 
-    def run_env(script: ScriptDirectory) -> None:
+    def watched_env(script: ScriptDirectory) -> None:
         folders.append(script.dir)
-        original(script)
+        run_env(script)
 
-    ScriptDirectory.run_env = run_env  # type: ignore[assignment,method-assign]
+    def watched_migrations(migration: MigrationContext, **options: Any) -> None:
+        folders.extend([migration.script.dir] if migration.script else [])
+        run_migrations(migration, **options)
+
+    ScriptDirectory.run_env = watched_env  # type: ignore[assignment,method-assign]
+    MigrationContext.run_migrations = watched_migrations  # type: ignore[assignment,method-assign]
     try:
         yield folders
     finally:
-        ScriptDirectory.run_env = original  # type: ignore[method-assign]
+        ScriptDirectory.run_env = run_env  # type: ignore[method-assign]
+        MigrationContext.run_migrations = run_migrations  # type: ignore[method-assign]
 
 
 def old_environment(app: Flask, root: Path) -> Environment | None:

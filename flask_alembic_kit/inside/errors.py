@@ -3,6 +3,9 @@
 import traceback
 from pathlib import Path
 
+# Where Alembic puts revisions in order; each that one comes after has to be there.
+REVISIONS = str(Path("alembic", "script", "revision.py"))
+
 
 class Refused(Exception):
     """Says what is wrong, and what to do.
@@ -17,14 +20,19 @@ class Refused(Exception):
 
 def where(error: BaseException) -> str:
     """Return what an error is, and in which line: the last of the app's own, if there is one."""
-    said = f"{type(error).__name__}: {' '.join(str(error).split())}"
+    # Of a driver, without what SQLAlchemy adds.
+    said = f"{type(error).__name__}: {' '.join(str(getattr(error, 'orig', error)).split())}"
     if isinstance(error, SyntaxError) and error.filename:
         said = f"SyntaxError: {error.msg}"
         return f"{said}, in {shown(error.filename)}:{error.lineno}: {(error.text or '').strip()}"
-    frames = [f for f in traceback.extract_tb(error.__traceback__) if Path(f.filename).exists()]
-    own = [frame for frame in frames if not Path(shown(frame.filename)).is_absolute()]
-    frame = (own or frames)[-1]
-    return f"{said}, in {shown(frame.filename)}:{frame.lineno}: {frame.line}"
+    frames = traceback.extract_tb(error.__traceback__)
+    if isinstance(error, KeyError) and frames[-1].filename.endswith(REVISIONS):
+        return f"a revision has down_revision {error}, which no file has"
+    for frame in reversed(frames):
+        path = Path(shown(frame.filename))
+        if not path.is_absolute() and path.exists():
+            return f"{said}, in {path}:{frame.lineno}: {frame.line}"
+    return said  # a line of a library is none that its user can mend
 
 
 def shown(file: str) -> str:

@@ -3,6 +3,7 @@
 import ast
 import sys
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import reduce
 from importlib import import_module
@@ -19,6 +20,8 @@ from .errors import Refused
 
 # How the engine is got from what apps have, in the order in which it is tried.
 WAYS = ("{}.engine", "{}.get_engine()", "{}.manager.engine", "{}.get_bind()")
+
+TOOLS = ("flask_migrate", "flask_alembic")
 
 # The module and the name that something is imported by, None if that is `db`, and an expression for it.
 Place = tuple[str | None, str, str]
@@ -92,8 +95,13 @@ def only_db(root: Path) -> Db:
             found.setdefault(id(engine_by(thing, way)), Db(thing, where, way))
     if len(found) != 1:
         several = ", ".join(":".join(map(str, db.place)) for db in found.values())
-        what = f"Which has the app's engine? {several}" if several else "No engine was found."
-        raise Refused(f"{what} Name what has it: MODULE:NAME.", "db")
+        what = (
+            f"Which has the app's engine? {several}"
+            if several
+            else "No module of the app has an engine, or a session or an object with one. If it makes one for "
+            "each request, add one: engine = sqlalchemy.create_engine(...)."
+        )
+        raise Refused(f"{what} Its name is MODULE:NAME.", "db")
     return next(iter(found.values()))
 
 
@@ -131,6 +139,14 @@ def engines(app: Flask, db: Db) -> dict[str, Engine]:
     return {"default": engine, **others} if engine else others
 
 
+def has_db(app: Flask) -> bool:
+    """Say whether the app has a command ``db`` which is none of the old tools."""
+    found = app.cli.commands.get("db")
+    commands = [found, *getattr(found, "commands", {}).values()]
+    modules = {getattr(getattr(each, "callback", None), "__module__", "") for each in commands}
+    return found is not None and not any(name.startswith(TOOLS) for name in modules)
+
+
 def package(app: Flask, module: str, root: Path) -> dict[str, str]:
     """Return the outermost package of the app, and the folder that it is imported from.
 
@@ -155,15 +171,18 @@ def package(app: Flask, module: str, root: Path) -> dict[str, str]:
     return {"name": "", "start": str(root), "folder": "migrations"}
 
 
-def modules(root: Path) -> Iterator[ModuleType]:
-    """Yield the modules of the app that are loaded, the shortest name first."""
+def modules(root: Path | None) -> Iterator[ModuleType]:
+    """Yield the modules of the app that are loaded and can be imported, the shortest name first.
+
+    :param root: None for those of libraries, too
+    """
     for name in sorted(sys.modules, key=lambda name: (name.count("."), len(name), name)):
         module = sys.modules[name]
         file = getattr(module, "__file__", None)
-        if file and name != "__main__" and not name.startswith("flask_alembic_kit"):
+        is_named = all(part.isidentifier() for part in name.split("."))
+        if file and is_named and name != "__main__" and not name.startswith("flask_alembic_kit"):
             path = Path(file)
-            inside = path.is_relative_to(root) and "site-packages" not in path.parts
-            if inside:
+            if root is None or (path.is_relative_to(root) and "site-packages" not in path.parts):
                 yield module
 
 
@@ -194,26 +213,31 @@ def assigned(module: ModuleType) -> set[str]:
     return names
 
 
-def metadata(app: Flask, db: Db, root: Path) -> list[Place]:
+def metadata(
+    app: Flask, db: Db, root: Path, compared: Any = None, env: Path | None = None
+) -> list[Place]:
     """Return where the models' metadata is: pairs of module and name, and the expression for it.
 
     A module of None is ``db`` itself.
+
+    :param compared: the ``target_metadata`` of an old env.py
+    :param env: that env.py
     """
-    for way in ("metadata", "Model.metadata"):
-        own = attribute(db.thing, way)
-        if isinstance(own, MetaData) and own.tables:
-            return [(None, "", way)]
-    there = places(root)
+    own = {way: attribute(db.thing, way) for way in ("metadata", "Model.metadata")}
+    named = compared if isinstance(compared, (list, tuple)) else [compared]
+    filled = [each for each in named if isinstance(each, MetaData) and each.tables]
+    others = [each for each in filled if each not in own.values()]
+    there = places(modules(root))
+    known = [*imported_by(env), *there] if env and env.exists() else there
+    if {id(each) for each in others} - {id(target) for target, _ in known}:
+        known = [*known, *places(modules(None))]
+    beside = placed(others, known)
+    for way, found in own.items():
+        if isinstance(found, MetaData) and found.tables:
+            return [*beside, (None, "", way)]
     told = [place for found in told_metadatas(app).values() for place in placed(found, there)]
-    return told or [place for target, place in there if target.tables] or [(None, "", "metadata")]
-
-
-def others(targets: Any, db: Db, root: Path) -> list[Place]:
-    """Return where metadata is that an old env.py compares with, beside what ``db`` has itself."""
-    own = [attribute(db.thing, way) for way in ("metadata", "Model.metadata")]
-    named = targets if isinstance(targets, (list, tuple)) else [targets]
-    beside = [each for each in named if not any(each is other for other in own)]
-    return placed(beside, [place for place in places(root) if place[0].tables])
+    guessed = [place for target, place in there if target.tables]
+    return beside or told or guessed or [(None, "", "metadata")]
 
 
 def metadatas(
@@ -225,7 +249,7 @@ def metadatas(
     """
     if hasattr(db.thing, "metadatas"):
         return {}
-    there, told = places(root), told_metadatas(app)
+    there, told = places(modules(root)), told_metadatas(app)
     if not told and hasattr(db.thing, "sessionmaker") and hasattr(db.thing, "engines"):  # Lite
         engines = {id(engine): name for name, engine in db.thing.engines.items()}
         binds = db.thing.sessionmaker.kw.get("binds") or {}
@@ -243,23 +267,49 @@ def told_metadatas(app: Flask) -> dict[str, list[MetaData]]:
 
 
 def placed(targets: list[MetaData], there: list[tuple[MetaData, Place]]) -> list[Place]:
-    return [place for target, place in there if any(target is each for each in targets)]
+    found = {id(target): place for target, place in reversed(there) if target in targets}
+    return [*found.values()][::-1]
 
 
-def places(root: Path) -> list[tuple[MetaData, Place]]:
-    """Return each metadata in the modules of the app, with where it is."""
+def imported_by(env: Path) -> Iterator[tuple[MetaData, Place]]:
+    """Yield each metadata that an env.py imports, though not by a model, with how it does."""
+    for node in ast.parse(env.read_text(encoding="utf-8")).body:
+        if not isinstance(node, ast.ImportFrom):
+            continue
+        module = None
+        with suppress(Exception):  # it has been imported, unless nothing has run env.py yet
+            module = import_module(node.module or "")
+        for name in [alias.name for alias in node.names]:
+            value = getattr(module, name, None)
+            target = metadata_of(value)
+            if module and target is not None and not hasattr(value, "__table__"):
+                yield target, (module.__name__, name, expression_for(name, value))
+
+
+def places(modules: Iterator[ModuleType]) -> list[tuple[MetaData, Place]]:
+    """Return each metadata in modules, with where it is."""
     found: dict[int, tuple[MetaData, Place]] = {}
     models: dict[int, tuple[MetaData, Place]] = {}  # if nothing else leads to it
-    for module in modules(root):
-        made = assigned(module)
-        for name, value in vars(module).items():
-            target = attribute(value, "metadata") if isinstance(value, type) else value
-            if name not in made or not isinstance(target, MetaData):
-                continue
-            expression = f"{name}.metadata" if isinstance(value, type) else name
-            group = models if hasattr(value, "__table__") else found
-            group.setdefault(id(target), (target, (module.__name__, name, expression)))
+    for module in modules:
+        values = [(name, value, metadata_of(value)) for name, value in [*vars(module).items()]]
+        values = [each for each in values if each[2] is not None]
+        made = assigned(module) if values else set()
+        for name, value, target in values:
+            if name in made and target is not None:
+                group = models if hasattr(value, "__table__") else found
+                place = module.__name__, name, expression_for(name, value)
+                group.setdefault(id(target), (target, place))
     return [*{**models, **found}.values()]
+
+
+def metadata_of(value: object) -> MetaData | None:
+    """Return the metadata that a name of a module means: it itself, or that of a class."""
+    target = attribute(value, "metadata") if isinstance(value, type) else value
+    return target if isinstance(target, MetaData) else None
+
+
+def expression_for(name: str, value: object) -> str:
+    return f"{name}.metadata" if isinstance(value, type) else name
 
 
 def attribute(thing: Any, path: str) -> Any:

@@ -59,7 +59,7 @@ def load(reference: str | None) -> tuple[Flask, dict[str, Any]]:
             failed = error.__context__ or error  # its message has a traceback
         raise Refused(
             f"The app cannot be loaded: {where(failed)}\n"
-            "Set what it needs in the environment, as for flask."
+            "Install or set what it needs, until flask routes runs here."
         ) from error
     path, name = split(reference) if reference else found_by_flask()
     module = sys.modules[prepare_import(path)]
@@ -119,13 +119,13 @@ def candidates() -> list[str]:
     """Return the modules that look like they have an app or a factory, if flask would find none."""
     if Path("wsgi.py").exists() or Path("app.py").exists():
         return []
-    files = [
-        path
+    files = {  # no file twice: src may be the package itself
+        path: None
         for folder in (Path(), Path("src"))
         for glob in MAY_HAVE_APP
         for path in sorted(folder.glob(glob))
         if not re.match(r"setup$|conftest$|tests?([_/]|$)", path.with_suffix("").as_posix())
-    ]
+    }
     found = [path for path in files if HAS_APP.search(path.read_text("utf-8", "replace"))]
     # The script beside the package is what runs it.
     found = [path for path in found if path.parent == Path()] or found

@@ -6,7 +6,7 @@ The proof builds the schema there, and no code of the app or of an old env.py ca
 import secrets
 import weakref
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, ClassVar
@@ -19,6 +19,20 @@ from .errors import Refused
 # The names that drivers give to the name of a database.
 NAMES = ("dbname", "database", "db")
 SAME = {"mysql": "mariadb", "mariadb": "mysql"}
+# What lets a session change nothing from its next transaction on.
+READ_ONLY = {
+    "sqlite": "PRAGMA query_only = 1",
+    "postgresql": "SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY",
+    "mysql": "SET SESSION TRANSACTION READ ONLY",
+    "mariadb": "SET SESSION TRANSACTION READ ONLY",
+}
+# What makes the extensions of a database in another.
+EXTENSIONS = """\
+SELECT 'CREATE SCHEMA IF NOT EXISTS ' || quote_ident(nspname) || '; CREATE EXTENSION IF NOT EXISTS '
+    || quote_ident(extname) || ' SCHEMA ' || quote_ident(nspname) || ' CASCADE'
+FROM pg_extension JOIN pg_namespace ON pg_namespace.oid = extnamespace
+WHERE extname <> 'plpgsql' ORDER BY pg_extension.oid
+"""
 
 
 class Scratch:
@@ -27,17 +41,22 @@ class Scratch:
     :param folder: where those of SQLite are
     :param label: begins the names of those on a server; the rest is random, for others have some too
     :param server: where they are made, if not on the server of the app
+    :param extended: whether they get the extensions of the app's database, as an admin may have made them
     """
 
     # All that have connected since the first was made, before the app was loaded.
     engines: ClassVar[weakref.WeakSet[Engine]] = weakref.WeakSet()
     all: ClassVar[list["Scratch"]] = []
 
-    def __init__(self, folder: Path, label: str, server: Any = None) -> None:
+    def __init__(
+        self, folder: Path, label: str, server: Any = None, extended: bool = False
+    ) -> None:
         self.folder = folder
         self.label = label
         self.server = server
+        self.extended = extended
         self.is_on = False
+        self.is_read_only = False
         self.used: set[str] = set()
         self.made: dict[tuple[str, ...], tuple[str, Any, Any, Any]] = {}
         self.opened: list[Any] = []
@@ -53,7 +72,12 @@ class Scratch:
         key = next((key for key in NAMES if key in cparams), None)
         if not self.is_on:
             found(dialect, cparams.get(key))
-            return None
+            if not self.is_read_only or dialect.name not in READ_ONLY:
+                return None
+            own = dialect.connect(*cargs, **cparams)
+            own.cursor().execute(READ_ONLY[dialect.name])
+            own.commit()
+            return own
         if dialect.name == "sqlite":
             name = sha256(str(cargs[0] if cargs else "").encode()).hexdigest()[:16]
             self.used.add(name)
@@ -73,6 +97,10 @@ class Scratch:
             create = f"CREATE DATABASE {quoted(dialect.name, name)}"
             self.execute(dialect, cargs, cparams, create)
             self.made[where] = name, dialect, list(cargs), dict(cparams)
+            if self.extended and dialect.name == "postgresql":
+                for statement in self.execute(dialect, cargs, cparams, EXTENSIONS):
+                    with suppress(Refused):  # of those that only an admin may make
+                        self.execute(dialect, cargs, {**cparams, key: name}, statement[0])
         name = self.made[where][0]
         self.used.add(name)
         found(dialect, name)
@@ -80,8 +108,8 @@ class Scratch:
         self.opened.append(connection)
         return connection
 
-    def execute(self, dialect: Any, cargs: Any, cparams: Any, statement: str) -> None:
-        """Execute a statement on the server that the app uses.
+    def execute(self, dialect: Any, cargs: Any, cparams: Any, statement: str) -> Any:
+        """Execute a statement on the server that the app uses, and return the rows of a query.
 
         :raises Refused: if the app's user may not
         """
@@ -92,7 +120,9 @@ class Scratch:
                 connection.autocommit(True)
             else:
                 connection.autocommit = True
-            connection.cursor().execute(statement)
+            cursor = connection.cursor()
+            cursor.execute(statement)
+            return cursor.fetchall() if cursor.description else []
         except Exception as error:
             said = " ".join(str(error).split())
             raise Refused(f"No scratch database can be made: {said}") from error
@@ -106,15 +136,23 @@ class Scratch:
             engine.dispose()
 
     @contextmanager
-    def on(self) -> Iterator[None]:
-        """Switch it on."""
+    def while_set(self, flag: str) -> Iterator[None]:
+        """Set a flag for what follows; no connection from before it, or from within, is used again."""
         self.dispose()
-        self.is_on = True
+        setattr(self, flag, True)
         try:
             yield
         finally:
             self.dispose()
-            self.is_on = False
+            setattr(self, flag, False)
+
+    def on(self) -> AbstractContextManager[None]:
+        """Switch it on."""
+        return self.while_set("is_on")
+
+    def only_reading(self) -> AbstractContextManager[None]:
+        """Let no connection to the app's own database change anything."""
+        return self.while_set("is_read_only")
 
     def drop(self) -> None:
         """Drop the databases on servers; those of SQLite go with their folder."""

@@ -3,18 +3,19 @@
 import contextlib
 import re
 from collections.abc import Callable, Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from alembic import command
-from alembic.autogenerate import compare_metadata
+from alembic.autogenerate import produce_migrations
 from alembic.runtime.migration import MigrationContext
 from flask import Flask
-from sqlalchemy import Column, Constraint, DefaultClause, Index, Table, inspection
+from sqlalchemy import Column, Constraint, DefaultClause, Index, MetaData, Table, inspection
 
 from . import environments, finding
 from .environments import Environment, new_environment, old_environment, resolved
-from .errors import Refused, is_ours, where
+from .errors import Refused, is_ours, shown, where
 from .loading import load
 from .options import beside, options_of
 from .schema import contents
@@ -23,14 +24,12 @@ from .squash import chained, squash
 
 # The message of the first revision of an app without any.
 BASELINE = "what there was"
-# The settings of an alembic.ini that say how revisions are written.
-SETTINGS = (
-    "file_template",
-    "timezone",
-    "truncate_slug_length",
-    "revision_environment",
-    "sourceless",
-)
+# What the new alembic.ini has of its own: settings, and sections. All others are taken over, but for URLs.
+OWN = {
+    "script_location", "prepend_sys_path", "version_locations", "version_path_separator", "path_separator",
+    "recursive_version_locations", "output_encoding", "databases",
+}  # fmt: skip
+OWN_SECTIONS = re.compile("(loggers|handlers|formatters)$|(logger|handler|formatter)_")
 
 
 def inspect(app: str | None, db: str | None, folder: str) -> dict[str, Any]:
@@ -66,6 +65,7 @@ def found_in(reference: str | None, named: str | None, scratch: Scratch | None) 
             "db": {"place": db.place, "way": db.way},
             "metadata": finding.metadata(app, db, root),
             "metadatas": finding.metadatas(app, db, engines, root),
+            "has_db": finding.has_db(app),
             "databases": {name: about(engine) for name, engine in engines.items()},
             "adopted": str(environments.adopted(root / "alembic.ini") or ""),
             "migrated": [str(Path(folder).resolve()) for folder in migrated],
@@ -73,6 +73,9 @@ def found_in(reference: str | None, named: str | None, scratch: Scratch | None) 
         }
         if answer["adopted"]:
             answer["history"] = new_environment(root / "alembic.ini").history()
+            env = Path(answer["adopted"], "env.py")  # which may have been made from an older one
+            targets = [target for target, _ in finding.imported_by(env)] if env.exists() else []
+            answer["metadata"] = finding.metadata(app, db, root, targets, env)
         # After that, the new tool may have written revisions that the old one cannot run.
         old = old_environment(app, root) if scratch and not answer["adopted"] else None
         if old is not None and scratch is not None:
@@ -85,12 +88,12 @@ def found_in(reference: str | None, named: str | None, scratch: Scratch | None) 
                     raise
                 raise Refused(
                     f"The old migrations cannot be run: {where(error)}\nMend that first, or set what it needs "
-                    "in the environment, until flask db current runs. Nothing has been changed."
+                    f"in the environment, until {old.show_current} runs. Nothing has been changed."
                 ) from error
-            compared, own = answer["old"].pop("compared"), answer["metadata"]
-            more = [place for place in finding.others(compared, db, root) if place not in own]
-            answer["metadata"] = [*more, *own]
-            answer["merged"] = bool(more) and not isinstance(compared, (list, tuple))
+            compared = answer["old"].pop("compared")
+            answer["metadata"] = finding.metadata(app, db, root, compared, old.env)
+            several = len(answer["metadata"]) > 1
+            answer["merged"] = several and isinstance(compared, MetaData)
     return answer
 
 
@@ -113,19 +116,25 @@ def described(
         "folder": str(old.folder.resolve()),
         "locations": [str(path.resolve()) for path in version_locations(script, Path.cwd())],
         "recursive": bool(getattr(script, "recursive_version_locations", False)),
-        "settings": script_options(old),
-        **answers(app, old, engines, scratch, env=old.folder),
+        "settings": settings(old),
+        **answers(app, old, engines, scratch, old.env),
     }
 
 
-def script_options(old: Environment) -> dict[str, str]:
-    """Return the settings that Alembic is given by the old tool, as far as it reads them."""
+def settings(old: Environment) -> dict[str, dict[str, str]]:
+    """Return the settings that the old tool gives to Alembic, and to its env.py, by their sections."""
     config = old.extension.config if old.kind == "flask-alembic" else old.config()  # type: ignore[attr-defined]
-    section = config.get_section(config.config_ini_section) or {}
-    raw = config.file_config
-    names = [name for name in section if raw.has_option(config.config_ini_section, name)]
-    known = {name: raw.get(config.config_ini_section, name, raw=True) for name in names}
-    return {name: value for name, value in known.items() if name in SETTINGS}
+    raw, own = config.file_config, config.config_ini_section
+    sections = {
+        section: {
+            name: raw.get(section, name, raw=True).replace("\n", "\n    ")
+            for name in raw.options(section)
+            if name not in {*OWN, *raw.defaults()} and not name.startswith("sqlalchemy.")
+        }
+        for section in raw.sections()
+        if not OWN_SECTIONS.match(section)
+    }
+    return {"alembic": sections.pop(own, {}), **{k: v for k, v in sections.items() if v}}
 
 
 def version_locations(script: Any, root: Path) -> list[Path]:
@@ -139,31 +148,45 @@ def answers(
     environment: Environment,
     engines: dict[str, Any],
     scratch: Scratch,
-    env: Path | None = None,
+    file: Path | None = None,
 ) -> dict[str, Any]:
     """Return what an environment says of the app's databases, and what it makes of empty ones."""
     found: dict[str, Any] = {"heads": environment.heads(), "history": environment.history()}
-    if env is not None:
+    if file is not None:
         with scratch.on():
-            file = env / "old_env.py"
-            file = file if file.exists() else env / "env.py"
             options = by_default(environment.read(lambda migration: options_of(migration, file)))
             found["options"] = options
             found["beside"] = beside(file, options, app_packages()) if file.exists() else []
-            compared = environment.read(target)
+            if not (compared := environment.read(target)):
+                raise Refused(
+                    f"{shown(str(file))} does not call context.configure() on an empty database, so what it "
+                    f"migrates is not known. Mend that first, until {environment.show_current} shows a revision, or move its "
+                    "folder out of the app to begin without it. Nothing has been changed."
+                )
             found["compared"], found["names"] = by_default(compared), [*compared]
+    found |= built(environment, engines, scratch)
+    # An old env.py may write, as by create_all().
+    reading = scratch.only_reading() if environment.is_old else contextlib.nullcontext()
+    with reading, kept(found, "own_error"):
+        if all(exists(engine) for engine in engines.values()):
+            found["current"] = environment.read(current)
+            with kept(found, "compare_error"):
+                found["differs"] = environment.read(differences)
+    if not scratch.used and "build_error" not in found:
+        found["build_error"] = "No engine of the app connected: nothing could be compared."
+    return found
+
+
+def built(environment: Environment, engines: dict[str, Any], scratch: Scratch) -> dict[str, Any]:
+    """Return what an environment makes of empty databases."""
+    found: dict[str, Any] = {}
     with scratch.on(), kept(found, "build_error"):
         environment.upgrade()
         found["built"] = {name: contents(engine) for name, engine in engines.items()}
         found["built_at"] = environment.read(current)
-        found["version_tables"] = environment.read(lambda migration: migration.version_table)
-        found["built_differs"] = environment.read(differences)
-    with kept(found, "own_error"):
-        if all(exists(engine) for engine in engines.values()):
-            found["current"] = environment.read(current)
-            found["differs"] = environment.read(differences)
-    if not scratch.used and "build_error" not in found:
-        found["build_error"] = "No engine of the app connected: nothing could be compared."
+        found["version_tables"] = environment.read(version_table)
+        with kept(found, "compare_error"):
+            found["built_differs"] = environment.read(differences)
     return found
 
 
@@ -176,7 +199,8 @@ def kept(found: dict[str, Any], name: str) -> Iterator[None]:
         said = re.sub(
             r"\bkit_(old|new)_[0-9a-f]{12}\.?", "", str(error)
         )  # MySQL names the database
-        found[name] = f"{type(error).__name__}: {' '.join(said.split())}"[:500]
+        said = " ".join(said.split()).partition(" (Background on this error")[0]
+        found[name] = f"{type(error).__name__}: {said}"[:500]
 
 
 def exists(engine: Any) -> bool:
@@ -188,14 +212,24 @@ def current(migration: MigrationContext) -> list[str]:
     return sorted(migration.get_current_heads())
 
 
+def version_table(migration: MigrationContext) -> str:
+    """Return the name of the version table, as ``contents()`` has it."""
+    schema = migration.version_table_schema
+    is_usual = schema in (None, migration.dialect.default_schema_name)
+    return migration.version_table if is_usual else f"{schema}.{migration.version_table}"
+
+
 def target(migration: MigrationContext) -> Any:
     return migration.opts.get("target_metadata")
 
 
 def differences(migration: MigrationContext) -> list[str]:
-    """Return what autogenerate finds, a line each."""
-    changes = compare_metadata(migration, migration.opts["target_metadata"])
-    return [line for change in changes for line in described_change(change)]
+    """Return what autogenerate finds, a line each: with the new environment, what alembic check does."""
+    changes: Any = produce_migrations(migration, migration.opts["target_metadata"]).upgrade_ops
+    kit, is_new, _ = type(migration.impl).__module__.partition(".kit.backends.")
+    if is_new:
+        import_module(f"{kit}.kit.autogenerate.mend").mend_columns(changes, migration.dialect)
+    return [line for change in changes.as_diffs() for line in described_change(change)]
 
 
 def described_change(change: Any) -> list[str]:
@@ -233,29 +267,44 @@ def by_default(found: dict[str, Any]) -> Any:
     return found.get("default", next(iter(found.values()), []))
 
 
-def rebuild(app: str | None, db: str | None, folder: str, ini: str) -> dict[str, Any]:
-    """Return the ``build_error`` of the old tool, if there is one, in an app that has been adopted."""
-    scratch = Scratch(Path(folder), "kit_old")
-    application, _ = load(app)
+def rebuild(
+    app: str | None, db: str | None, folder: str, ini: str, is_old: bool, is_made: bool = True
+) -> dict[str, Any]:
+    """Return what the old tool or the new environment makes of empty databases with the app's extensions.
+
+    :param is_made: whether the app is made on these, too: a factory may make tables
+    """
+    scratch = Scratch(Path(folder), "kit_old" if is_old else "kit_new", extended=True)
     found: dict[str, Any] = {}
-    with application.app_context():
-        old = old_environment(application, Path.cwd().resolve())
-        if old is not None:
-            with scratch.on(), kept(found, "build_error"):
-                old.upgrade()
+    with scratch.on() if is_made else contextlib.nullcontext(), kept(found, "build_error"):
+        application, _ = load(app)
+        with application.app_context():
+            new = new_environment(Path(ini))
+            environment = old_environment(application, Path.cwd().resolve()) if is_old else new
+            if environment is not None:
+                named = finding.database(application, db, Path.cwd())
+                found |= built(environment, finding.engines(application, named), scratch)
     return found
 
 
 def alone(folder: str, ini: str, is_own: bool = False) -> dict[str, Any]:
     """Return what fails if ``alembic`` runs the new environment, which then makes the app itself.
 
+    And what the app does by being made on empty databases: the tables that it ``makes``, and what it ``migrated``.
+
     :param is_own: whether it reads the app's own databases: a factory may need the tables there
     """
     scratch = Scratch(Path(folder), "kit_new")
     environment = new_environment(Path(ini))
     found: dict[str, Any] = {}
-    with contextlib.nullcontext() if is_own else scratch.on(), kept(found, "alone_error"):
-        environment.read(current)
+    with (
+        contextlib.nullcontext() if is_own else scratch.on(),
+        environments.watched() as migrated,
+        kept(found, "alone_error"),
+    ):
+        found["makes"] = [name for names in environment.read(tables).values() for name in names]
+    own = environment.folder.resolve()
+    found["migrated"] = [folder for folder in migrated if Path(folder).resolve() != own]
     return found
 
 
@@ -316,6 +365,12 @@ def stamp(app: str | None, db: str | None, folder: str, ini: str) -> dict[str, A
         if not missing:
             command.stamp(environment.config(), "heads")
     return {"stamped": not missing, "missing": missing}
+
+
+def tables(migration: MigrationContext) -> list[str]:
+    """Return the names of the tables that are in the database, but for its version table."""
+    names = inspection.inspect(migration.connection).get_table_names()
+    return sorted({*names} - {migration.version_table})
 
 
 def missing_tables(migration: MigrationContext) -> list[str]:

@@ -75,7 +75,7 @@ def migrated_app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
 
 @pytest.fixture
 def app(migrated_app: Flask) -> Iterator[Flask]:
-    """The migrated app. Whatever a test writes, and commits, is rolled back at its end."""
+    """The migrated app. What a test writes is rolled back at its end, even if it commits."""
     with migrated_app.app_context():
         engines = list(db.engines.values())
     with ExitStack() as stack:

@@ -18,7 +18,7 @@ def test_a_post_is_stored_and_rolled_back_after_the_test(client: FlaskClient, ti
 
 
 @pytest.mark.parametrize("title", [None, 1, "", "x" * 9999])
-def test_a_post_that_will_not_do_is_refused(client: FlaskClient, title: object) -> None:
+def test_a_wrong_post_is_refused(client: FlaskClient, title: object) -> None:
     response = client.post("/", json={"title": title, "author": "Ada"})
 
     assert response.status_code == 400

@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.mysql import BIT
 
 from .said import ask, literal
 
@@ -82,6 +83,8 @@ def parents_first(table: sa.Table, rows: list[dict[str, Any]]) -> list[dict[str,
 
 
 def is_binary(type_: Any) -> bool:
+    if isinstance(type_, BIT):
+        return True
     try:
         return type_.python_type is bytes
     except NotImplementedError:
@@ -104,6 +107,8 @@ def insert(connection: Any, table: sa.Table) -> str:
 def all_rows(connection: Any, table: sa.Table) -> list[str]:
     """Return what is in a table as text, in any order."""
     quote = connection.dialect.identifier_preparer
-    names = ", ".join(quote.quote(column.name) for column in table.columns) or "1"
+    # As text of PostgreSQL: its drivers cannot read all that it has, such as infinity.
+    text = "::text" if connection.dialect.name == "postgresql" else ""
+    names = ", ".join(quote.quote(column.name) + text for column in table.columns) or "1"
     rows = ask(connection, f"SELECT {names} FROM {quote.format_table(table)}")
     return sorted(repr(tuple(row)) for row in rows)

@@ -15,11 +15,18 @@ Key = tuple[str, str, str]
 
 
 def own_tables(migration: MigrationContext) -> set[str]:
-    """Return the names of the tables of Alembic and the kit."""
+    """Return the names of the tables of Alembic and the kit, and of those that SQLite makes itself."""
     table = migration.version_table
     log = table.replace("alembic_version", "alembic_log")
     names = {table, log if log != table else f"{table}_log"}
     schema = migration.version_table_schema
+    connection: Any = migration.connection
+    if migration.dialect.name == "sqlite":  # with a virtual table; known since SQLite 3.37
+        names |= {
+            row[1]
+            for row in connection.connection.execute("PRAGMA table_list")
+            if row[2] == "shadow"
+        }
     return names | {f"{schema}.{name}" for name in names if schema}
 
 

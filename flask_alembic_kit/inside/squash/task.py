@@ -13,7 +13,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from ..environments import Environment, adopted, database_of, new_environment
-from ..errors import Refused
+from ..errors import Refused, is_ours, where
 from ..loading import load
 from ..scratch import Scratch
 from .baseline import Choices, Code, code_for, copied
@@ -53,6 +53,10 @@ def chained(app: str | None, folder: str, ini: str, rev: str | None) -> dict[str
             raise Refused(
                 f"Revision {error} is not here, but another revision follows it."
             ) from error
+        except Exception as error:  # of whatever a file imports
+            if isinstance(error, Refused) or is_ours(error):
+                raise
+            raise Refused(f"The revisions cannot be read: {where(error)}") from error
     return {
         "left": [],
         "revision": found.last.revision,
@@ -103,7 +107,7 @@ def squash(
         try:
             return Squash(environment, found, scratches, copy, commit).run()
         except (CommandError, SQLAlchemyError, OSError) as error:
-            raise Refused(" ".join(str(error).split())) from error
+            raise Refused(line_of(error)) from error
 
 
 class Scratches:
@@ -163,7 +167,9 @@ class Squash:
             self.build_old()
             old = self.environment.read(State)
         if len(scratch.used) < len(old):
-            raise Refused("Two names mean the same database: squash cannot tell whose a table is.")
+            raise Refused(
+                "Two names mean the same database: squash cannot know which name a table belongs to."
+            )
         self.choices = {name: Choices() for name in old}
         while True:
             with scratch.on():
@@ -174,7 +180,7 @@ class Squash:
             except Exception as error:  # noqa: BLE001 (whatever the operations raise)
                 if self.avoided(old, str(getattr(error, "statement", None) or "")):
                     continue
-                return {"failed": " ".join(str(error).split()).rstrip(".")}
+                return {"failed": line_of(error).rstrip(".")}
             differ = {name: old[name].differences(new[name]) for name in old}
             if not self.chose_anew(old, differ):
                 break
@@ -209,7 +215,7 @@ class Squash:
             line = f"{str(error).rstrip('.')}. Name a server where one can be made: --scratch URL."
             raise Refused(line) from error
         except Exception as error:
-            said = " ".join(str(error).split())
+            said = line_of(error) if isinstance(error, CommandError) else where(error)
             raise Refused(f"The revisions do not run on an empty database: {said}") from error
 
     def code(self, migration: MigrationContext) -> Code:
@@ -324,6 +330,11 @@ class Squash:
             if name and name in Path(each.path).read_text(encoding="utf-8"):
                 return f"{each.revision} ({' '.join(each.doc.split())})"
         return None
+
+
+def line_of(error: Exception) -> str:
+    """Return what an error says on one line, without what SQLAlchemy adds to that of a driver."""
+    return " ".join(str(getattr(error, "orig", error)).split())
 
 
 def indented(lines: list[str]) -> str:

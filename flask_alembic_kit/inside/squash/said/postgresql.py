@@ -27,6 +27,19 @@ EXTENSIONS = """
         format('DROP EXTENSION %I', extname), NULL, 'before'
     FROM pg_extension WHERE extname <> 'plpgsql' ORDER BY oid
 """
+# The locale of ICU is in a column that each version of the server names otherwise.
+COLLATIONS = f"""
+    SELECT 'collation', k.oid::regcollation::text, format('CREATE COLLATION %s (PROVIDER = %s', k.oid::regcollation,
+        CASE collprovider WHEN 'i' THEN 'icu' WHEN 'b' THEN 'builtin' ELSE 'libc' END)
+        || CASE collprovider WHEN 'c' THEN format(', LC_COLLATE = %L, LC_CTYPE = %L', collcollate, collctype)
+            ELSE format(', LOCALE = %L', coalesce(to_jsonb(k) ->> 'colllocale', to_jsonb(k) ->> 'colliculocale',
+                collcollate)) END
+        || coalesce(', RULES = ' || quote_literal(to_jsonb(k) ->> 'collicurules'), '')
+        || CASE WHEN collisdeterministic THEN ')' ELSE ', DETERMINISTIC = false)' END,
+        format('DROP COLLATION %s', k.oid::regcollation), NULL, 'before'
+    FROM pg_collation k JOIN pg_namespace n ON n.oid = k.collnamespace
+    WHERE {OURS.format(ns="n", catalog="pg_collation", oid="k.oid")} ORDER BY k.oid
+"""
 TYPES = f"""
     SELECT CASE t.typtype WHEN 'e' THEN 'enum' WHEN 'd' THEN 'domain' ELSE 'type' END,
         t.oid::regtype::text, CASE t.typtype
@@ -52,7 +65,7 @@ TYPES = f"""
 FOUND = f"""
     WITH found AS (
         SELECT s.*, c.oid, c.oid::regclass::text AS name, d.deptype, d.refobjid::regclass::text AS of,
-            quote_ident(a.attname) AS part, pg_sequence_last_value(c.oid) AS last
+            quote_ident(a.attname) AS part
         FROM pg_sequence s JOIN pg_class c ON c.oid = s.seqrelid JOIN pg_namespace n ON n.oid = c.relnamespace
         LEFT JOIN pg_depend d ON d.objid = c.oid AND d.classid = 'pg_class'::regclass AND d.deptype IN ('a', 'i')
             AND d.refclassid = 'pg_class'::regclass AND d.refobjsubid > 0
@@ -70,10 +83,7 @@ OWNERS = f"""{FOUND}
     SELECT 'owner of sequence', name, format('ALTER SEQUENCE %s OWNED BY %s.%s', name, of, part), '', of, 'with'
     FROM found WHERE deptype = 'a'
 """
-NUMBERS = f"""{FOUND}
-    SELECT 'next number', name, format('SELECT setval(%L, %s)', name, last), '', of, 'after'
-    FROM found WHERE last IS NOT NULL
-"""
+NUMBERS = f"{FOUND} SELECT name, quote_literal(name), seqstart, of FROM found"
 TABLES = f"""
     SELECT 'table', name, format('CREATE %sTABLE %s', CASE relpersistence WHEN 'u' THEN 'UNLOGGED ' END, name)
         || CASE WHEN bound IS NOT NULL THEN format(' PARTITION OF %s %s', parents, bound)
@@ -95,7 +105,8 @@ TABLES = f"""
             FROM pg_sequence s JOIN pg_depend i ON i.objid = s.seqrelid AND i.deptype = 'i'
                 AND i.classid = 'pg_class'::regclass
             WHERE i.refobjid = c.oid AND i.refobjsubid = a.attnum), '')
-        || CASE WHEN a.attnotnull THEN ' NOT NULL' ELSE '' END, E',\n    ' ORDER BY a.attnum) AS columns,
+        || CASE WHEN a.attnotnull THEN ' NOT NULL' ELSE '' END, E',\n    ' ORDER BY a.attnum)
+        FILTER (WHERE a.attislocal OR c.relispartition) AS columns,
         c.relpersistence, c.reloptions, pg_get_expr(c.relpartbound, c.oid) AS bound,
         CASE WHEN c.relkind = 'p' THEN pg_get_partkeydef(c.oid) END AS partition,
         (SELECT string_agg(inhparent::regclass::text, ', ' ORDER BY inhseqno) FROM pg_inherits WHERE inhrelid = c.oid)
@@ -134,7 +145,8 @@ MADE = f"""
     FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
     WHERE p.prokind <> 'a' AND {OURS.format(ns="n", catalog="pg_proc", oid="p.oid")}
     UNION ALL SELECT c.oid, what, c.oid::regclass::text, format(E'CREATE %s %s%s AS\\n%s', upper(what), c.oid::regclass,
-        ' WITH (' || array_to_string(reloptions, ', ') || ')', rtrim(pg_get_viewdef(c.oid), ';')),
+        ' WITH (' || array_to_string(reloptions, ', ') || ')', rtrim(pg_get_viewdef(c.oid), ';'))
+        || CASE WHEN relispopulated THEN '' ELSE E'\\nWITH NO DATA' END,
         format('DROP %s %s', upper(what), c.oid::regclass), false
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
     CROSS JOIN LATERAL (SELECT CASE relkind WHEN 'm' THEN 'materialized view' ELSE 'view' END AS what) AS w
@@ -197,7 +209,22 @@ SETTINGS = f"""
         '(' || (SELECT string_agg(o, ', ') FROM unnest(attoptions) o WHERE o ^@ 'n_distinct') || ')'])
     FROM pg_attribute a JOIN pg_class c ON c.oid = attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
     JOIN pg_type t ON t.oid = atttypid
-    WHERE attnum > 0 AND NOT attisdropped AND c.relkind IN ('r', 'p') AND {CLASSES}) AS found WHERE what IS NOT NULL
+    WHERE attnum > 0 AND NOT attisdropped AND c.relkind IN ('r', 'p') AND {CLASSES}
+    UNION ALL
+    SELECT i.indrelid::regclass::text, 'CLUSTER ON ' || quote_ident(x.relname)
+    FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid JOIN pg_class c ON c.oid = i.indrelid
+    JOIN pg_namespace n ON n.oid = c.relnamespace WHERE indisclustered AND {CLASSES}
+    UNION ALL
+    SELECT c.oid::regclass::text, 'ALTER ' || quote_ident(a.attname) || ' ' || unnest(array[
+        CASE WHEN own IS DISTINCT FROM inherited THEN coalesce('SET DEFAULT ' || own, 'DROP DEFAULT') END,
+        CASE WHEN a.attnotnull AND NOT p.attnotnull THEN 'SET NOT NULL' END])
+    FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+    JOIN pg_inherits ON inhrelid = c.oid JOIN pg_attribute p ON p.attrelid = inhparent AND p.attname = a.attname
+    CROSS JOIN LATERAL (SELECT
+        (SELECT pg_get_expr(adbin, adrelid) FROM pg_attrdef WHERE adrelid = c.oid AND adnum = a.attnum) AS own,
+        (SELECT pg_get_expr(adbin, adrelid) FROM pg_attrdef WHERE adrelid = inhparent AND adnum = p.attnum) AS inherited
+    ) AS defaults
+    WHERE a.attnum > 0 AND NOT a.attislocal AND a.attgenerated = '' AND {CLASSES}) AS found WHERE what IS NOT NULL
 """
 COMMENTS = """
     SELECT i.type, i.identity, i.schema, quote_literal(description), d.objsubid,
@@ -221,7 +248,7 @@ DATABASE = """
     SELECT 'setting of the database', unnest(setconfig) FROM pg_db_role_setting JOIN pg_database d ON d.oid = setdatabase
     WHERE datname = current_database()
 """
-# Every object that has a number of its own is at least named.
+# Every object that has a number of its own is at least named. NOT NULL is of its column; from 18 on, it is one, too.
 CATALOGS = """
     SELECT c.relname FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = 'oid'
     WHERE c.relnamespace = 'pg_catalog'::regnamespace AND c.relkind = 'r' AND NOT c.relisshared
@@ -230,11 +257,12 @@ CATALOGS = """
 OBJECTS = """
     SELECT i.type, i.identity FROM {catalog} o
     CROSS JOIN LATERAL pg_identify_object('{catalog}'::regclass, o.oid, 0) i
-    WHERE o.oid >= 16384 AND i.identity !~ 'pg_toast|RI_ConstraintTrigger|pg_temp' AND NOT EXISTS (
+    WHERE o.oid >= 16384 AND i.identity !~ 'pg_toast|(RI|PK|Unique)_ConstraintTrigger|pg_temp'
+        AND to_jsonb(o) ->> 'contype' IS DISTINCT FROM 'n' AND NOT EXISTS (
         SELECT FROM pg_depend e WHERE e.classid = '{catalog}'::regclass AND e.objid = o.oid AND e.deptype = 'e')
 """
 QUERIES = (
-    *(SCHEMAS, EXTENSIONS, TYPES, SEQUENCES, OWNERS, NUMBERS, BODIES, FUNCTIONS, TABLES),
+    *(SCHEMAS, EXTENSIONS, COLLATIONS, TYPES, SEQUENCES, OWNERS, BODIES, FUNCTIONS, TABLES),
     *(
         CONSTRAINTS,
         VIEWS,
@@ -254,6 +282,12 @@ def items(connection: Any, own: set[str]) -> Iterator[Item]:
     ((usual,),) = ask(connection, "SELECT current_schema()")
     for query in QUERIES:
         yield from (Item(*row) for row in ask(connection, query))
+    for name, literal, start, of in ask(connection, NUMBERS).all():
+        last, is_used = ask(connection, f"SELECT last_value, is_called FROM {name}").one()
+        if is_used or last != start:  # else it is as it was made, and not restarted
+            yield Item(
+                "next number", name, f"SELECT setval({literal}, {last}, {is_used})", table=of
+            )
     yield from comments(ask(connection, COMMENTS), usual)
     for (catalog,) in ask(connection, CATALOGS).all():
         for kind, identity in ask(connection, OBJECTS.format(catalog=catalog)):

@@ -17,10 +17,7 @@ def items(connection: Any, own: set[str]) -> Iterator[Item]:
         "SELECT type, name, tbl_name, sql FROM sqlite_master"
         " WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY rowid",
     ).all()
-    virtual = [name for _, name, _, sql in found if sql.upper().startswith("CREATE VIRTUAL")]
     for kind, name, table, sql in sorted(found, key=lambda row: ORDER.index(row[0])):
-        if any(name.startswith(f"{each}_") and kind == "table" for each in virtual):
-            continue  # SQLite's own, made with the virtual table
         yield Item(
             kind,
             name,

@@ -17,7 +17,7 @@ from alembic.config import Config
 from alembic.runtime.environment import EnvironmentContext
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from alembic.util import CommandError, to_list
+from alembic.util import CommandError
 from flask import current_app
 
 from .locations import says_where, set_script_location, version_locations
@@ -57,8 +57,7 @@ def alembic_config(**options: Any) -> Config:
 
     It is the project's ``alembic.ini``: beside the package, above ``src/``, or in a wheel.
     """
-    folders = (FOLDER, *FOLDER.parents[:4])
-    ini = next((ini for ini in (f / "alembic.ini" for f in folders) if says_where(ini)), None)
+    ini = next(filter(says_where, (f / "alembic.ini" for f in Path(__file__).parents[1:6])), None)
     if ini and "toml_file" in signature(Config).parameters:  # since Alembic 1.16
         options = {"toml_file": ini.with_name("pyproject.toml"), **options}
     config = Config(str(ini) if ini else None, **{"stdout": sys.stdout or StringIO(), **options})
@@ -96,8 +95,7 @@ def needs_upgrade() -> list[str]:
     """
     script = ScriptDirectory.from_config(alembic_config())
     known = {revision.revision for revision in script.walk_revisions()}
-    newest = {*script.get_heads()}
-    return [name for name, at in current().items() if {*at} <= known and {*at} != newest]
+    return [name for name, at in current().items() if {*script.get_heads()} != {*at} <= known]
 
 
 def differences() -> dict[str, list[Any]]:
@@ -108,10 +106,8 @@ def differences() -> dict[str, list[Any]]:
     from .autogenerate.mend import mend_columns  # only here is it needed
 
     def compared(migration: MigrationContext) -> list[Any]:
-        targets = migration.opts["target_metadata"]
-        changes: Any = produce_migrations(migration, targets).upgrade_ops
-        models = [table for each in to_list(targets) for table in each.tables.values()]
-        mend_columns(changes, models, migration.dialect)
+        changes: Any = produce_migrations(migration, migration.opts["target_metadata"]).upgrade_ops
+        mend_columns(changes, migration.dialect)
         return [*changes.as_diffs()]
 
     return {name: changes for name, changes in read(compared).items() if changes}
@@ -127,7 +123,12 @@ def read(function: Callable[[MigrationContext], T], config: Config | None = None
 
     config = copy(config or alembic_config())
     config.stdout = StringIO()  # of what is read, env.py has nothing to print
-    script = ScriptDirectory.from_config(config)
-    with EnvironmentContext(config, script, fn=visit, dont_mutate=True):
-        script.run_env()
+    run_env(config, visit, dont_mutate=True)
     return found
+
+
+def run_env(config: Config, function: Callable[..., Any], **options: Any) -> None:
+    """Run env.py, and in it a function in place of that which finds the revisions to run."""
+    script = ScriptDirectory.from_config(config)
+    with EnvironmentContext(config, script, fn=function, **options):
+        script.run_env()

@@ -14,7 +14,6 @@ WORDS = re.compile(rb"(%b)|\s+|#[^\n]*|\\\n" % STRING, re.DOTALL)
 
 
 def sums(script: Any, revision: str) -> dict[str, str]:
-    """Return the checksums of a revision as the log has them."""
     source = Path(script.get_revision(revision).path).read_bytes()
     return {"file": digest(source), "code": meaning(source)}
 

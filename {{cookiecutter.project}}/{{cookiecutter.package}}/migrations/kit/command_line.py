@@ -6,24 +6,21 @@ from collections.abc import Sequence
 from types import FunctionType
 from typing import Any
 
-from alembic import command, config
+from alembic import command, config, context
 from alembic.config import Config
-from alembic.runtime.environment import EnvironmentContext
 from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from alembic.util import err
 
 from . import typed
-from .api import alembic_config
+from .api import alembic_config, run_env
 from .edited import find_edited
 from .locations import set_script_location
 from .log import Log
 from .mistakes import in_one_line
 
-# The revision that a command takes if it is given none.
-REVISIONS: dict[str, str | None] = {"downgrade": "-1", "merge": "heads", "plan": None, "lint": None}
-REVISIONS |= dict.fromkeys(("edit", "show", "stamp", "upgrade"), "head")
-FOLDER = "the folder with env.py and versions/; default: $FLASK_DB_DIRECTORY, alembic.ini"
+# The revision that a command takes if it is given none; init takes no folder.
+REVISIONS: dict[str, str | None] = dict.fromkeys(("edit", "show", "stamp", "upgrade"), "head")
+REVISIONS |= {"downgrade": "-1", "merge": "heads", "plan": None, "lint": None, "init": None}
 
 
 def renamed(known: Any, name: str, help: str) -> Any:
@@ -34,7 +31,7 @@ def renamed(known: Any, name: str, help: str) -> Any:
 
 
 migrate = renamed(command.revision, "migrate", "Write a revision from the models: --autogenerate.")
-log = renamed(command.history, "log", "List the revisions: history.")
+log = renamed(command.history, "log", "List the revisions, as history does.")
 
 
 def applied(config: Config) -> None:
@@ -42,7 +39,7 @@ def applied(config: Config) -> None:
 
     def show(_: object, migration: MigrationContext) -> list[Any]:
         log = Log(migration)
-        edited = find_edited(log, script)
+        edited = find_edited(log, context.script)
         for row in log.rows():
             way = f"{'stamped ' if row.stamped else ''}{row.direction}"
             took = "" if row.seconds is None else f"{row.seconds:g} s"
@@ -51,37 +48,35 @@ def applied(config: Config) -> None:
             config.print_stdout("%s", "  ".join(line) + note)
         return []
 
-    script = ScriptDirectory.from_config(config)
-    with EnvironmentContext(config, script, fn=show, dont_mutate=True):
-        script.run_env()
+    run_env(config, show, dont_mutate=True)
 
 
 def plan(config: Config, revision: str, sql: bool = False, down: bool = False) -> None:
     """List what an upgrade would do, in words, or as SQL; nothing is changed."""
-    from .plan import show
+    from . import plan
 
-    show(config, revision, sql, down)
+    plan.show(config, revision, sql, down)
 
 
 def lint(config: Config, revision: str) -> None:
-    """Check the revisions that the main branch of git does not have, or from FROM:TO."""
-    from .lint import show
+    """Find what locks tables or breaks running code, in new revisions or in FROM:TO."""
+    from . import lint
 
-    show(config, revision)
+    lint.show(config, revision)
 
 
 def graph(config: Config) -> None:
     """Print the revisions as a Mermaid graph, and where each database is."""
-    from .graph import drawn
+    from . import graph
 
-    config.print_stdout("%s", drawn(config))
+    config.print_stdout("%s", graph.graph(config))
 
 
 def reset(config: Config, yes: bool = False) -> None:
-    """Drop all that is in the databases, and make it anew; for development."""
-    from .reset import start_over
+    """Drop everything in the databases, and migrate them from empty; for development."""
+    from . import reset
 
-    start_over(config, yes)
+    reset.reset(yes, config)
 
 
 class CommandLine(config.CommandLine):
@@ -102,7 +97,8 @@ class CommandLine(config.CommandLine):
         parsers["reset"].add_argument("--yes", action="store_true", help="even without debug mode")
         self.parser.description = "Migrate the databases of the app that --app or FLASK_APP names."
         self.parser.add_argument("--x-arg", action="append", dest="x", help=SUPPRESS)
-        self.parser.add_argument("-d", "--directory", dest="folder", help=FOLDER)
+        folder = "the folder with env.py and versions/; default: $FLASK_DB_DIRECTORY, alembic.ini"
+        self.parser.add_argument("-d", "--directory", dest="folder", help=folder)
         for name, parser in parsers.items():
             parser.add_argument("-x", "--x-arg", action="append", dest="more_x", help=SUPPRESS)
             parser.add_argument("-d", "--directory", dest="folder", default=SUPPRESS, help=SUPPRESS)

@@ -1,38 +1,22 @@
 """Alembic's commands as functions, with the names and the parameters that Flask-Migrate gave them.
 
 Call them in an app context. After ``directory`` they take the parameters of ``alembic.command``, and they
-raise ``alembic.util.CommandError`` instead of exiting. The functions that return data are in ``api.py``:
-``current()``, ``heads()``, ``differences()``.
+raise ``alembic.util.CommandError`` instead of exiting. ``directory`` is another folder with env.py,
+``x_arg`` is what ``-x`` gets on the command line, one or several. The functions that return data
+are in ``api.py``: ``current()``, ``heads()``, ``differences()``.
 """
 
 from argparse import Namespace
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from inspect import Parameter, Signature, signature
 from pathlib import Path
 from typing import Any
 
 from alembic import command
-from alembic.config import Config
 
 from .api import alembic_config
 from .locations import set_script_location
 from .typed import mkdir
-
-Folder = str | Path | None
-
-
-def configured(directory: Folder, x_arg: str | Sequence[str] | None, **options: Any) -> Config:
-    """Return the configuration of a command.
-
-    :param directory: another folder with an env.py
-    :param x_arg: what ``-x`` gets on the command line, one or several
-    """
-    if x_arg is not None:
-        options["x"] = [x_arg] if isinstance(x_arg, str) else [*x_arg]
-    config = alembic_config(cmd_opts=Namespace(**options) if options else None)
-    if directory is not None:
-        set_script_location(config, directory)
-    return config
 
 
 def function(name: str, without: str = "", **defaults: Any) -> Callable[..., None]:
@@ -42,21 +26,28 @@ def function(name: str, without: str = "", **defaults: Any) -> Callable[..., Non
     """
     command_ = getattr(command, name)
     x_arg = Parameter("x_arg", Parameter.POSITIONAL_OR_KEYWORD, default=None)
-    found = [each for each in signature(command_).parameters.values() if each.name != without][1:]
+    known = [*signature(command_).parameters.values()][1:]
+    found = [p.replace(default=defaults.get(p.name, p.default)) for p in known if p.name != without]
     names = [*(each.name for each in found), "depends_on"]  # Flask-Migrate's come before it
     found.insert(names.index("depends_on"), x_arg)
     accepted = Signature(found)
 
-    def run(directory: Folder = None, *arguments: Any, **options: Any) -> None:
+    def run(directory: str | Path | None = None, *arguments: Any, **options: Any) -> None:
         if name in ("edit", "show") and "revision" in options:
             options["rev"] = options.pop("revision")
         options = {**defaults, **accepted.bind_partial(*arguments, **options).arguments}
         if name == "downgrade" and options.get("sql") and options["revision"] == "-1":
             options["revision"] = "head:-1"
-        is_automatic = {"autogenerate": True} if options.get("autogenerate") else {}
-        config = configured(directory, options.pop("x_arg", None), **is_automatic)
+        typed: dict[str, Any] = {"autogenerate": True} if options.get("autogenerate") else {}
+        if (x := options.pop("x_arg", None)) is not None:
+            typed["x"] = [x] if isinstance(x, str) else [*x]
+        config = alembic_config(cmd_opts=Namespace(**typed) if typed else None)
+        if directory is not None:
+            set_script_location(config, directory)
         command_(config, **options)
 
+    places = signature(run).parameters["directory"], *found
+    vars(run)["__signature__"], run.__doc__ = Signature(places), command_.__doc__
     return run
 
 

@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from alembic import context
-from alembic.script import ScriptDirectory
+from alembic.script import Script, ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy.engine import Row
 from sqlalchemy.exc import DBAPIError
 
+from .autogenerate.ask import given
 from .backends import backend_of
 from .checksum import digest, meaning, sums
 from .log import Log
@@ -46,7 +47,7 @@ def warn_of_edited(log: Log) -> None:
 
 def accept_edited(log: Log) -> bool:
     """Log the revisions that ``-x accept=REVISION`` names as they are now; say whether there is one."""
-    named = {x.partition("=")[2] for x in context.get_x_argument() if x.startswith("accept=")}
+    named = {each.revision for each in context.script.get_revisions([*given("accept")]) if each}
     accepted = [name for name in find_edited(log, context.script) if name in named] if named else []
     for name in accepted:
         before = [row.down_revision for row in log.rows() if row.revision == name][-1]
@@ -59,18 +60,13 @@ def accept_edited(log: Log) -> bool:
 
 def find_edited(log: Log, script: ScriptDirectory) -> list[str]:
     """Return the applied revisions whose files are here and do something else now."""
-    last = {row.revision: row for row in log.rows()}
-    return [name for name, row in last.items() if row.direction == "up" and is_edited(row, script)]
+    here = {each.revision: each for each in script.walk_revisions()}
+    last = {row.revision: row for row in log.rows() if row.revision in here}
+    applied = [row for row in last.values() if row.direction == "up" and row.code]
+    return [row.revision for row in applied if is_edited(row, here[row.revision])]
 
 
-def is_edited(row: Row[Any], script: ScriptDirectory) -> bool:
-    """Say whether the file of a revision does something else than when it was applied."""
-    try:
-        revision = script.get_revision(row.revision)
-    except CommandError:
-        return False  # of newer code
-    if row.code is None or revision is None or revision.revision != row.revision:
-        return False
+def is_edited(row: Row[Any], revision: Script) -> bool:
     if row.down_revision and hasattr(revision.module, "replaces"):  # of before it was squashed
         return False
     source = Path(revision.path).read_bytes()

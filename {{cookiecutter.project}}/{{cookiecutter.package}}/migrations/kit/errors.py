@@ -16,7 +16,7 @@ from sqlalchemy.exc import DBAPIError
 
 from .backends import backend_of
 from .mistakes import changed_by_hand, first_line, two_ways
-from .outcome import NOTHING_KEPT, Outcome, failed, option, revision_in
+from .outcome import NOTHING_KEPT, Outcome, failed, is_changing, option, revision_in
 from .session import driver_of
 
 # The exit statuses of `check`; all other failures are Alembic's 255.
@@ -52,7 +52,7 @@ class LockTimeout(CommandError):
     """Says that a lock was not free in time, and what became of the run."""
 
     def __init__(self, message: str, fate: str) -> None:
-        super().__init__(f"{message} {fate} Run it again later.")
+        super().__init__(f"{f'{message} {fate}'.rstrip()} Run it again later.")
         self.message, self.is_clean = message, fate == NOTHING_KEPT
 
 
@@ -102,20 +102,24 @@ def explain(
     backend, found = backend_of(connection.dialect), codes(error)
     is_timeout, is_lost = backend.lock_timeout in found, error.connection_invalidated
     statement, holders = " ".join((error.statement or "").split()), ""
-    if revision and not outcome.is_callers and not is_lost:
+    if (revision or is_timeout) and not (outcome.is_callers or is_lost):
         with suppress(Exception):  # the drivers' own; what is said is true without it, too
             driver_of(connection).rollback()  # a failed transaction answers nothing
             fate += backend.remains(connection, statement)
             holders = backend.holders(connection, statement) if is_timeout else ""
     if is_timeout:
         held = f", which {holders} holds" if holders else ""
-        what += " waited for a lock for longer than MIGRATION_LOCK_TIMEOUT"
-        raise LockTimeout(f"{what}, in {statement[:80] or 'COMMIT'!r}{held}.", fate) from error
+        how = "for longer than MIGRATION_LOCK_TIMEOUT" if is_changing() else "too long"
+        what += f" waited for a lock {how}, in {statement[:80] or 'COMMIT'!r}{held}."
+        raise LockTimeout(what, fate) from error
     if is_there := revision and re.search("already exists|uplicate column", str(error.orig)):
-        fate += f" If all that it makes was there before: alembic stamp {revision}. If not, it is "
-        fate += "made twice: edit the revision."
-    if is_there or not revision or is_lost or {*backend.faults} & {*found}:
+        fate += f" If all that it makes was there before: alembic stamp {revision}. If not, a "
+        fate += "failed run has left it: drop it; or two revisions make it: edit this one."
+    is_fault = not {*backend.faults}.isdisjoint(found)
+    if is_there or not revision or is_lost or is_fault:
         where = "" if revision or is_lost or not statement else f", in {statement[:80]!r}"
+        if re.search("(INSERT|SELECT).*_log", where) and not is_fault:
+            fate += " Update the kit, or rename the table of that log: a new one is made."
         raise CommandError(f"{what}: {first_line(error)}{where}. {fate}".rstrip()) from error
 
 
@@ -123,16 +127,14 @@ def name_database(error: CommandError, name: str) -> None:
     """Add the name of the database to an error of Alembic's, and advice to the most frequent one."""
     if str(error) == "Target database is not up to date.":
         fail(f"Database {name!r} is not at head: run alembic upgrade head.", NOT_AT_HEAD)
-    if "mbiguous walk" in str(error):
-        error.args = (two_ways(),)
-    if "overlaps with" in str(error):
-        error.args = (changed_by_hand(),)
+    for words, advice in (("mbiguous walk", two_ways), ("overlaps with", changed_by_hand)):
+        if words in str(error):
+            error.args = (advice(),)
     if option("database") and "atabase '" not in str(error):
         error.args = (f"Database {name!r}: {error}",)
 
 
 def unreachable(engine: Engine, name: str, error: Exception) -> CommandError:
-    """Return the one line for a database that cannot be connected to."""
     url = engine.url.set(query={})  # may have a password too
     if "@" in f"{url.host}{url.database}":  # a part of the password, which the driver says, too
         return CommandError(f"The URL of database {name!r} has one '@' too many: write %40.")

@@ -12,12 +12,9 @@ from .api import alembic_config, read
 FEW = 40  # revisions: of more than that, those in a line between two others are drawn as one
 
 
-def graph() -> str:
+def graph(config: Config | None = None) -> str:
     """Return a flowchart of the revisions, and of where each database is."""
-    return drawn(alembic_config(stdout=StringIO()))
-
-
-def drawn(config: Config) -> str:
+    config = config or alembic_config(stdout=StringIO())
     script = ScriptDirectory.from_config(config)
     revisions = [*script.walk_revisions()][::-1]
     lines, places = ["flowchart TB"], {}

@@ -3,12 +3,14 @@
 While a command changes a database (upgrade, downgrade, stamp), one migration runs at a time, however
 many start, and no statement waits long for a table that somebody else has locked. How, and what else
 a kind of database needs, is in backends/. The app's pool gets another connection: a revision may have
-set something in this one.
+set something in this one. A run that got no lock, and has left nothing, is tried again.
 """
 
-import gc
+import logging
+import random
 import re
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from itertools import count
 from secrets import token_hex
@@ -20,14 +22,14 @@ from sqlalchemy.pool import QueuePool
 
 from .answer import answered
 from .backends import backend_of
-from .errors import explained, interrupted, running_command, unreachable
-from .given import Given, given
+from .databases import Given, given
+from .errors import LockTimeout, explained, interrupted, unreachable
 from .mistakes import first_line
 from .outcome import followed, is_changing
-from .session import Busy, give_back, in_transactions, wait
+from .session import Busy, give_back, in_transactions, seconds, wait
 from .shared import shared
 
-# What servers say that let nobody in now, and DuckDB if another process has the file.
+# Messages of servers that take no connection now, and of DuckDB if another process has the file.
 NO_CONNECTION = "(?i)too many (cli|conn)|connection slots|max_user_conn|set lock|database system is"
 
 
@@ -41,8 +43,6 @@ def guarded(
 
     :param twin: a guarded connection to the same database, under another name of it
     """
-    if running_command():  # a process of its own, which has loaded all that it needs
-        gc.freeze()  # the collector looks through none of that again: a tenth of the time of a long run
     with ExitStack() as stack:
         found, tries, enter = twin or given(name) or engine, count(), stack.enter_context
         try:
@@ -117,3 +117,22 @@ def prepare(connection: Connection, name: str) -> None:
             raise
     elif is_changing():
         backend_of(connection.dialect).prepare(connection)
+
+
+def retry(function: Callable[[], None]) -> None:
+    """Run a function again if it did not get a lock, and nothing is left of it.
+
+    ``MIGRATION_LOCK_RETRIES`` says how often, after pauses that grow from a second on.
+    """
+    times = int(seconds("MIGRATION_LOCK_RETRIES", 3))
+    for number in range(1, times + 2):
+        try:
+            return function()
+        except LockTimeout as error:
+            if number > times or not error.is_clean:
+                raise
+            pause = min(2**number * random.uniform(0.25, 0.5), 60)
+            logging.getLogger("alembic.retry").warning(
+                "%s Trying again in %.1f s (%d/%d)", error.message, pause, number, times
+            )
+        time.sleep(pause)

@@ -20,8 +20,7 @@ from .backends import Backend, backend_of
 from .progress import between
 from .rehearsal.offline import Rehearsal, rehearsals
 from .rehearsal.recorder import Step
-from .rehearsal.rules import ADVICE, PARTS, REWRITES, broken_by
-from .rehearsal.squawk import by_sql
+from .rehearsal.rules import ADVICE, PARTS, REWRITES, broken_by, by_linter
 from .rehearsal.words import effects, is_longer_text, table_of
 
 logger = logging.getLogger("alembic.lint")
@@ -29,28 +28,27 @@ WAYS = "Fetch it, or name the revisions: flask db lint FROM:TO."
 PAGE = "https://github.com/org/flask-alembic-kit/blob/main/docs/lint.md"
 
 
-def lint(revisions: str | None = None) -> list[str]:
-    """Return a line for each thing that is not safe to run beside the app.
-
-    :param revisions: ``FROM:TO``; by default those that git's main branch does not have, or the newest
-    """
-    return findings(alembic_config(stdout=StringIO()), revisions)
-
-
 def show(config: Config, revisions: str | None) -> None:
     """Print what is found, and fail if there is anything."""
-    if found := findings(config, revisions):
+    if found := lint(revisions, config):
         config.print_stdout("%s", "\n".join(found))
         raise CommandError(f"{len(found)} found. What to write instead: {PAGE}")
 
 
-def findings(config: Config, span: str | None) -> list[str]:
+def lint(revisions: str | None = None, config: Config | None = None) -> list[str]:
+    """Return a line for each thing that is not safe to run beside the app.
+
+    :param revisions: ``FROM:TO``; by default those that git's main branch does not have, or the newest
+    """
+    config = config or alembic_config(stdout=StringIO())
     script = ScriptDirectory.from_config(config)
-    start, _, goal = (span or "").rpartition(":")
+    start, _, goal = (revisions or "").rpartition(":")
 
     @cache  # once for all databases, and when env.py has set up logging
     def chosen() -> list[Script]:
-        return between(script, (start or "base",), goal, False) if span else unmerged(script)
+        if revisions:
+            return between(script, (start or "base",), goal, False)
+        return unmerged(script)
 
     lines = []
     for migration, found in rehearsals(config, lambda _: chosen()).values():
@@ -68,7 +66,7 @@ def findings(config: Config, span: str | None) -> list[str]:
 def broken(found: list[Rehearsal], backend: Backend) -> Iterator[tuple[Script, Step, str, str]]:
     """Yield each rule that a step breaks, with what the linter says, if others may use the table."""
     steps = [(each.revision, step) for each in found for step in each.steps]
-    by_step = by_sql(backend.linter, steps) if backend.linter else {}
+    by_step = by_linter(backend.linter, steps) if backend.linter else {}
     gone = {table_of(s.operation) for _, s in steps if isinstance(s.operation, DropTableOp)}
     new: set[str] = set()  # tables that nobody uses yet
     for revision, step in steps:
@@ -107,7 +105,7 @@ def unmerged(script: ScriptDirectory) -> list[Script]:
     names = (f"origin/{target}", target) if target else usual
     main = next((name for name in names if git("rev-parse", "--verify", "--quiet", name)), None)
     if target and not main:
-        raise CommandError(f"git has no branch {target} to compare with: fetch it, with depth 0.")
+        raise CommandError(f"git has no branch {target} to compare with: fetch it (depth 0).")
     if not main:
         logger.warning("Only the newest revision is checked: git has no main branch here. %s", WAYS)
     new: list[Script] = []

@@ -1,5 +1,6 @@
 """Finds alembic.ini, and the folders with env.py and with revisions."""
 
+import re
 from pathlib import Path
 
 from alembic.config import Config
@@ -26,9 +27,10 @@ def version_locations(script: ScriptDirectory) -> list[str]:
 
 
 def says_where(ini: Path) -> bool:
-    """Say whether it or pyproject.toml is the project's: that of Flask-Migrate only sets up logging."""
+    """Say whether it, or pyproject.toml, names a folder: that of an old tool may name its own."""
+    names = r'(?m)^script_location(?!\s*=\s*"?(\.|%\(here\)s)"?\s*$)'
     files = [file for file in (ini, ini.with_name("pyproject.toml")) if file.exists()]
-    return any("\nscript_location" in file.read_text(encoding="utf-8") for file in files)
+    return any(re.search(names, file.read_text(encoding="utf-8")) for file in files)
 
 
 def set_script_location(config: Config, folder: str | Path) -> None:
@@ -36,7 +38,6 @@ def set_script_location(config: Config, folder: str | Path) -> None:
     if config.get_main_option("script_location"):
         script = ScriptDirectory.from_config(config)
         mine = {Path(place).resolve() for place in (script.dir, *(script.version_locations or ()))}
-        named = Path(folder).resolve()
-        if named in mine or named / "versions" in mine:
+        if mine & {Path(folder).resolve(), Path(folder, "versions").resolve()}:
             return
     config.set_main_option("script_location", str(folder).replace("%", "%%"))

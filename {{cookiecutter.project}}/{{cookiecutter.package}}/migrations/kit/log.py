@@ -7,58 +7,58 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timezone
+from functools import cache
 from traceback import walk_stack
 from typing import Any
 
 import sqlalchemy as sa
 from alembic.runtime.migration import MigrationContext, MigrationInfo
-from sqlalchemy.exc import InvalidRequestError
-from sqlalchemy.schema import CreateTable
 
 from .checksum import sums
 from .outcome import outcomes, revision_in
-from .session import commits, listening
+from .session import commits, driver_of, listening
 from .version import __version__
 
 
-def log_name(version_table: str) -> str:
-    """Return the name of the log that belongs to a version table: ``alembic_log``."""
+@cache  # the same for all databases of a run
+def log_table(version_table: str, schema: str | None = None) -> sa.Table:
     name = version_table.replace("alembic_version", "alembic_log")
-    return name if name != version_table else f"{version_table}_log"
+    return sa.Table(
+        name if name != version_table else f"{version_table}_log",
+        sa.MetaData(),
+        sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
+        sa.Column("revision", sa.String(255), nullable=False),
+        sa.Column("down_revision", sa.Text),  # what it came from; with commas, if several
+        sa.Column("direction", sa.String(4), nullable=False),  # up or down
+        sa.Column("stamped", sa.Boolean, nullable=False),  # said, not run
+        sa.Column("applied_at", sa.DateTime, nullable=False),  # UTC
+        sa.Column("seconds", sa.Float),
+        sa.Column("file", sa.String(64)),  # of its bytes
+        sa.Column("code", sa.String(64)),  # of what it does
+        sa.Column("kit", sa.String(20), nullable=False),
+        schema=schema,
+    )
 
 
 class Log:
-    """The log of the database of a migration context."""
-
     def __init__(self, migration: MigrationContext) -> None:
         self.migration = migration
         self.name = migration.opts.get("database", "default")
         self.connection: Any = migration.connection
+        self.mine = [o for o in outcomes if o.connection is self.connection and not o.is_callers]
         self.moment = time.monotonic()
-        self.table = sa.Table(
-            log_name(migration.version_table),
-            sa.MetaData(),
-            sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
-            sa.Column("revision", sa.String(255), nullable=False),
-            sa.Column("down_revision", sa.Text),  # what it came from; with commas, if several
-            sa.Column("direction", sa.String(4), nullable=False),  # up or down
-            sa.Column("stamped", sa.Boolean, nullable=False),  # said, not run
-            sa.Column("applied_at", sa.DateTime, nullable=False),  # UTC
-            sa.Column("seconds", sa.Float),
-            sa.Column("file", sa.String(64)),  # of its bytes
-            sa.Column("code", sa.String(64)),  # of what it does
-            sa.Column("kit", sa.String(20), nullable=False),
-            schema=migration.version_table_schema,
-        )
+        self.table = log_table(migration.version_table, migration.version_table_schema)
         self.waiting: list[dict[str, Any]] = []
         self.has_committed = False  # by a revision
 
     def create(self) -> None:
-        """Make the table, unless it is there."""
+        """Make the table, unless it is there, and its schema, as no revision can make that before."""
         if self.migration.as_sql:
-            self.migration.execute(CreateTable(self.table, if_not_exists=True))
-        else:
-            self.table.create(self.connection, checkfirst=True)
+            return self.migration.execute(sa.schema.CreateTable(self.table, if_not_exists=True))
+        schema, schemas = self.table.schema, sa.inspect(self.connection).get_schema_names
+        if schema and schema not in schemas():
+            self.connection.execute(sa.schema.CreateSchema(schema))
+        self.table.create(self.connection, checkfirst=True)
 
     @contextmanager
     def written(self) -> Iterator[None]:
@@ -66,18 +66,20 @@ class Log:
         self.migration.on_version_apply_callbacks += (self.write,)
         functions: Any = {"commit": self.flush, "before_cursor_execute": self.flush}
         with listening(self.connection, **({} if self.migration.as_sql else functions)):
-            yield
-            self.flush()
+            try:
+                yield
+                self.flush()
+            finally:
+                self.flush(None, None, "")  # if a revision fails whose driver has committed
 
     def write(self, step: MigrationInfo, **_: Any) -> None:
         """Add a step: for Alembic's ``on_version_apply``."""
-        before, self.moment = self.moment, time.monotonic()
-        is_untimed = step.is_stamp or self.migration.as_sql
+        took, self.moment = time.monotonic() - self.moment, time.monotonic()
         values: dict[str, Any] = {
             "down_revision": ",".join(step.down_revision_ids) or None,
             "direction": "up" if step.is_upgrade else "down",
             "stamped": step.is_stamp,
-            "seconds": None if is_untimed else round(self.moment - before, 3),
+            "seconds": None if step.is_stamp or self.migration.as_sql else round(took, 3),
         }
         for revision in step.up_revision_ids:
             self.add(revision=revision, **values)
@@ -89,24 +91,22 @@ class Log:
     def commit(self) -> None:
         """Keep the version of a revision that has committed: if it ran again, it might fail."""
         try:
-            with self.migration.autocommit_block():  # before it, Alembic commits
+            with self.migration.autocommit_block():  # before it, Alembic commits its own
                 pass
-        except (AssertionError, AttributeError, InvalidRequestError):  # not of Alembic; python -O
+        except (AssertionError, AttributeError, sa.exc.InvalidRequestError):  # python -O
             self.connection.get_transaction().commit()
         self.has_committed = False
 
     def add(self, **values: Any) -> None:
-        """Add a row; not every database can number it."""
+        """Add a row, which is numbered here: not every database can do that."""
         row = {"kit": __version__, "file": None, "code": None, **values}
         if not self.migration.as_sql:
             now = datetime.now(timezone.utc).replace(tzinfo=None, microsecond=0)
-            self.waiting.append({"applied_at": now, **row})
-            return
-        row |= self.sums(row)
+            return self.waiting.append({"applied_at": now, **row})
         # Somebody runs it later: with the number and the time that there are then.
         columns: dict[str, Any] = {
             name: sa.null() if value is None else sa.literal(value, self.table.c[name].type)
-            for name, value in row.items()
+            for name, value in {**row, **self.sums(row)}.items()
         }
         columns["id"] = sa.func.coalesce(sa.func.max(self.table.c.id), 0) + 1
         columns["applied_at"] = sa.func.current_timestamp()
@@ -115,9 +115,8 @@ class Log:
 
     def flush(self, *found: Any) -> None:
         """Write the waiting rows; as a listener to statements, only before or after a commit."""
-        behind = [o for o in outcomes if o.connection is self.connection and o.is_behind()]
-        is_behind = any(not outcome.is_callers for outcome in behind)
-        if found[2:] and not commits(found[2]) and not is_behind:
+        is_behind = any(outcome.is_behind() for outcome in self.mine)
+        if found[2:] and not is_behind and not commits(found[2]):
             return
         self.has_committed |= is_behind or bool(found and revision_in(walk_stack(None)))
         rows, self.waiting = self.waiting, []
@@ -125,6 +124,8 @@ class Log:
             last = self.connection.scalar(sa.select(sa.func.max(self.table.c.id))) or 0
             numbered = [{"id": last + 1 + n, **r, **self.sums(r)} for n, r in enumerate(rows)]
             self.connection.execute(self.table.insert(), numbered)
+            if is_behind:  # else these rows alone would go with what follows
+                driver_of(self.connection).commit()
 
     def sums(self, row: dict[str, Any]) -> dict[str, str]:
         """Return the checksums of what was run. To read many at once is faster."""

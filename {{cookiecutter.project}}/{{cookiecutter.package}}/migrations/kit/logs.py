@@ -16,6 +16,8 @@ def is_command(config: Config) -> bool:
 
 def set_up(config: Config) -> None:
     """Log as alembic.ini says, where nobody has set up logging."""
+    if is_command(config) and not sys.stdout:  # closed (>&-): Alembic prints its errors there
+        sys.stdout, config.stdout = sys.stderr, config.stdout or sys.stderr
     has_logging = config.file_config.has_section("loggers")
     if is_command(config) and has_logging and not logging.root.handlers:
         fileConfig(str(config.config_file_name), disable_existing_loggers=False)

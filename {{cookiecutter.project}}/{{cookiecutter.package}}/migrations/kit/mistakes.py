@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from alembic import context
 from alembic.script.revision import RevisionError
 from alembic.util import CommandError, to_tuple
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+from sqlalchemy.exc import ArgumentError, CompileError, NoSuchModuleError
 
 JOIN = 'run alembic merge heads -m "join"'
 DENIED = "This user may not read or make {error.filename}."
@@ -25,13 +25,14 @@ MISTAKES: tuple[tuple[type[Exception], str, str], ...] = (
     (SyntaxError, "load_module_py", "{error.filename}, line {error.lineno}: {error.msg}."),
     (ImportError, "load_module_py", "{last.f_code.co_filename}, line {last.f_lineno}: {}."),
     *((PermissionError, name, DENIED) for name in ("load_module_py", "load_dotenv", "makedirs")),
-    (BrokenPipeError, "static_output", "Nobody reads the SQL to its end."),
+    (BrokenPipeError, "static_output", "The program that reads the SQL has stopped."),
     (OSError, "static_output", "The SQL cannot be written: {}."),
     (UnicodeEncodeError, "static_output", "The SQL cannot be written: {}. Set PYTHONUTF8=1."),
-    (UserWarning, "_revision_map", "{}: one of the files has to go, or gets another id."),
+    (UserWarning, "_revision_map", "{}: delete one of the files, or give it another id."),
+    (CompileError, "compare_type", "This database lacks the type of a model: {error.args[0]}."),
     (Exception, "fileConfig", "The logging in alembic.ini cannot be set up: {}."),
     (RevisionError, "_revision_map", "{}: correct a down_revision."),
-    (AssertionError, "_parse_downgrade_target", "No revision of that branch is here, or several."),
+    (AssertionError, "_parse_downgrade_target", "The database is not at one head of that branch."),
     (KeyError, "alembic.script.revision", "A revision has down_revision {}, which does not exist."),
     (AttributeError, "alembic.runtime.migration", "A revision lacks a function: {}."),
 )
@@ -78,7 +79,7 @@ def changed_by_hand() -> str:
     """Return what is to be done about rows of the version table that Alembic does not leave there."""
     rows = " and ".join(map(repr, context.get_context().get_current_heads()))
     advice = "set the revision with alembic stamp --purge"
-    return f"The version table holds {rows}, as no migration leaves it: {advice}."
+    return f"The version table holds {rows}, which no migration has written: {advice}."
 
 
 def two_ways() -> str:

@@ -19,8 +19,6 @@ NOTHING_KEPT = "Nothing of this run is kept."
 
 
 class Outcome:
-    """What is known of one database."""
-
     def __init__(self, connection: Connection, name: str) -> None:
         self.connection, self.name, self.process = connection, name, os.getpid()
         self.commits = 0

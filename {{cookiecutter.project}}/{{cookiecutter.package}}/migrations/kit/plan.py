@@ -14,17 +14,8 @@ from .rehearsal.offline import Rehearsal, rehearsals
 from .rehearsal.words import effects
 
 
-def plan(revision: str | None = None, down: bool = False) -> dict[str, list[dict[str, Any]]]:
-    """Return what would run on each database, in order, by its name; nothing is changed.
-
-    :param revision: the target, by default ``head``, or ``-1`` if ``down``; ``FROM:TO`` asks no database
-    """
-    return planned(alembic_config(stdout=StringIO()), revision, down)
-
-
 def show(config: Config, revision: str | None, sql: bool, down: bool) -> None:
-    """Print the plan."""
-    for name, found in planned(config, revision, down).items():
+    for name, found in plan(revision, down, config).items():
         number = f"{len(found)} revision{'s'[: len(found) != 1]}" if found else "nothing to do"
         lines = [f"{'-- ' if sql else ''}Database {name}: {number}"]
         for each in found:
@@ -35,7 +26,14 @@ def show(config: Config, revision: str | None, sql: bool, down: bool) -> None:
         config.print_stdout("%s", "\n".join(lines))
 
 
-def planned(config: Config, revision: str | None, down: bool) -> dict[str, list[dict[str, Any]]]:
+def plan(
+    revision: str | None = None, down: bool = False, config: Config | None = None
+) -> dict[str, list[dict[str, Any]]]:
+    """Return what would run on each database, in order, by its name; nothing is changed.
+
+    :param revision: the target, by default ``head``, or ``-1`` if ``down``; ``FROM:TO`` asks no database
+    """
+    config = config or alembic_config(stdout=StringIO())
     start, colon, goal = (revision or ("-1" if down else "head")).rpartition(":")
     script = ScriptDirectory.from_config(config)
 

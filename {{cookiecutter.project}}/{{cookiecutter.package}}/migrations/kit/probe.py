@@ -15,7 +15,6 @@ from .log import Log
 
 
 def states() -> dict[str, dict[str, Any]]:
-    """Return the state of each database of the current app, by its name."""
     found = configured()
     extension: Any = current_app.extensions.get("sqlalchemy")
     if extension is not None:  # that of Flask-SQLAlchemy 2 has .db

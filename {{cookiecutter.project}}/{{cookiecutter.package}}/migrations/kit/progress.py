@@ -34,38 +34,38 @@ def told() -> Iterator[None]:
     yield
     for name, heads in last.items():
         logger.info("Database %s is %s", name, position(heads))
-    last.clear()
 
 
-def announce(migration: MigrationContext, heads: Collection[str]) -> None:
-    """Say where a run goes, and once a second at most how far it is."""
+def announce(migration: MigrationContext, heads: Collection[str]) -> list[Script]:
+    """Say where a run goes, and once a second at most how far it is; return its revisions, if known."""
     way = getattr(migration.opts.get("fn"), "__name__", "")
+    name: str = migration.opts.get("database", "default")
+    migration.on_version_apply_callbacks += (lambda heads, **_: last.update({name: {*heads}}),)
     if way not in ("upgrade", "downgrade"):
-        return
+        return []
     try:
         goal = context.get_revision_argument()
-        total = len(between(context.script, tuple(heads), goal, way == "downgrade"))
+        found = between(context.script, tuple(heads), goal, way == "downgrade")
     except CommandError:
-        return  # Alembic will say it
-    name: str = migration.opts.get("database", "default")
+        return []  # Alembic will say it
     where = f"Database {name} at {url_of(migration.connection)}"
-    if not total:
+    if not (total := len(found)):
         logger.info("%s is %s, there is nothing to do", where, position(heads))
-        return
+        return []
     logger.info("%s: %d revision%s to %s", where, total, "s"[: total != 1], way)
     start = said = time.monotonic()
     done = 0
 
-    def log(heads: Collection[str], **_: Any) -> None:
+    def log(**_: Any) -> None:
         nonlocal done, said
         done += 1
         now = time.monotonic()
         if now - said >= 1 and done < total:
             logger.info("Done %d/%d in %.0f s", done, total, now - start)
             said = now
-        last[name] = {*heads}
 
     migration.on_version_apply_callbacks += (log,)
+    return found
 
 
 def url_of(connection: Any) -> str:

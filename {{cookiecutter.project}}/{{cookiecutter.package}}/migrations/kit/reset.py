@@ -1,4 +1,4 @@
-"""Starts over: drops what is in the databases, and migrates them from empty: ``flask db reset``."""
+"""Drops what is in the databases, and migrates them from empty: ``flask db reset``."""
 
 from io import StringIO
 from typing import Any
@@ -6,40 +6,30 @@ from typing import Any
 from alembic import command
 from alembic.autogenerate.api import AutogenContext
 from alembic.config import Config
-from alembic.runtime.environment import EnvironmentContext
 from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from flask import current_app
 from sqlalchemy import MetaData, text
 
-from .api import alembic_config, lock, read
+from .api import alembic_config, read, run_env
 from .backends import backend_of
-from .log import log_name
+from .log import log_table
 from .progress import url_of
 
 
-def reset(yes: bool = False) -> None:
+def reset(yes: bool = False, config: Config | None = None) -> None:
     """Drop what is in the databases, and upgrade them.
 
     :param yes: also if the app is not in debug mode
     """
-    start_over(alembic_config(stdout=StringIO()), yes)
-
-
-def start_over(config: Config, yes: bool) -> None:
+    config = config or alembic_config(stdout=StringIO())
     urls = read(lambda migration: url_of(migration.connection), config)
     named = " and ".join(f"{name} at {url}" for name, url in urls.items())
     if not (yes or current_app.debug):
-        dropped = (
-            f"All tables and rows of database {named} would be dropped: this is for development."
-        )
-        raise CommandError(f"{dropped} Say flask --debug db reset, or --yes.")
-    config.print_stdout("Dropping all of database %s", named)
-    script = ScriptDirectory.from_config(config)
-    goal = {"destination_rev": "base", "dont_mutate": True}  # to be locked, as what changes it
-    with lock, EnvironmentContext(config, script, fn=drop, **goal):
-        script.run_env()
+        dropped = f"This drops everything in database {named}, and is meant for development"
+        raise CommandError(f"{dropped}: run flask --debug db reset, or add --yes.")
+    config.print_stdout("Dropping everything in database %s", named)
+    run_env(config, drop, destination_rev="base", dont_mutate=True)  # with a goal, it is locked
     command.upgrade(config, "heads")
 
 
@@ -47,7 +37,7 @@ def drop(_: object, migration: MigrationContext) -> list[Any]:
     """Drop what the app has in a database, but not the tables that env.py ignores."""
     connection: Any = migration.connection
     filters = AutogenContext(migration)
-    own = {migration.version_table, log_name(migration.version_table)}
+    own = {migration.version_table, log_table(migration.version_table).name}
     schemas = {None, *(table.schema for table in filters.sorted_tables)}
     metadata = MetaData()
     for schema in schemas:

@@ -5,13 +5,14 @@ Flask-Alembic. A revision does nothing on a database that it does not know.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Iterable
 from functools import partial
 from inspect import signature
 from typing import Any
 
 import sqlalchemy as sa
 from alembic import context
+from alembic.script import Script
 from alembic.script.revision import ResolutionError
 from alembic.util import CommandError, to_tuple
 
@@ -32,28 +33,29 @@ def run_migrations(**arguments: Any) -> None:
     leave_own_alone(migration)
     log = Log(migration)
     if context.is_offline_mode():
-        fit(*arguments.values())
+        fit(context.script.walk_revisions(), *arguments.values())
         log.create()
         with log.written():
             context.run_migrations(**arguments)
         return
     is_ended = not log.connection.in_transaction()
     heads = migration.get_current_heads()
-    is_whole = all(heads) and len(heads) == len({*heads})
-    if not is_whole and not migration.opts.get("purge"):
+    if len({*filter(None, heads)}) < len(heads) and not migration.opts.get("purge"):
         raise CommandError(changed_by_hand())
-    if is_changing() or "revision_context" in migration.opts:
+    if heads and (is_changing() or "revision_context" in migration.opts):
         if is_changing() and accept_edited(log) and is_ended:
             log.connection.get_transaction().commit()
         warn_of_edited(log)
     if is_changing():
-        goal = {*to_tuple(context.get_revision_argument(), ())}
-        announce(migration, heads)
-        if goal != {*heads}:  # else nobody need be allowed to make a table
-            fit(*arguments.values())
+        found = announce(migration, heads)
+        if {*to_tuple(context.get_revision_argument(), ())} != {*heads}:  # else no table is made
+            fit(found or context.script.walk_revisions(), *arguments.values())
             log.create()
-            if heads and not migration.impl.transactional_ddl:
-                try_to_record(log)
+            if not migration.impl.transactional_ddl:
+                if not heads:
+                    migration.stamp(context.script, "base")  # makes the version table
+                try_to_record(log, [each.revision for each in found])
+    migration.opts.setdefault("dont_mutate", not is_changing())
     try:
         with log.written():
             context.run_migrations(**arguments)
@@ -64,12 +66,18 @@ def run_migrations(**arguments: Any) -> None:
             raise
 
 
-def try_to_record(log: Log) -> None:
+def try_to_record(log: Log, revisions: list[str]) -> None:
     """Write no row, so that what hinders it is said before a revision that cannot be rolled back."""
     nothing = sa.select(log.table).where(sa.false())
     log.connection.execute(log.table.insert().from_select([*log.table.columns.keys()], nothing))
-    table = sa.table(log.migration.version_table, sa.column("version_num"), schema=log.table.schema)
+    name, longest = log.migration.version_table, max(revisions, key=len, default="")
+    table = sa.table(name, sa.column("version_num"), schema=log.table.schema)
     log.connection.execute(table.update().where(sa.false()).values(version_num=""))
+    if len(longest) > 32:  # what Alembic's own column takes
+        (column,) = sa.inspect(log.connection).get_columns(name, log.table.schema)
+        if (length := getattr(column["type"], "length", None)) and length < len(longest):
+            problem = f"{name}.version_num has {length} characters, too few for {longest!r}"
+            raise CommandError(f"{problem}: make it longer first.")
 
 
 def explain_unknown(log: Log) -> bool:
@@ -87,10 +95,10 @@ def explain_unknown(log: Log) -> bool:
                 f"out {commit}, run alembic upgrade {squashed.revision}, and come back."
             )
     if not log.is_newer(current, heads):
-        lost = f"and its log does not have {own} before that" if own else "nor any other"
+        past = f" Its log does not say that it has passed {own}." if own else ""
         raise CommandError(
-            f"Database {log.name!r} is at {at}, a revision that this code does not have, {lost}: run "
-            "the code that has it, or, if that is lost, set the revision with alembic stamp --purge."
+            f"Database {log.name!r} is at {at}, a revision that this code does not have.{past} Run "
+            "the code that has it. If that code is lost, set the revision with alembic stamp --purge."
         )
     state = f"Database {log.name!r} is newer than this code: it is at {at}, after {own}."
     goal = log.migration.opts.get("destination_rev")
@@ -105,12 +113,12 @@ def run_revisions(database: str) -> None:
     run_migrations(engine_name=database)
 
 
-def fit(database: str | None = None) -> None:
+def fit(revisions: Iterable[Script], database: str | None = None) -> None:
     """Let revisions run that were written for another number of databases.
 
     :param database: None if there is only one
     """
-    for revision in context.script.walk_revisions():
+    for revision in revisions:
         module = vars(revision.module)
         for direction in module.keys() & {"upgrade", "downgrade"}:
             found = signature(module[direction]).parameters.values()
@@ -122,17 +130,8 @@ def fit(database: str | None = None) -> None:
                     module[direction] = partial(module[direction], name)
                 continue
             if not found:  # from when there was one
-                module[direction] = partial(on_default, module[direction])
+                run = module[direction]
+                module[direction] = lambda engine_name, run=run: engine_name == "default" and run()
             # Flask-Migrate names no database in the functions for the default one.
-            other = module.get(f"{direction}_", do_nothing) if database == "default" else do_nothing
-            module.setdefault(f"{direction}_{database}", other)
-
-
-def on_default(function: Callable[[], None], engine_name: str) -> None:
-    """Run a function for the database ``default``, and do nothing on the others."""
-    if engine_name == "default":
-        function()
-
-
-def do_nothing() -> None:
-    """Stand for the function of a database that a revision does not know."""
+            other = module.get(f"{direction}_") if database == "default" else None
+            module.setdefault(f"{direction}_{database}", other or (lambda: None))

@@ -34,7 +34,7 @@ def seconds(name: str, default: float) -> float:
 
 
 class Busy(Exception):
-    """Says that somebody else has what a migration needs; whoever waits keeps nothing."""
+    """Says that somebody else has what a migration needs."""
 
     def __init__(self, holder: object = None, what: str = "another migration") -> None:
         super().__init__(what)
@@ -44,8 +44,7 @@ class Busy(Exception):
 def wait(attempt: Callable[[], T], name: str) -> T:
     """Try until it is not ``Busy`` any more, for ``MIGRATION_WAIT`` seconds at most."""
     longest = seconds("MIGRATION_WAIT", 600)
-    start = time.monotonic()
-    waited = 0.0
+    start, waited = time.monotonic(), 0.0
     while True:
         try:
             return attempt()

@@ -9,7 +9,7 @@ alembic.ini is for histories that only run if revisions do not see what the run 
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from typing import Any
 
 from alembic import context
@@ -50,14 +50,10 @@ class Shared:
 
     def execute(self, what: str) -> bool:
         """Say whether there is an open transaction for this."""
-        cursor = self.driver.cursor()
-        try:
+        with suppress(Exception), closing(self.driver.cursor()) as cursor:
             cursor.execute(f"{what} {self.name}")
-        except Exception:  # noqa: BLE001 (autocommit, or a transaction that has failed)
-            return False
-        finally:
-            cursor.close()
-        return True
+            return True
+        return False  # autocommit, or a transaction that has failed
 
 
 class SharedPool(NullPool):
@@ -77,7 +73,7 @@ class SharedPool(NullPool):
 
 @contextmanager
 def shared(connection: Connection) -> Iterator[None]:
-    """In this thread, give this connection to all that asks the same engine for one."""
+    """Let the engine give this connection to all that asks for one in this thread."""
     section = context.config.config_ini_section
     if context.config.file_config.get(section, "share_connection", fallback="") == "false":
         yield

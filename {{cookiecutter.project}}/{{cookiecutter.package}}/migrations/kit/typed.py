@@ -17,8 +17,8 @@ REVISION = {"head": ("-p", "--parent"), "branch_label": ("--label",), "version_p
 
 
 def mkdir(*_: Any, **__: Any) -> None:
-    """Say that nothing has to be made."""
-    raise CommandError(f"The migrations are there already, in {FOLDER}: go on with migrate.")
+    """Make nothing: the folders are there. For users of Flask-Alembic."""
+    raise CommandError(f"The migrations are there already, in {FOLDER}: run flask db migrate.")
 
 
 def add_options(parsers: Mapping[str, ArgumentParser]) -> None:
@@ -34,13 +34,9 @@ def add_options(parsers: Mapping[str, ArgumentParser]) -> None:
     for attribute, options in REVISION.items():
         revision.add_argument(*options, dest=attribute, default=SUPPRESS, help=SUPPRESS)
     parsers["init"].add_argument("--multidb", action="store_true", help=SUPPRESS)
-    for action in parsers["init"]._actions:
-        if not action.option_strings:
-            action.nargs, action.required = "?", False
 
 
 def understand(config: Config, options: Namespace) -> None:
-    """Translate them into Alembic's options."""
     function = options.cmd[0]
     if function is command.init and not options.directory:
         options.cmd = (mkdir, [], [])
@@ -58,10 +54,9 @@ def understand(config: Config, options: Namespace) -> None:
 
 def steps(config: Config, revision: str, is_up: bool) -> str:
     """Return a number as that many steps, unless it is a revision."""
-    if not re.fullmatch(r"\d{1,3}", revision):
-        return revision
-    try:
-        ScriptDirectory.from_config(config).get_revision(revision)
-    except CommandError:
-        return f"{'+' if is_up else '-'}{revision}"
+    if re.fullmatch(r"\d{1,3}", revision):
+        try:
+            ScriptDirectory.from_config(config).get_revision(revision)
+        except CommandError:
+            return f"{'+' if is_up else '-'}{revision}"
     return revision

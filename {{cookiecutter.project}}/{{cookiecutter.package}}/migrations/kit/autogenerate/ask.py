@@ -10,6 +10,8 @@ from alembic.util import CommandError
 from ..errors import running_command
 from ..outcome import option
 
+Hints = dict[str, dict[str, str]]  # by what is dropped: what it may be now, and the option for that
+
 
 def given(name: str) -> dict[str, str]:
     """Return what ``-x NAME=KEY:VALUE`` says, by key."""
@@ -20,7 +22,7 @@ def given(name: str) -> dict[str, str]:
 
 
 def told(name: str, key: str) -> str | None:
-    """Return how ``-x`` calls something, if it says anything of it: ``DATABASE/KEY`` is of one of several."""
+    """Return the key by which ``-x`` names something, with or without its database, or None."""
     keys = f"{option('database')}/{key}", key
     return next((each for each in keys if each in given(name)), None)
 
@@ -59,12 +61,23 @@ def can_ask() -> bool:
 
 
 def ask(question: str) -> str:
-    """Return what a person types.
-
-    :raises CommandError: if they end the input, or the command
-    """
     try:
         database = option("database")
         return input(f"{f'Database {database}: ' if database else ''}{question} ").strip()
     except (EOFError, KeyboardInterrupt):
         raise CommandError("No answer: nothing is written.") from None
+
+
+def is_renamed(old: str, new: str, hints: Hints, is_like: bool = True) -> bool:
+    """Say whether a person or ``-x`` says that one name has become the other.
+
+    :param is_like: whether to ask; ``-x`` also renames what was changed as well
+    """
+    if key := told("rename", old):
+        is_meant = given("rename")[key] in (new, new.rpartition(".")[2])
+        return is_meant and answer("rename", old) is not None
+    if is_like and can_ask():
+        return ask(f"Was {old} renamed to {new}? [y/N]").lower() in ("y", "yes")
+    if is_like:
+        hints.setdefault(old, {})[new] = f"-x rename={old}:{new.rpartition('.')[2]}"
+    return False

@@ -5,9 +5,10 @@ from typing import Any
 
 from alembic.operations import ops
 from sqlalchemy.engine import Dialect
+from sqlalchemy.types import NullType
 
 from ..backends.compare import bare
-from .order import name_of
+from ..backends.keys import name_of
 
 
 def described(change: Any, dialect: Dialect) -> Iterator[str]:
@@ -20,7 +21,9 @@ def described(change: Any, dialect: Dialect) -> Iterator[str]:
         yield f"{sign} table {name_of(change)}"
     elif isinstance(change, ops.AddColumnOp | ops.DropColumnOp):
         column = change.column if isinstance(change, ops.AddColumnOp) else change.to_column()
-        yield f"{sign} {name_of(change)}.{column.name}: {column.type.compile(dialect=dialect)}"
+        is_unread = isinstance(column.type, NullType)
+        type_ = "unknown type" if is_unread else column.type.compile(dialect=dialect)
+        yield f"{sign} {name_of(change)}.{column.name}: {type_}"
     elif isinstance(change, ops.AlterColumnOp):
         yield from altered(change, dialect)
     elif isinstance(change, ops.CreateIndexOp | ops.DropIndexOp):
@@ -53,11 +56,13 @@ def altered(step: ops.AlterColumnOp, dialect: Dialect) -> Iterator[str]:
         yield f"{name}: {'NOT NULL -> NULL' if step.modify_nullable else 'NULL -> NOT NULL'}"
     if step.modify_server_default is not False:
         both = [step.existing_server_default, step.modify_server_default]
-        yield f"{name}: default " + " -> ".join(map(default, both))
+        yield f"{name}: default " + " -> ".join(default(each, dialect) for each in both)
     if step.modify_comment is not False:
         yield f"{name}: comment {step.existing_comment!r} -> {step.modify_comment!r}"
 
 
-def default(found: Any) -> str:
+def default(found: Any, dialect: Dialect) -> str:
     """Return a default as SQL or text; None if there is none, for which Alembic may have False."""
-    return str(None if found is False else bare(str(getattr(found, "arg", found))))
+    arg = getattr(found, "arg", found)
+    sql = arg.compile(dialect=dialect) if hasattr(arg, "compile") else arg
+    return str(None if found is False else bare(str(sql)))

@@ -6,20 +6,21 @@ from collections.abc import Iterator
 from typing import Any
 
 from alembic.operations import ops
-from sqlalchemy import Column, Identity, String, literal, select
+from sqlalchemy import Column, Float, Identity, Integer, Numeric, String, literal, select
 from sqlalchemy.engine import Connection
 
+from ..backends.keys import name_of
 from ..session import as_text
 from .ask import answer, ask, can_ask, told
 from .losses import first_rows, read
-from .order import is_not_null, name_of
-from .steps import Comment
+from .steps import Comment, is_not_null
 
 logger = logging.getLogger("alembic.env")
 
 Step = ops.MigrateOperation
-# What is no text that has to be quoted: in quotes or parentheses, or a call.
+# Answers that are SQL, not a text that has to be quoted.
 IS_SQL = re.compile(r"'.*'|[\w.]*\(.*\)|true|false|current_\w+", re.IGNORECASE | re.DOTALL)
+NUMBER = re.compile(r"-?\d+(\.\d+)?")
 
 
 def fill(changes: ops.OpContainer, connection: Connection) -> None:
@@ -33,32 +34,30 @@ def fill(changes: ops.OpContainer, connection: Connection) -> None:
 
 
 def filled(step: Step, change: ops.ModifyTableOps, connection: Connection) -> Iterator[Step]:
-    """Yield the steps in place of one."""
     if (column := not_null(step, connection)) is None:
         yield step
         return
+    last: Any = ops.AlterColumnOp(change.table_name, column.name, schema=change.schema)
+    last.existing_nullable, last.modify_nullable = True, False
     if isinstance(step, ops.AddColumnOp):
         added: Column[Any] = Column(column.name, column.type, comment=column.comment)
         yield ops.AddColumnOp(change.table_name, added, schema=change.schema)
-        step = ops.AlterColumnOp(change.table_name, column.name, schema=change.schema)
-        step.existing_type, step.existing_nullable = column.type, True
-        step.existing_comment = column.comment
-        step.modify_nullable = False
+        last.existing_type, last.existing_comment = column.type, column.comment
     elif isinstance(step, ops.AlterColumnOp) and (step.modify_type or step.modify_name):
-        first, step = step, ops.AlterColumnOp(change.table_name, column.name, schema=change.schema)
-        first.modify_nullable, step.modify_nullable, step.existing_nullable = None, False, True
-        step.existing_type = first.modify_type or first.existing_type
-        default, comment = first.modify_server_default, first.modify_comment
-        before = first.existing_server_default
-        step.existing_server_default = before if default is False else default
-        step.existing_comment = first.existing_comment if comment is False else comment
-        yield first
+        default, comment = step.modify_server_default, step.modify_comment
+        last.existing_type = step.modify_type or step.existing_type
+        last.existing_server_default = step.existing_server_default if default is False else default
+        last.existing_comment = step.existing_comment if comment is False else comment
+        step.modify_nullable = None
+        yield step
+    else:
+        last = step
     name = f"{name_of(change)}.{column.name}"
     if value := value_of(name):
         yield ops.ExecuteSQLOp(statement(change, column, value, connection))
     else:
         yield Comment(f"{name}: existing rows need a value here, see -x fill={name}:VALUE")
-    yield step
+    yield last
 
 
 def not_null(step: Any, connection: Connection) -> Column[Any] | None:
@@ -86,15 +85,16 @@ def value_of(name: str) -> str:
             f"What do the existing rows get in {name}, which is NOT NULL?\n"
             "(A value, or SQL in parentheses; '' is an empty text; press Enter if there are no rows.)"
         )
-    problem = "is NOT NULL without a default: it fails where there are rows"
-    logger.warning("%s %s. What do they get? -x fill=%s:VALUE", name, problem, name)
+    problem = "is NOT NULL without a default: the revision fails if the table has rows"
+    logger.warning("%s %s. Give them a value: -x fill=%s:VALUE", name, problem, name)
     return ""
 
 
 def statement(change: Any, column: Column[Any], value: str, connection: Connection) -> str:
     """Return the statement that fills a column where it is empty."""
     dialect, text = connection.dialect, value
-    if not IS_SQL.fullmatch(value):
+    is_number = isinstance(column.type, Float | Integer | Numeric) and NUMBER.fullmatch(value)
+    if not is_number and not IS_SQL.fullmatch(value):
         options = {"literal_binds": True}
         text = str(literal(value, String()).compile(dialect=dialect, compile_kwargs=options))
         text = text.replace("%%", "%") if "format" in dialect.paramstyle else text

@@ -11,8 +11,8 @@ from alembic.util import to_list
 from sqlalchemy import MetaData
 
 from ..backends import backend_of
-from ..backends.constraints import has_unknown_check, is_known, is_made, table_of
-from ..log import log_name
+from ..backends.constraints import has_unknown_check, is_known, is_made, table_of, without_table
+from ..log import log_table
 
 # Alembic's own, and check constraints: these are found by their names, which the models have.
 PLUGINS = ["alembic.autogenerate.*"]
@@ -35,10 +35,8 @@ def all_but(
         if kind == "check_constraint":
             if is_reflected:
                 return not (is_superfluous and has_unknown_check(table_of(item)))
+            item.sqltext = without_table(item.sqltext)  # or Alembic adds a copy to the models
             return is_known(item) and is_made(item)
-        if kind == "unique_constraint" and not is_reflected and model is None:
-            # It says the same as the primary key, and PostgreSQL makes one of both.
-            return bool(item.columns.keys() != item.table.primary_key.columns.keys())
         if kind != "table":
             return True
         connection = context.get_bind()
@@ -50,7 +48,7 @@ def all_but(
 
 def leave_own_alone(migration: MigrationContext) -> None:
     """Ignore the kit's tables, as Alembic ignores its own, whatever env.py says."""
-    own = log_name(migration.version_table), "alembic_lock"
+    own = log_table(migration.version_table).name, "alembic_lock"
     theirs = migration.opts.get("include_object", lambda *_: True)
     migration.opts["include_object"] = lambda item, name, kind, *more: (
         (kind != "table" or name not in own) and theirs(item, name, kind, *more)

@@ -1,16 +1,19 @@
 """What ``alembic check`` and ``alembic revision`` do here in addition to Alembic."""
 
 import logging
+import sys
+from importlib import import_module
 from typing import Any
 
 from alembic import context
 from alembic.autogenerate.api import AutogenContext
 from alembic.operations import ops
 from alembic.runtime.migration import MigrationContext
-from alembic.util import CommandError, to_list
+from alembic.util import CommandError
 from flask import current_app
 
 from ..backends import backend_of
+from ..backends.constraints import tables
 from ..errors import MODELS_DIFFER, fail, running_command
 from .ask import given, is_check, refuse_unused
 from .describe import described
@@ -33,7 +36,7 @@ def process_revision_directives(
     Alembic calls this once a database.
     https://alembic.sqlalchemy.org/en/latest/cookbook.html#don-t-generate-empty-migrations-with-autogenerate
 
-    :raises CommandError: if the metadata has no table: every table there is would be dropped
+    :raises CommandError: if there is no model: every table would be dropped
     """
     if not directives:
         return  # a hook of the caller has decided
@@ -44,18 +47,18 @@ def process_revision_directives(
     if not arguments["autogenerate"]:
         return
     name = migration.opts.get("database", "default")
-    targets = to_list(migration.opts["target_metadata"])
-    models = [table for metadata in targets for table in metadata.tables.values()]
-    if not models:
-        where = f"where the app {current_app.import_name!r} is made"
-        raise CommandError(f"The database {name!r} has no model: import its models {where}.")
     connection: Any = migration.connection  # to compare with
     databases = migration.opts["template_args"].get("databases", ["default"])
     changes = directives[0].upgrade_ops_list
+    if not (models := tables()):  # there may be views and functions, by alembic_utils
+        where = f"import its models where the app {current_app.import_name!r} is made"
+        if ops.DropTableOp in map(type, changes[-1].ops):
+            raise CommandError(f"The database {name!r} has no model: {where}.")
+        logger.warning("The database %r has no model: %s.", name, where)
     backend, back = backend_of(migration.dialect), directives[0].downgrade_ops_list[-1]
     hints = {} if is_checked else rename(changes[-1], AutogenContext(migration), backend)
     backend.complete(connection, changes[-1], given("fill").values())
-    mend_columns(changes[-1], models, migration.dialect)
+    mend_columns(changes[-1], migration.dialect)
     ways = [step for step in changes[-1].ops if type(step) is not ops.ExecuteSQLOp]
     back.ops = [step.reverse() for step in reversed(ways)]
     mend_checks(changes[-1])
@@ -82,5 +85,9 @@ def process_revision_directives(
     if is_empty:
         directives.clear()
         logger.info("No changes in schema detected.")
-    elif len(PLUGINS) == 1:
+        return
+    if "geoalchemy2" in sys.modules:  # unless told so, it makes an index itself, too
+        import_module("geoalchemy2.alembic_helpers").writer(migration, revision, directives)
+        directives[0].imports.add("import geoalchemy2.alembic_helpers")
+    if len(PLUGINS) == 1:
         logger.warning("Checks are not compared before Alembic 1.19.2: change them by hand.")

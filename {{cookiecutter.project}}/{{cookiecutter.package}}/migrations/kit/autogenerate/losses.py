@@ -7,11 +7,12 @@ from typing import Any
 from alembic.operations import ops
 from sqlalchemy import String, and_, cast, column, func, select, table, text
 from sqlalchemy.engine import Connection
-from sqlalchemy.exc import DataError, SQLAlchemyError
+from sqlalchemy.exc import DataError, DBAPIError, SQLAlchemyError
 
 from ..backends import backend_of
-from .order import name_of
-from .rename import Hints
+from ..backends.keys import name_of
+from ..errors import codes
+from .ask import Hints
 from .steps import Comment, RenameColumn, RenameTable
 
 LIMIT = 10_000  # rows that are looked at: a table may have any number
@@ -32,10 +33,11 @@ def losses(step: Any, connection: Connection) -> Iterator[tuple[str, str]]:
     """Yield a name and what happens to its rows, if they are lost or not allowed."""
     if isinstance(step, RenameColumn | RenameTable | ops.DropColumnOp | ops.DropTableOp):
         old = getattr(step, "column_name", step.table_name)
-        naming = backend_of(connection.dialect).naming
-        names = read(connection, text(naming).bindparams(word=old)) if naming else None
-        if names and names[0]:
-            yield "", f"The text of {names[0]} has the name {old!r}: change it, if it means this"
+        is_gone = isinstance(step, ops.DropColumnOp | ops.DropTableOp)
+        naming, table_ = backend_of(connection.dialect).naming, step.table_name if is_gone else None
+        told = read(connection, text(naming), word=old, table=table_)
+        if told and told[0]:
+            yield "", f"The text of {told[0]} contains {old!r}: change that, if it means this one"
     if isinstance(step, ops.DropTableOp):
         number = count(connection, step)
         back = "" if number == "0" else ", and there is no way back if others refer to them"
@@ -72,11 +74,10 @@ def losses(step: Any, connection: Connection) -> Iterator[tuple[str, str]]:
             yield name, f"{name} cannot be unique: {', '.join(names)} has a value twice"
     for value in set(getattr(step, "old_values", ())) - set(getattr(step, "new_values", ())):
         name = f"{step.name}.{value}"
-        yield name, f"{name} is no value any more: it fails where rows have it"
+        yield name, f"{name} is no longer a value: the revision fails if a row has it"
 
 
 def count(connection: Connection, step: Any, name: str | None = None) -> str:
-    """Return how many rows have a value."""
     rows = first_rows(step, [name] if name else [])
     found = read(connection, select(func.count(rows.c[0]), func.count()).select_from(rows))
     if not found:
@@ -91,18 +92,20 @@ def first_rows(step: Any, names: list[str]) -> Any:
     return select(*items).select_from(found).limit(LIMIT + 1).subquery()
 
 
-def read(connection: Connection, query: Any, is_wrong: Any = None) -> Any:
+def read(connection: Connection, query: Any, is_wrong: Any = None, **names: Any) -> Any:
     """Return the first row; None if none is found soon, or if this revision adds the column.
 
     :param is_wrong: is returned for a value that the database cannot cast
     """
-    begin, end = backend_of(connection.dialect).time_limit
+    backend = backend_of(connection.dialect)
+    begin, end = backend.time_limit
     savepoint = connection.begin_nested()
     try:
         connection.exec_driver_sql(begin)
-        return connection.execute(query).first()
-    except DataError:
-        return is_wrong
+        return connection.execute(query, names).first()
+    except DBAPIError as error:
+        is_cast = isinstance(error, DataError) or backend.no_cast in codes(error)
+        return is_wrong if is_cast else None
     except SQLAlchemyError:
         return None
     finally:

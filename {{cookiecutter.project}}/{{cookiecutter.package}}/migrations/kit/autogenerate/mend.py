@@ -1,23 +1,23 @@
 """Corrects what Alembic finds if it is no difference, or if something else makes it."""
 
-from collections.abc import Iterable
 from itertools import chain
 from typing import Any
 
 from alembic.operations import ops
 from sqlalchemy import CheckConstraint, Column, Identity, MetaData, Table
 from sqlalchemy.engine import Dialect
+from sqlalchemy.types import NullType
 
-from .order import name_of
+from ..backends.constraints import tables
+from ..backends.keys import name_of
 
 
 def mend_checks(changes: ops.UpgradeOps) -> None:
     """Create the checks of columns, which Alembic does not write, and those of types only once."""
     for change in changes.ops:
         if isinstance(change, ops.CreateTableOp):
-            columns = [item for item in change.columns if isinstance(item, Column)]
-            found = [c for column in columns for c in column.constraints]
-            checks = [c for c in found if isinstance(c, CheckConstraint)]
+            found = chain(*(c.constraints for c in change.columns if isinstance(c, Column)))
+            checks = [each for each in found if isinstance(each, CheckConstraint)]
             copies = (CheckConstraint(check.sqltext, name=check.name) for check in checks)
             change.columns = [*change.columns, *copies]
         elif isinstance(change, ops.ModifyTableOps):
@@ -28,22 +28,28 @@ def mend_checks(changes: ops.UpgradeOps) -> None:
             change.ops = [step for step in change.ops if step not in twice]
 
 
-def mend_columns(changes: ops.UpgradeOps, models: Iterable[Table], dialect: Dialect) -> None:
+def mend_columns(changes: ops.UpgradeOps, dialect: Dialect) -> None:
     """Leave the check of a new type to its own step, and a primary key as the database makes it.
 
     That is NOT NULL even if the models say else, and may be an IDENTITY. Not every database knows that.
+    A type that the database tells otherwise, or that SQLAlchemy cannot read, is what the models say.
     """
     knows_identity = dialect.supports_identity_columns
-    keys = {(table.fullname, column.name) for table in models for column in table.primary_key}
+    usual = f"{dialect.default_schema_name}."  # which Alembic does not say, where the models do
+    columns = {(t.fullname.removeprefix(usual), c.name): c for t in tables() for c in t.c}
     for change in [change for change in changes.ops if isinstance(change, ops.ModifyTableOps)]:
         for step in [step for step in change.ops if isinstance(step, ops.AlterColumnOp)]:
             type_: Any = step.modify_type
+            model = columns[name_of(change), step.modify_name or step.column_name]
+            is_unread = isinstance(step.existing_type, NullType)
+            if type_ is None and (is_unread or model.type.compile(dialect) == "JSON"):
+                step.existing_type = model.type  # else MariaDB would take away its check
             if getattr(type_, "create_constraint", False):
                 step.modify_type = type_.copy()
                 step.modify_type.create_constraint = False
             if isinstance(step.modify_server_default, Identity) and not knows_identity:
                 step.modify_server_default = False
-            if (name_of(change), step.column_name) in keys:
+            if model.primary_key:
                 step.modify_nullable = None
                 if isinstance(step.existing_server_default, Identity):
                     step.modify_server_default = step.modify_server_default or False

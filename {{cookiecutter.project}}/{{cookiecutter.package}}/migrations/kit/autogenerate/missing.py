@@ -1,18 +1,19 @@
-"""Refuses to drop tables only because their models were not imported."""
+"""Refuses to drop tables only because their models were not imported, or have a name in other case."""
 
 import logging
 import os
 import re
 import sys
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 
 from alembic.operations import ops
 from alembic.util import CommandError
 from flask import current_app
 
+from ..backends.keys import name_of
 from .ask import given, is_check
-from .order import name_of
 
 # What the app may import; its tests may have models of their own.
 IS_MODULE = re.compile(r"(?!tests?$|test_|conftest$)[^\W\d]\w*")
@@ -24,7 +25,6 @@ def refuse(changes: ops.UpgradeOps, models: int) -> None:
     """Refuse a revision while a module with models is not imported, or if it drops most tables.
 
     :param models: how many tables the models have
-    :raises CommandError: unless ``-x without=MODULE`` or ``-x drop=most`` says that this is meant
     """
     for module in sorted({*modules_with_models()} - given("without").keys()):
         problem = f"{module} defines models, but is not imported when the app is created"
@@ -33,7 +33,11 @@ def refuse(changes: ops.UpgradeOps, models: int) -> None:
         else:
             raise CommandError(f"{problem}: import it, or say -x without={module}.")
     dropped = sorted(name_of(step) for step in changes.ops if isinstance(step, ops.DropTableOp))
-    created = [step for step in changes.ops if isinstance(step, ops.CreateTableOp)]
+    created = [name_of(step) for step in changes.ops if isinstance(step, ops.CreateTableOp)]
+    for old, new in product(dropped, created):
+        if old.lower() == new.lower() and not is_check():
+            both = f"{old} would be dropped for {new}, which may be the same table to the database"
+            raise CommandError(f"{both}: keep the name {old}.")
     is_most = len(dropped) > max(models - len(created), 1)
     if is_most and "most" not in given("drop") and not is_check():
         raise CommandError(

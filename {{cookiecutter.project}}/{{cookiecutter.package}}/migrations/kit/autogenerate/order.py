@@ -4,22 +4,24 @@ Foreign keys are dropped first and created last; tables dropped children first, 
 first. Both ways of a revision are put into this order.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from enum import IntEnum
-from typing import Any
 
 from alembic.operations import ops
 from sqlalchemy import ForeignKeyConstraint
 from sqlalchemy.engine import Dialect
 
-from .steps import SQL, Comment, TableChanges, named
+from ..backends.keys import name_of
+from .steps import SQL, Comment, TableChanges, is_not_null, key_of, named
 
+# When a step runs in its revision, and in the changes of its table, where a check counts as a key.
 Phase = IntEnum(
     "Phase",
     "BEFORE DROP_KEYS DROP RENAME FREE CHANGE FILL SETTLE REMAKE RENAME_BACK CREATE CREATE_KEYS AFTER",
 )
-INDEXES = ops.DropIndexOp, ops.CreateIndexOp
+Turn = IntEnum("Turn", "DROP_KEY DROP_INDEX ALTER CREATE_INDEX CREATE_KEY")
 Placed = Iterator[tuple[Phase, ops.MigrateOperation]]
+Keys = dict[str, list[ForeignKeyConstraint]]
 
 
 def put_in_order(changes: ops.OpContainer, dialect: Dialect) -> None:
@@ -33,15 +35,14 @@ def put_in_order(changes: ops.OpContainer, dialect: Dialect) -> None:
 
 
 def place_all(changes: ops.OpContainer, dialect: Dialect) -> Placed:
-    """Return the phase of each step; split a step that belongs to several phases."""
+    """Yield each step with its phase; a step that belongs to several phases is split."""
     created = {name_of(s): s for s in changes.ops if isinstance(s, ops.CreateTableOp)}
     dropped = {name_of(s): s for s in changes.ops if isinstance(s, ops.DropTableOp)}
-    indexes: dict[str, list[ops.MigrateOperation]] = {}
+    indexes: dict[str, list[ops.MigrateOperation]] = {}  # of created tables
     is_first = True
     for step in changes.ops:
         if isinstance(step, ops.RenameTableOp):
-            is_back = isinstance(changes, ops.DowngradeOps)
-            yield Phase.RENAME_BACK if is_back else Phase.RENAME, step
+            yield Phase.RENAME_BACK if isinstance(changes, ops.DowngradeOps) else Phase.RENAME, step
         elif isinstance(step, ops.ModifyTableOps):
             if name_of(step) in created:
                 indexes.setdefault(name_of(step), []).append(step)
@@ -52,7 +53,7 @@ def place_all(changes: ops.OpContainer, dialect: Dialect) -> Placed:
             continue
         is_first = False
     later = {*created}
-    for name, keys in parents_first(created):
+    for name, keys in parents_first({name: s.columns for name, s in created.items()}).items():
         later.remove(name)
         for key in keys:
             if dialect.supports_alter and (key.use_alter or parent_of(key) in later):
@@ -62,7 +63,8 @@ def place_all(changes: ops.OpContainer, dialect: Dialect) -> Placed:
         for step in (created[name], *indexes.get(name, [])):  # keys may refer to an index
             yield Phase.CREATE, step
     gone: set[str] = set()
-    for name, keys in reversed(parents_first(dropped)):
+    constraints = {name: step.to_table().constraints for name, step in dropped.items()}
+    for name, keys in reversed(parents_first(constraints).items()):
         for key in keys:
             if dialect.supports_alter and parent_of(key) in gone:
                 yield Phase.DROP_KEYS, named(ops.DropConstraintOp.from_constraint(key), dialect)
@@ -83,65 +85,52 @@ def place_parts(change: ops.ModifyTableOps, others: set[str], dialect: Dialect) 
     fills = [step for step in change.ops if isinstance(step, ops.ExecuteSQLOp | Comment)]
     yield from ((Phase.FILL, step) for step in fills)
     parts: dict[tuple[Phase, bool], list[ops.MigrateOperation]] = {}
-    for step in sorted((step for step in change.ops if step not in fills), key=place):
-        key = key_of(named(step, dialect))
+    for step in sorted((step for step in change.ops if step not in fills), key=turn_of):
+        turn, key = turn_of(step), key_of(named(step, dialect))
+        is_later = turn > Turn.ALTER
+        is_index = isinstance(step, ops.DropIndexOp | ops.CreateIndexOp)
+        is_apart = is_index and not dialect.supports_alter
         phase = Phase.CHANGE
-        is_apart = isinstance(step, INDEXES) and not dialect.supports_alter
         if is_apart:  # batch mode knows only the columns of an index
-            phase = Phase.FREE if place(step) == 1 else Phase.REMAKE
+            phase = Phase.REMAKE if is_later else Phase.FREE
         elif key is not None and (dialect.supports_alter or parent_of(key) in others):
-            phase = Phase.DROP_KEYS if place(step) == 0 else Phase.CREATE_KEYS
-        elif is_renamed and not dialect.supports_alter and place(step) > 2:
+            phase = Phase.CREATE_KEYS if is_later else Phase.DROP_KEYS
+        elif is_renamed and not dialect.supports_alter and is_later:
             phase = Phase.REMAKE  # batch mode knows the old name only
-        elif fills and (place(step) > 2 or isinstance(step, ops.DropColumnOp) or is_not_null(step)):
+        elif fills and (is_later or isinstance(step, ops.DropColumnOp) or is_not_null(step)):
             phase = Phase.SETTLE
         parts.setdefault((phase, is_apart), []).append(step)
     for (phase, _), steps in parts.items():
         yield phase, TableChanges(change.table_name, steps, schema=change.schema)
 
 
-def place(step: ops.MigrateOperation) -> int:
-    """Return the phase of a step: columns are changed while nothing that needs them is there."""
+def turn_of(step: ops.MigrateOperation) -> Turn:
+    """Return the turn of a step: columns are altered while nothing that needs them is there."""
     if isinstance(step, ops.DropIndexOp | ops.DropConstraintOp):
-        return 0 if getattr(step, "constraint_type", "") in ("foreignkey", "check") else 1
+        is_key = getattr(step, "constraint_type", "") in ("foreignkey", "check")
+        return Turn.DROP_KEY if is_key else Turn.DROP_INDEX
     if isinstance(step, ops.CreateIndexOp | ops.CreateUniqueConstraintOp):
-        return 3
-    return 4 if isinstance(step, ops.CreateForeignKeyOp | ops.CreateCheckConstraintOp) else 2
-
-
-def is_not_null(step: ops.MigrateOperation) -> bool:
-    return isinstance(step, ops.AlterColumnOp) and step.modify_nullable is False
-
-
-def key_of(step: Any) -> ForeignKeyConstraint | None:
-    """Return the foreign key that a step drops or creates, if it does that."""
-    key = step.to_constraint() if hasattr(step, "to_constraint") else None
-    return key if isinstance(key, ForeignKeyConstraint) else None
-
-
-def name_of(step: Any) -> str:
-    return f"{step.schema}.{step.table_name}" if step.schema else str(step.table_name)
+        return Turn.CREATE_INDEX
+    is_key = isinstance(step, ops.CreateForeignKeyOp | ops.CreateCheckConstraintOp)
+    return Turn.CREATE_KEY if is_key else Turn.ALTER
 
 
 def parent_of(key: ForeignKeyConstraint) -> str:
-    """Return the table that a foreign key refers to."""
-    return key.elements[0].target_fullname.rpartition(".")[0]
+    return str(key.elements[0].target_fullname).rpartition(".")[0]
 
 
-def parents_first(tables: dict[str, Any]) -> list[tuple[str, list[ForeignKeyConstraint]]]:
-    """Return tables with their foreign keys; each comes after those it refers to, except in a circle."""
-    items = {n: getattr(t, "columns", None) or t.to_table().constraints for n, t in tables.items()}
-    keys = {name: [i for i in items[name] if isinstance(i, ForeignKeyConstraint)] for name in items}
-    found: dict[str, list[ForeignKeyConstraint]] = {}
-    open_: set[str] = set()
+def parents_first(tables: Mapping[str, Iterable[object]]) -> Keys:
+    """Return the foreign keys of tables by name: parents before children, except in a circle."""
+    keys = {n: [i for i in t if isinstance(i, ForeignKeyConstraint)] for n, t in tables.items()}
+    found: Keys = {}
 
     def visit(name: str) -> None:
-        if name in keys and name not in open_:
-            open_.add(name)
-            for parent in sorted({parent_of(key) for key in keys[name]}):
+        if name in keys:
+            mine = keys.pop(name)
+            for parent in sorted({parent_of(key) for key in mine}):
                 visit(parent)
-            found[name] = keys[name]
+            found[name] = mine
 
-    for name in keys:
+    for name in [*keys]:
         visit(name)
-    return [*found.items()]
+    return found

@@ -5,7 +5,7 @@ What is named after a table is dropped by its old name and created by the new on
 
 from collections.abc import Iterator
 from functools import partial
-from itertools import chain, product
+from itertools import product
 from typing import Any
 
 from alembic.autogenerate.api import AutogenContext
@@ -13,11 +13,9 @@ from alembic.operations import ops
 from sqlalchemy import Column, ForeignKeyConstraint, Table
 
 from ..backends import Backend
-from .ask import answer, ask, can_ask, given, told
-from .order import key_of, name_of
-from .steps import SQL, RenameColumn, RenameTable, compare
-
-Hints = dict[str, dict[str, str]]
+from ..backends.keys import name_of
+from .ask import Hints, is_renamed
+from .steps import SQL, RenameColumn, RenameTable, compare, key_of
 
 
 def rename(changes: ops.UpgradeOps, autogenerate: AutogenContext, backend: Backend) -> Hints:
@@ -33,7 +31,8 @@ def rename(changes: ops.UpgradeOps, autogenerate: AutogenContext, backend: Backe
             names = name_of(drop), name_of(create)
             if is_renamed(*names, hints, are_like(drop, create, impl)):
                 created.remove(create)
-                rename_table(changes, drop, create, autogenerate, backend.rename_key)
+                steps = renamed_table(drop, create, autogenerate, backend.rename_key)
+                changes.ops = [s for s in changes.ops if name_of(s) not in names] + steps
                 break
     for change in [step for step in changes.ops if isinstance(step, ops.ModifyTableOps)]:
         added = [step for step in change.ops if isinstance(step, ops.AddColumnOp)]
@@ -50,8 +49,8 @@ def rename(changes: ops.UpgradeOps, autogenerate: AutogenContext, backend: Backe
                     change.ops = [s for s in change.ops if s is not gone and s is not add]
                     change.ops.append(step)
                     break
-    values = partial(renamed_values, statement=backend.rename_value, hints=hints)
-    changes.ops = [*chain.from_iterable(map(values, changes.ops))]
+    sql = backend.rename_value
+    changes.ops = [each for step in changes.ops for each in renamed_values(step, sql, hints)]
     return hints
 
 
@@ -73,74 +72,64 @@ def renamed_values(step: Any, statement: str, hints: Hints) -> Iterator[Any]:
         yield step
 
 
-def is_renamed(old: str, new: str, hints: Hints, is_like: bool = True) -> bool:
-    """Say whether a person or ``-x`` says that one name has become the other.
-
-    :param is_like: whether to ask; ``-x`` also renames what was changed as well
-    """
-    if key := told("rename", old):
-        is_meant = given("rename")[key] in (new, new.rpartition(".")[2])
-        return is_meant and answer("rename", old) is not None
-    if is_like and can_ask():
-        return ask(f"Was {old} renamed to {new}? [y/N]").lower() in ("y", "yes")
-    if is_like:
-        hints.setdefault(old, {})[new] = f"-x rename={old}:{new.rpartition('.')[2]}"
-    return False
-
-
 def are_like(drop: ops.DropTableOp, create: ops.CreateTableOp, impl: Any) -> bool:
-    """Say whether two tables have the same columns."""
     found = {column.name: column for column in drop.to_table().columns}
     wanted = {item.name: item for item in create.columns if isinstance(item, Column)}
     differ = (impl.compare_type(found[name], wanted[name]) for name in found)
     return found.keys() == wanted.keys() and not any(differ)
 
 
-def rename_table(
-    changes: ops.UpgradeOps,
-    drop: ops.DropTableOp,
-    create: ops.CreateTableOp,
-    autogenerate: AutogenContext,
-    rename_key: str | None,
-) -> None:
-    """Replace two steps by a rename, and add what else Alembic finds different."""
-    old, new, schema = drop.table_name, create.table_name, drop.schema
-    dialect = autogenerate.dialect
+def renamed_table(
+    drop: ops.DropTableOp, create: ops.CreateTableOp, autogenerate: AutogenContext, sql: str | None
+) -> list[Any]:
+    """Return the steps in place of two: a rename, and what else is different.
+
+    Alembic does not compare the names of foreign keys. Where one can be dropped without its table,
+    all are, and before all else: MySQL cannot change its index meanwhile.
+
+    :param sql: the statement that renames a primary key, where it has a name
+    """
+    dialect, schema = autogenerate.dialect, drop.schema
     there, wanted = drop.to_table(), autogenerate.table_key_to_table[name_of(create)]
-    found = there.to_metadata(there.metadata, name=new)
-    change = ops.ModifyTableOps(new, [], schema=schema)
-    keys = ops.ModifyTableOps(old, [], schema=schema)
-    compare(autogenerate, "table", change, schema, old, found, wanted)
-    columns = {column.name: column for column in wanted.columns}
-    for name, column in columns.items():
-        if name not in found.columns:
-            change.ops.append(ops.AddColumnOp.from_column(column))
-            continue
-        altered = ops.AlterColumnOp(new, name, schema=schema)
-        compare(autogenerate, "column", altered, schema, old, name, found.columns[name], column)
-        change.ops += [altered] if altered.has_changes() else []
-    drop_column = partial(ops.DropColumnOp.from_column_and_tablename, schema, new)
-    change.ops += [drop_column(each) for each in found.columns if each.name not in columns]
-    # Alembic does not compare the names of foreign keys. Where one can be dropped without its table,
-    # all are, and before all else: MySQL cannot change its index meanwhile.
-    change.ops = [step for step in change.ops if key_of(step) is None]
+    before, after = (ops.ModifyTableOps(s.table_name, [], schema=schema) for s in (drop, create))
+    after.ops = [*differences(autogenerate, after, there, wanted)]
     theirs, ours = keys_of(there), keys_of(wanted)
-    first, same = (keys, set()) if dialect.supports_alter else (change, theirs.keys() & ours.keys())
+    same = set() if dialect.supports_alter else theirs.keys() & ours.keys()
+    first = before if dialect.supports_alter else after
     for name in sorted(theirs.keys() - same, key=str):
         step = ops.DropConstraintOp.from_constraint(theirs[name])
         step.table_name = first.table_name
         first.ops.append(step)
     for name in sorted(ours.keys() - same, key=str):
-        change.ops.append(ops.AddConstraintOp.from_constraint(ours[name]))
+        after.ops.append(ops.AddConstraintOp.from_constraint(ours[name]))
     one, other = there.primary_key.name, wanted.primary_key.name
-    if rename_key and isinstance(one, str) and isinstance(other, str) and one != other:
+    if sql and isinstance(one, str) and isinstance(other, str) and one != other:
         preparer = dialect.identifier_preparer
-        before, after = preparer.quote(one), preparer.quote(other)
-        statement = partial(rename_key.format, preparer.format_table(wanted))
-        change.ops.append(SQL(statement(before, after), statement(after, before)))
-    both = {name_of(drop), name_of(create)}
-    changes.ops = [s for s in changes.ops if not hasattr(s, "table_name") or name_of(s) not in both]
-    changes.ops += [keys, RenameTable(old, new, schema=schema), change]
+        names = preparer.quote(one), preparer.quote(other)
+        statement = partial(sql.format, preparer.format_table(wanted))
+        after.ops.append(SQL(statement(*names), statement(*reversed(names))))
+    return [before, RenameTable(drop.table_name, create.table_name, schema=schema), after]
+
+
+def differences(
+    autogenerate: AutogenContext, change: ops.ModifyTableOps, there: Table, wanted: Table
+) -> Iterator[Any]:
+    """Yield the steps that Alembic finds for a table that is renamed, but those of foreign keys."""
+    schema, new = change.schema, change.table_name
+    found = there.to_metadata(there.metadata, name=new)
+    compare(autogenerate, "table", change, schema, there.name, found, wanted)
+    yield from (step for step in change.ops if key_of(step) is None)
+    for column in wanted.columns:
+        if (name := column.name) in found.columns:
+            step = ops.AlterColumnOp(new, name, schema=schema)
+            pair = found.columns[name], column
+            compare(autogenerate, "column", step, schema, there.name, name, *pair)
+            yield from [step] if step.has_changes() else []
+        else:
+            yield ops.AddColumnOp.from_column(column)
+    names = {column.name for column in wanted.columns}
+    for column in [column for column in found.columns if column.name not in names]:
+        yield ops.DropColumnOp.from_column_and_tablename(schema, new, column)
 
 
 def keys_of(table: Table) -> dict[Any, ForeignKeyConstraint]:

@@ -10,7 +10,7 @@ from alembic.autogenerate import comparators, renderers
 from alembic.autogenerate.api import AutogenContext
 from alembic.autogenerate.render import render_op
 from alembic.operations import ops
-from sqlalchemy import Computed
+from sqlalchemy import Computed, ForeignKeyConstraint
 from sqlalchemy.engine import Dialect
 from sqlalchemy.schema import conv
 
@@ -46,8 +46,6 @@ def render_rename_table(_: AutogenContext, step: RenameTable) -> str:
 
 
 class SQL(ops.ExecuteSQLOp):
-    """A statement, and the one for the downgrade."""
-
     def __init__(self, sql: str, back: str) -> None:
         super().__init__(as_text(sql))
         self.sql, self.back = sql, back
@@ -61,9 +59,6 @@ class Comment(ops.MigrateOperation):
 
     def __init__(self, text: str) -> None:
         self.text = text
-
-    def to_diff_tuple(self) -> tuple[str, str]:
-        return ("comment", self.text)
 
 
 @renderers.dispatch_for(Comment)
@@ -79,10 +74,24 @@ def compare(autogenerate: AutogenContext, kind: str, step: Any, *arguments: Any)
         step.existing_server_default = False
 
 
+def is_not_null(step: ops.MigrateOperation) -> bool:
+    return isinstance(step, ops.AlterColumnOp) and step.modify_nullable is False
+
+
+def key_of(step: Any) -> ForeignKeyConstraint | None:
+    """Return the foreign key that a step drops or creates, if it does that."""
+    key = step.to_constraint() if hasattr(step, "to_constraint") else None
+    return key if isinstance(key, ForeignKeyConstraint) else None
+
+
 def named(step: Any, dialect: Dialect) -> Any:
     """Return a step that creates or drops a constraint, which gets a name if it had none."""
     if getattr(step, "constraint_name", "") is None:
-        name = name_for(step.to_constraint())
+        constraint = step.to_constraint()
+        name = name_for(constraint)
+        if name and dialect.supports_alter and hasattr(constraint, "elements"):
+            parent = constraint.elements[0].target_fullname.split(".")[-2]
+            name = Given(f"{name}_{parent}")  # of two on one column
         if name and len(name) > dialect.max_identifier_length:
             name = Given(f"{name[:50]}_{sha256(name.encode()).hexdigest()[:8]}")
         is_drop = isinstance(step, ops.DropConstraintOp)

@@ -20,8 +20,9 @@ class Backend:
     options: Mapping[str, Any] = MappingProxyType({})
     # Whether a run is one transaction, DDL too, which other connections do not see.
     is_one_transaction = False
-    # The driver's codes of errors: no lock in time; what else is no fault of a revision.
+    # The driver's codes of errors: no lock in time; no such cast; what else is no fault of a revision.
     lock_timeout: object = "unknown"
+    no_cast: object = "unknown"
     faults: Collection[object] = ()
     # The command that knows from SQL what it does to a database in use; without one, operations tell.
     linter: str | None = None
@@ -30,9 +31,11 @@ class Backend:
     # Gives the primary key of a table, or a value of an Enum, another name, where it has one.
     rename_key: str | None = None
     rename_value = ""
-    # What has a word in its text, which stays there when a name becomes another or is gone.
-    naming: str | None = None
-    # What takes a lock, says that another has it, and where a connection is; and what frees the lock.
+    # What has a word in its text, which stays there when a name becomes another or is gone; and
+    # what there is only of a table that is gone, or has lost a column.
+    naming = "SELECT NULL"
+    # Where a connection is; and what takes a lock, says that another has it, and frees it.
+    where = ""
     probe: tuple[str, ...] = ()
     # What ends a query that takes long, and what takes that back.
     time_limit = ("SELECT 1", "SELECT 1")
@@ -55,18 +58,24 @@ class Backend:
         """Return what a failed statement has left in spite of the rollback, and what to do about it."""
         return ""
 
+    def place(self, engine: Engine) -> object:
+        """Return what is the same for all engines of a database."""
+        if not self.where:
+            return engine.url
+        with engine.connect() as connection:
+            return connection.scalar(text(self.where))
+
     def is_same(self, one: Engine, other: Engine) -> bool:
-        """Say whether two engines with different URLs lead to the same database."""
+        """Say whether two engines with the same place lead to the same database."""
         if not self.probe:
-            return False
-        take, is_seen, where, free = map(text, self.probe)
+            return True
+        take, is_seen, free = map(text, self.probe)
         lock = {"lock": randbits(62)}  # a copy of a server has its identity, but not its locks
         with one.connect() as first, other.connect() as second:
             first.execute(take, lock)
             is_known = second.scalar(is_seen, lock)
-            places = {each.scalar(where) for each in (first, second)}
             first.execute(free, lock)
-        return bool(is_known) and len(places) == 1
+        return bool(is_known)
 
     def others(self, connection: Connection, schemas: Collection[str | None]) -> list[str]:
         """Return the statements that drop what is no table, and what no table needs."""
@@ -88,7 +97,7 @@ class Backend:
 
 def backend_of(dialect: Dialect) -> Backend:
     """Return what differs for a dialect of SQLAlchemy."""
-    name = f"{__name__}.{dialect.name}"
+    name = f"{__name__}.{dialect.name.partition('.')[0]}"  # firebird.firebird
     module = import_module(name if find_spec(name) else f"{__name__}.default")
     backend: Backend = module.backend
     return backend

@@ -17,7 +17,6 @@ from sqlalchemy.engine import Connection
 from ..outcome import option, revision_in
 from ..session import Busy, driver_of, give_back, listening, run, setting, wait
 
-# Who holds the lock.
 HOLDER = """
     SELECT string_agg(format('pid %s from %s', pid, coalesce(host(client_addr), 'here')), ', ')
     FROM pg_locks JOIN pg_stat_activity USING (pid)
@@ -111,13 +110,11 @@ def take_local(connection: Connection, lock: int, limit: str) -> None:
 
 
 def take(connection: Connection, name: str, lock: int) -> bool:
-    """Take the lock of the session; return False behind a pooler.
-
-    :raises CommandError: if an earlier run has left a prepared transaction
-    """
+    """Take the lock of the session; return False behind a pooler."""
     info = getattr(driver_of(connection), "info", None)
-    is_named = setting("MIGRATION_POOLER") == "session"
-    told = None if is_named else getattr(info, "backend_pid", None)
+    if (pooler := setting("MIGRATION_POOLER")) not in (None, "session"):
+        raise CommandError(f"MIGRATION_POOLER={pooler!r} must be 'session', or not be set.")
+    told = None if pooler else getattr(info, "backend_pid", None)
     found = {"lock": lock, "told": told, "prefix": f"migration-{name}-"}
     with connection.begin():
         is_taken, prepared = connection.execute(text(TRY), found).one()

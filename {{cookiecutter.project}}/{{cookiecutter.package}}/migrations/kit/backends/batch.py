@@ -7,12 +7,20 @@ import re
 import warnings
 from typing import Any
 
+from alembic.util import CommandError
 from sqlalchemy import CheckConstraint, Table, func, literal_column
 
 from .written import INDEXES, AsWritten
 
 TRIGGERS = "SELECT sql FROM sqlite_master WHERE type = 'trigger' AND tbl_name = ?"
 SAYS = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ? AND sql LIKE ?"
+# Views and triggers with two names in their text; the own triggers of a table are dropped with it.
+NAMING = """
+    SELECT group_concat(type || ' ' || name, ', ') FROM sqlite_master
+    WHERE type IN ('view', 'trigger') AND (type = 'view' OR tbl_name <> :word)
+    AND sql || ' ' GLOB '*[^A-Za-z0-9_]' || :word || '[^A-Za-z0-9_]*'
+    AND sql || ' ' GLOB '*[^A-Za-z0-9_]' || :table || '[^A-Za-z0-9_]*'
+"""
 WORD = re.compile(r"'(?:''|[^'])*'|\"[^\"]+\"|\w+")
 
 
@@ -29,6 +37,10 @@ class Kept(AsWritten):
         for name, transfer in batch.column_transfers.items():
             if batch.columns[name].computed is not None:
                 transfer.pop("expr", None)  # SQLite computes it again
+        names = [constraint.name for constraint in table.constraints if constraint.name]
+        for twice in [name for name in names if names.count(name) > 1]:
+            problem = f"Two constraints of {table.name} would get the name {twice}"
+            raise CommandError(f"{problem}: add %(referred_table_name)s to naming_convention.")
         if self.as_sql:
             return
         run, name = self.connection.exec_driver_sql, table.name

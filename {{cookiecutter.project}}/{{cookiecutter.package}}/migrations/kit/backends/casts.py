@@ -41,7 +41,7 @@ def was_identity(step: Any) -> bool:
 
 
 def cast(connection: Connection, way: ops.OpContainer) -> None:
-    """Let one direction of a revision change what PostgreSQL has to be told more of."""
+    """Complete the changed columns in one direction of a revision."""
     for change in [step for step in way.ops if isinstance(step, ops.ModifyTableOps)]:
         change.ops = [each for step in change.ops for each in steps(step, connection)]
         for step in filter(was_identity, change.ops):
@@ -50,6 +50,7 @@ def cast(connection: Connection, way: ops.OpContainer) -> None:
 
 def steps(step: Any, connection: Connection) -> Iterator[ops.MigrateOperation]:
     """Yield the steps in place of one: the default of a column is dropped meanwhile."""
+    getattr(step, "kw", {}).pop("autoincrement", None)  # Alembic writes it, and warns of it
     old, new = getattr(step, "existing_type", None), getattr(step, "modify_type", None)
     if old is None or new is None or is_automatic(connection, old, new):
         yield step
@@ -71,12 +72,12 @@ def steps(step: Any, connection: Connection) -> Iterator[ops.MigrateOperation]:
 
 
 def is_text(type_: Any, connection: Connection) -> bool:
-    """Say whether values get such a type by themselves, and must, or PostgreSQL cuts them off."""
-    return bool(re.match(r"(VAR)?CHAR|TEXT", type_.compile(dialect=connection.dialect)))
+    """Say whether it is a text, which values become by themselves: a cast would cut them off."""
+    return bool(re.match(r"((VAR)?CHAR|TEXT)[^[]*$", type_.compile(dialect=connection.dialect)))
 
 
 def is_automatic(connection: Connection, old: Any, new: Any) -> bool:
-    """Say whether PostgreSQL needs no word on a type, nor on its default."""
+    """Say whether PostgreSQL converts the values and the default by itself."""
     if is_text(new, connection):
         return not isinstance(old, Enum)
     one, other = (type_.compile(dialect=connection.dialect) for type_ in (old, new))

@@ -16,10 +16,9 @@ from sqlalchemy import CheckConstraint, Column, MetaData, Table, inspect
 from sqlalchemy.engine.reflection import Inspector
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.schema import CreateTable
-from sqlalchemy.sql.elements import ColumnClause
-from sqlalchemy.sql.visitors import replacement_traverse
+from sqlalchemy.types import NullType
 
-from .constraints import table_of
+from .constraints import table_of, without_table
 
 logger = logging.getLogger("alembic.env")
 
@@ -43,7 +42,7 @@ class AsMade(DefaultImpl):
         if type_ == self.spelled(wanted):
             return False
         made = self.made(found, wanted)
-        if made is None:
+        if made is None or isinstance(made.type, NullType):  # which SQLAlchemy cannot read
             return super().compare_type(found, wanted)
         return self.spelled(made) != type_
 
@@ -66,7 +65,7 @@ class AsMade(DefaultImpl):
         """Compare the conditions of two check constraints of one name; Alembic asks since 1.18."""
         from alembic.ddl.impl import ComparisonResult
 
-        condition: Any = replacement_traverse(wanted.sqltext, {}, without_table)
+        condition: Any = without_table(wanted.sqltext)
         for _ in range(2):  # PostgreSQL spells once more what a downgrade has made of its spelling
             columns = [Column(column.name, column.type) for column in table_of(wanted).columns]
             table = self.table(*columns, CheckConstraint(condition, name="compared"))
@@ -91,10 +90,13 @@ class AsMade(DefaultImpl):
         known: dict[Any, Any] = self.__dict__.setdefault("known", {}) if is_plain else {}
         if not is_plain or key not in known:  # to write the statement each time would take long
             like = Column("compared", wanted.type, default, nullable=wanted.nullable)
-            made = self.make(self.table(like, **options), Inspector.get_columns)
+            made = self.make(self.table(like, **options), self.columns)
             columns = [Column(each["type"], server_default=each["default"]) for each in made]
             known[key] = columns[0] if columns else None
         return known[key]
+
+    def columns(self, inspector: Inspector, name: str) -> list[Any]:
+        return inspector.get_columns(name)
 
     def table(self, *items: Any, **options: Any) -> Table:
         return Table(NAME, MetaData(), *items, prefixes=["TEMPORARY"], **options)
@@ -135,12 +137,8 @@ class AsMade(DefaultImpl):
         return sql.replace("%%", "%") if "format" in self.dialect.paramstyle else sql
 
 
-def without_table(element: Any, **_: Any) -> ColumnClause[Any] | None:
-    """Return a column of a model as one that belongs to no table."""
-    return ColumnClause(element.name, element.type) if isinstance(element, Column) else None
-
-
 def bare(default: Any) -> str | None:
-    """Return a default without the parentheses around it."""
+    """Return a default without the parentheses and the spaces around it."""
     text = getattr(default, "arg", default)
-    return text and re.sub(r"^\((.*)\)$", r"\1", str(text), flags=re.DOTALL)
+    inner = text and re.fullmatch(r"\s*\((.*)\)\s*", str(text), re.DOTALL)
+    return bare(inner[1]) if inner else text and str(text).strip()

@@ -8,8 +8,10 @@ from typing import Any
 
 from alembic import context
 from alembic.util import to_list
-from sqlalchemy import CheckConstraint, ForeignKeyConstraint, Table, UniqueConstraint
-from sqlalchemy.schema import CreateTable, conv
+from sqlalchemy import CheckConstraint, ForeignKeyConstraint, MetaData, Table, UniqueConstraint
+from sqlalchemy.schema import Column, CreateTable, conv
+from sqlalchemy.sql.elements import ColumnClause
+from sqlalchemy.sql.visitors import replacement_traverse
 
 KINDS: dict[Any, str] = {ForeignKeyConstraint: "fk", UniqueConstraint: "uq"}
 NAMES = {kind: f"{kind}_%(table_name)s_%(column_0_N_name)s" for kind in KINDS.values()}
@@ -33,10 +35,18 @@ def table_of(check: CheckConstraint) -> Table:
     return table
 
 
+def targets() -> list[MetaData]:
+    found: list[MetaData] = to_list(context.get_context().opts["target_metadata"])
+    return found
+
+
+def tables() -> list[Table]:
+    return [table for each in targets() for table in each.tables.values()]
+
+
 def models_of(name: str) -> list[Table]:
     """Return what the models have of a table."""
-    targets = to_list(context.get_context().opts["target_metadata"])
-    return [each.tables[name] for each in targets if name in each.tables]
+    return [each.tables[name] for each in targets() if name in each.tables]
 
 
 def has_unknown_check(found: Table) -> bool:
@@ -48,7 +58,7 @@ def has_unknown_check(found: Table) -> bool:
 
 
 def is_known(check: CheckConstraint) -> bool:
-    """Say whether the database has a check by its name: it names those without, and cuts off others."""
+    """Say whether a check has its name in the database: not if it has none, or a long one."""
     dialect = context.get_bind().dialect
     longest = dialect.max_constraint_name_length or dialect.max_identifier_length
     return isinstance(check.name, str) and len(check.name) <= longest
@@ -59,3 +69,12 @@ def is_made(check: CheckConstraint) -> bool:
     dialect = context.get_bind().dialect
     name = dialect.identifier_preparer.format_constraint(check)
     return f"CONSTRAINT {name} " in str(CreateTable(table_of(check)).compile(dialect=dialect))
+
+
+def without_table(condition: Any) -> Any:
+    """Return a condition whose columns belong to no table, so that a check with it does neither."""
+
+    def bare(element: Any, **_: Any) -> ColumnClause[Any] | None:
+        return ColumnClause(element.name, element.type) if isinstance(element, Column) else None
+
+    return replacement_traverse(condition, {}, bare)

@@ -8,9 +8,29 @@ from importlib import import_module
 from itertools import chain
 from typing import Any
 
+from alembic import util
+from alembic.autogenerate import comparators
+from alembic.ddl.postgresql import PostgresqlImpl
 from alembic.operations import ops
+from sqlalchemy import Column, Enum
+from sqlalchemy.dialects.postgresql import ARRAY, ENUM
 
 from ..session import as_text
+
+LAST: Any = getattr(util, "DispatchPriority", None)  # since Alembic 1.18
+
+
+@comparators.dispatch_for("schema", **({"priority": LAST.LAST} if LAST else {}))
+def name_types(autogenerate: Any, changes: ops.UpgradeOps, _: Any) -> None:
+    """Do what alembic-postgresql-enum does next: 1.11.0 replaces the word Enum in names, too."""
+    steps = [step for each in changes.ops for step in getattr(each, "ops", [each])]
+    is_here = isinstance(autogenerate.migration_context.impl, PostgresqlImpl)
+    for column in chain.from_iterable(map(columns_of, steps if is_here else [])):
+        type_: Any = getattr(column.type, "item_type", column.type)
+        if type(type_) is Enum and type_.native_enum:
+            made = ENUM(*type_.enums, name=type_.name, schema=type_.schema)
+            column.type = made if type_ is column.type else ARRAY(made)
+
 
 with suppress(ImportError):  # this way, nothing has to be known of it
     import_module("alembic_postgresql_enum")
@@ -20,7 +40,7 @@ def mend(changes: ops.UpgradeOps, filled: Collection[str], schema: str | None) -
     """Change the values of Enums in a way that runs.
 
     A new value cannot be used before the commit, if its type is not a new one. alembic-postgresql-enum
-    1.11.0 puts values after the one that they are to be before, quotes none, and knows one default only.
+    1.11.0 puts values into the wrong place, does not quote them, and knows one default only.
 
     :param filled: the values that existing rows get
     :param schema: of tables that name none
@@ -59,10 +79,17 @@ def mend(changes: ops.UpgradeOps, filled: Collection[str], schema: str | None) -
 
 def defaults(step: Any) -> Iterator[str]:
     """Yield the defaults that a step sets, without quotes."""
-    columns = [*getattr(step, "columns", []), getattr(step, "column", None)]
-    found = [getattr(column, "server_default", None) for column in columns]
+    found = [column.server_default for column in columns_of(step)]
     for default in [*found, getattr(step, "modify_server_default", None)]:
-        yield re.sub(r"^'|'(::.*)?$", "", str(getattr(default, "arg", default)))
+        arg = getattr(default, "arg", default)
+        sql = getattr(arg, "text", arg)  # other expressions are no values
+        yield re.sub(r"^'|'(::.*)?$", "", sql) if isinstance(sql, str) else ""
+
+
+def columns_of(step: Any) -> list[Column[Any]]:
+    """Return the columns that a step adds."""
+    found = [*getattr(step, "columns", []), getattr(step, "column", None)]
+    return [item for item in found if isinstance(item, Column)]
 
 
 def without_default(step: ops.AlterColumnOp) -> Iterator[ops.AlterColumnOp]:
@@ -77,7 +104,7 @@ def without_default(step: ops.AlterColumnOp) -> Iterator[ops.AlterColumnOp]:
 
 
 def with_sql(column: Any, type_: str) -> Any:
-    """Return a column whose default is as the database would tell it."""
+    """Return a column with its default as SQL."""
     default = getattr(column.existing_server_default, "arg", None)
     if default is None:
         return column

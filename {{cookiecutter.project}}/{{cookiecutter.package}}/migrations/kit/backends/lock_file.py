@@ -12,18 +12,18 @@ from ..session import Busy
 
 def lock_beside(file: str) -> sqlite3.Connection:
     """Take the lock of a file, or raise Busy. When the process ends, the system frees the lock."""
+    if not os.access(file, os.W_OK):  # in memory; and who cannot write it changes nothing
+        return sqlite3.connect(":memory:")
     path, lock = Path(f"{file}-migrating"), None
     try:
-        lock = sqlite3.connect(path if file else ":memory:", timeout=0)
-        if file:
-            stat = Path(file).stat()
-            with suppress(OSError, AttributeError):  # not ours to change; Windows
-                path.chmod(stat.st_mode & 0o777)
-                os.chown(path, stat.st_uid, stat.st_gid)
-        if file and not os.access(path, os.W_OK):  # SQLite would say that all is well
-            advice = "give it the owner and the mode of the database"
-            both = "the database cannot be, either"
-            raise PermissionError(advice if os.access(file, os.W_OK) else both)
+        lock = sqlite3.connect(path, timeout=0)
+        stat = Path(file).stat()
+        with suppress(OSError, AttributeError):  # not ours to change; Windows
+            path.chmod(stat.st_mode & 0o777)
+            os.chown(path, stat.st_uid, stat.st_gid)
+        if not os.access(path, os.W_OK):  # SQLite would say that all is well
+            raise PermissionError("give it the owner and the mode of the database")
+        lock.execute("PRAGMA page_size=512")  # of which it reserves some in memory
         lock.execute("BEGIN EXCLUSIVE")
     except (OSError, sqlite3.Error) as error:
         if lock:

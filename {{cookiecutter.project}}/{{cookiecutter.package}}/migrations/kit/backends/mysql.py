@@ -3,19 +3,24 @@
 import math
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from hashlib import sha256
 from typing import Any
 
 from alembic.ddl.mysql import MySQLImpl
 from alembic.operations import ops
 from alembic.util import CommandError
-from sqlalchemy import inspect, text
+from sqlalchemy import Column, ColumnElement, Integer, TextClause, inspect, text
 from sqlalchemy.engine import Connection
+from sqlalchemy.schema import CreateColumn
+from sqlalchemy.sql.elements import Grouping
 
 from ..session import Busy, give_back, run, seconds
 from . import Backend
 from .constraints import models_of
 from .indexes import ByName
+from .keys import free, needed
+from .unread import Unread
 
 LONGEST = 31536000  # seconds, the longest limit there is: a year
 # How long is waited for tables and for rows, and how long a revision may do nothing.
@@ -46,16 +51,17 @@ ROUTINES = """
 class MySQLBackend(Backend):
     lock_timeout = 1205
     # Read-only, deadlock, disk full, table full; denied: a table, a database, SUPER; and cancelled.
-    faults = (1290, 1213, 1021, 1114, 1142, 1044, 1227, 1317, 1969, 3024)
+    faults = (1290, 1792, 1036, 1213, 1021, 1114, 1142, 1044, 1227, 1317, 1969, 3024)
     # It is copied when the bytes become more than 255. A character has at most 1, 3 or 4, as is usual.
     longer_at_once = ((1, 63), (86, 255), (256, 65535))
     naming = """
         SELECT GROUP_CONCAT(name SEPARATOR ', ') FROM (
-            SELECT trigger_schema AS place, trigger_name AS name, action_statement AS body FROM information_schema.triggers
+            SELECT event_object_schema AS place, trigger_name AS name, action_statement AS body FROM information_schema.triggers
             UNION SELECT routine_schema, routine_name, routine_definition FROM information_schema.routines
             UNION SELECT table_schema, table_name, view_definition FROM information_schema.views
         ) AS found WHERE place = DATABASE() AND body REGEXP CONCAT('\\\\b', :word, '\\\\b')"""
-    probe = (GET_LOCK, IS_USED, "SELECT DATABASE()", RELEASE_LOCK)
+    where = "SELECT DATABASE()"
+    probe = (GET_LOCK, IS_USED, RELEASE_LOCK)
     time_limit = (TIME_LIMIT.format("2", "2000"), TIME_LIMIT.format("DEFAULT", "DEFAULT"))
 
     @contextmanager
@@ -86,51 +92,31 @@ class MySQLBackend(Backend):
         return [*super().others(connection, schemas), *connection.execute(text(ROUTINES)).scalars()]
 
     def complete(self, connection: Connection, changes: ops.UpgradeOps, _: Collection[str]) -> None:
-        """Drop, with a foreign key, the index that MySQL has made for it."""
+        """Drop and create, with a foreign key, the index that MySQL makes for it, and then keeps."""
         modified = [change for change in changes.ops if isinstance(change, ops.ModifyTableOps)]
-        gone = {s.index_name for c in modified for s in c.ops if isinstance(s, ops.DropIndexOp)}
         renames = [step for step in changes.ops if isinstance(step, ops.RenameTableOp)]
         names = {step.table_name: step.new_table_name for step in renames}
         for change in modified:
             drops = [step for step in change.ops if isinstance(step, ops.DropConstraintOp)]
             keys: Any = [s.to_constraint() for s in drops if s.constraint_type == "foreignkey"]
             # It has the name of the key, or of the column if the key was made without a name.
-            own = {name: each for each in keys for name in (each.name, each.column_keys[0])}
-            found = inspect(connection).get_indexes(change.table_name, change.schema) if own else []
-            made = {index["name"] for index in found if not index["unique"]} - gone
+            own = {(n, (*k.column_keys,)) for k in keys for n in (k.name, k.column_keys[0])}
             table = names.get(change.table_name, change.table_name)
-            key = f"{change.schema}.{table}" if change.schema else table
-            made -= {index.name for model in models_of(key) for index in model.indexes}
-            for name in sorted(own.keys() & made, key=str):
-                step = ops.CreateIndexOp(name, table, own[name].column_keys, schema=change.schema)
-                change.ops.append(step.reverse())
+            models = models_of(f"{change.schema}.{table}" if change.schema else table)
+            new, inspector = {*needed(change, models)}, inspect(connection)
+            place = change.table_name, change.schema
+            is_asked = (own or new) and inspector.has_table(*place)  # under its old name
+            found = inspector.get_indexes(*place) if is_asked else []
+            made = {index["name"] for index in found if not index["unique"]}
+            made -= {index.name for model in models for index in model.indexes}
+            old = {each for each in own if each[0] in made}
+            new = {each for each in new if each in old or each[0] not in made - dict(old).keys()}
+            make = partial(ops.CreateIndexOp, table_name=table, schema=change.schema)
+            change.ops += [make(name, columns=each).reverse() for name, each in sorted(old - new)]
+            change.ops += [make(name, columns=each) for name, each in sorted(new - old)]
 
     def finish(self, connection: Connection, way: ops.OpContainer) -> None:
-        """Drop a foreign key before its index, and create it again after: with another index."""
-        for change in [step for step in way.ops if isinstance(step, ops.ModifyTableOps)]:
-            keys = {getattr(s, "constraint_name", None) for s in change.ops}
-            dropped = [list(columns_of(step)) for step in change.ops]
-            inspector, table = inspect(connection), (change.table_name, change.schema)
-            is_there = any(dropped) and inspector.has_table(*table)
-            for key in inspector.get_foreign_keys(*table) if is_there else []:
-                columns = key["constrained_columns"]
-                if key["name"] not in keys and columns in [c[: len(columns)] for c in dropped]:
-                    made = ops.CreateForeignKeyOp(
-                        *(key["name"], change.table_name, key["referred_table"]),
-                        *(columns, key["referred_columns"]),
-                        source_schema=change.schema,
-                        referent_schema=key["referred_schema"],
-                        **key["options"],
-                    )
-                    change.ops += [made.reverse(), made]
-
-
-def columns_of(step: Any) -> Iterator[str]:
-    """Yield the columns of an index or a unique constraint that a step drops."""
-    if isinstance(step, ops.DropIndexOp):
-        yield from step.to_index().columns.keys()
-    elif isinstance(step, ops.DropConstraintOp) and step.constraint_type == "unique":
-        yield from step.to_constraint().columns.keys()  # type: ignore[attr-defined]
+        free(connection, way, needs_own=True)
 
 
 def set_limits(connection: Connection, values: Sequence[int]) -> None:
@@ -138,13 +124,22 @@ def set_limits(connection: Connection, values: Sequence[int]) -> None:
     run(connection, "SET " + ", ".join(f"{limit} = {value:d}" for limit, value in pairs))
 
 
-class MySQL(ByName, MySQLImpl):
+class MySQL(Unread, ByName, MySQLImpl):
     __dialect__ = "mysql"
     index_names = """
         SELECT index_name FROM information_schema.statistics
-        WHERE table_schema = DATABASE() AND table_name = %s
-    """
+        WHERE table_schema = DATABASE() AND table_name = %s"""
     drop = "DROP TEMPORARY TABLE"  # without the word, MySQL would commit
+
+    def alter_column(self, *arguments: Any, **options: Any) -> None:
+        """Put a default in parentheses where SQLAlchemy does in CREATE TABLE: MySQL wants them."""
+        for name in ("server_default", "existing_server_default"):
+            default = options.get(name)
+            if isinstance(default, ColumnElement | TextClause):
+                made = CreateColumn(Column("c", Integer, server_default=default))
+                if " DEFAULT (" in str(made.compile(dialect=self.dialect)):
+                    options[name] = Grouping(default)
+        super().alter_column(*arguments, **options)
 
 
 backend = MySQLBackend()

@@ -17,6 +17,7 @@ from .advisory_lock import in_session, in_transaction, take, take_local, undecid
 from .casts import cast
 from .enums import mend
 from .indexes import AsDefined
+from .keys import free
 
 # Views with what stands on them; and else what is of no extension, and nothing stands on.
 OTHERS = """
@@ -52,23 +53,23 @@ TAKE = "SELECT pg_advisory_xact_lock(:lock)"  # freed with the transaction
 
 class PostgreSQLBackend(Backend):
     is_one_transaction = True
-    lock_timeout = "55P03"
+    lock_timeout, no_cast = "55P03", "42846"
     faults = ("25006", "40P01", "53100", "42501", "57014")  # read-only, deadlock, full, right, stop
     linter = "squawk"
     longer_at_once = ((1, math.inf),)
     rename_key = "ALTER TABLE {} RENAME CONSTRAINT {} TO {}"
     rename_value = "ALTER TYPE {} RENAME VALUE {} TO {}"
     naming = """
-        SELECT string_agg(oid::regprocedure::text, ', ') FROM pg_proc WHERE prosrc ~ ('\\m' || :word || '\\M')
-        AND pronamespace::regnamespace::text NOT IN ('pg_catalog', 'information_schema')
-        AND NOT EXISTS (SELECT FROM pg_depend WHERE objid = pg_proc.oid AND deptype = 'e')
-    """
-    probe = (
-        TAKE,
-        "SELECT NOT pg_try_advisory_xact_lock(:lock)",
-        "SELECT current_schema()",
-        "SELECT 1",
-    )
+        SELECT string_agg(name, ', ') FROM (
+            SELECT oid::regprocedure::text AS name FROM pg_proc WHERE prosrc ~ ('\\m' || CAST(:word AS text) || '\\M')
+            AND pronamespace::regnamespace::text NOT IN ('pg_catalog', 'information_schema')
+            AND NOT EXISTS (SELECT FROM pg_depend WHERE objid = pg_proc.oid AND deptype = 'e')
+            UNION SELECT oid::regclass::text FROM pg_class WHERE relkind IN ('v', 'm')
+            AND pg_get_viewdef(oid) ~ ('\\m' || CAST(:word AS text) || '\\M')
+            AND pg_get_viewdef(oid) ~ ('\\m' || CAST(:table AS text) || '\\M')
+        ) AS found"""
+    where = "SELECT concat_ws(' ', current_database(), current_schema())"
+    probe = (TAKE, "SELECT NOT pg_try_advisory_xact_lock(:lock)", "SELECT 1")
     time_limit = ("SET LOCAL statement_timeout = 2000", "SELECT 1")  # taken back with a savepoint
 
     @contextmanager
@@ -121,6 +122,7 @@ class PostgreSQLBackend(Backend):
 
     def finish(self, connection: Connection, way: ops.OpContainer) -> None:
         cast(connection, way)
+        free(connection, way, needs_own=False)
 
 
 def lock_and_limit(name: str) -> tuple[int, str]:

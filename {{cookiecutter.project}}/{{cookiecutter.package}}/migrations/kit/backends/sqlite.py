@@ -9,7 +9,7 @@ import os
 import sqlite3
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -20,7 +20,7 @@ from sqlalchemy.engine import Connection, Engine
 
 from ..session import driver_of, give_back, listening, seconds
 from . import Backend
-from .batch import Kept
+from .batch import NAMING, Kept
 from .lock_file import lock_beside
 
 # Bytes of changes kept in memory. With more, SQLite writes to the file before the commit, and from
@@ -33,6 +33,7 @@ class SQLiteBackend(Backend):
     options = MappingProxyType({"render_as_batch": True})  # its ALTER TABLE can do little
     is_one_transaction = True
     lock_timeout = "database is locked"
+    naming = NAMING
     faults = ("attempt to write a readonly database", "database or disk is full", "disk I/O error")
 
     @contextmanager
@@ -99,14 +100,15 @@ class SQLiteBackend(Backend):
         rows = driver_of(connection).execute("PRAGMA table_list")  # since SQLite 3.37
         return (table.name, "shadow") in [row[1:3] for row in rows]  # of a virtual table
 
-    def is_same(self, one: Engine, other: Engine) -> bool:
-        """Compare the paths: to connect would make the file of a database."""
-        names = [(each.url.database or "").removeprefix("file:") for each in (one, other)]
-        if {"", ":memory:"} & {*names}:
-            return False
-        first, second = map(os.path.realpath, names)
-        are_there = os.path.exists(first) and os.path.exists(second)
-        return os.path.samefile(first, second) if are_there else first == second
+    def place(self, engine: Engine) -> object:
+        """Return the file, without connecting: that would make it."""
+        name = (engine.url.database or "").removeprefix("file:")
+        if name in ("", ":memory:"):
+            return engine.url
+        with suppress(OSError):
+            found = os.stat(name)
+            return found.st_dev, found.st_ino
+        return os.path.realpath(name)
 
     def guard_transaction(self, connection: Connection, name: str) -> None:
         if connection.exec_driver_sql("PRAGMA foreign_keys").scalar():

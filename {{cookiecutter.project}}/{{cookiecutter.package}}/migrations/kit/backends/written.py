@@ -1,8 +1,10 @@
 """How autogenerate compares what SQLite only has as it was written: collations, and indexes on more than columns."""
 
 import re
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import cached_property
 from typing import Any
 
 from alembic.autogenerate import comparators
@@ -14,7 +16,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.schema import CreateIndex
 
 from .compare import NAME
-from .indexes import ByName
+from .constraints import name_for
+from .indexes import Once
 
 COLLATED = (
     "SELECT name, sql FROM sqlite_master WHERE type = 'table' AND sql LIKE 'CREATE TABLE%COLLATE%'"
@@ -23,16 +26,15 @@ COLLATIONS = f"SELECT name, coll FROM pragma_index_xinfo('{NAME}_of') WHERE key 
 # Those of tables with expressions, an order, a collation or a condition.
 INDEXES = """
     SELECT DISTINCT tbl_name, i.name, sql FROM sqlite_master AS i JOIN pragma_index_xinfo(i.name) AS c
-    WHERE type = 'index' AND (cid = -2 OR "desc" OR sql LIKE '%COLLATE%' OR sql LIKE '%WHERE%')
+    WHERE type = 'index' AND (cid = -2 OR "desc" OR sql LIKE '%COLLATE%' OR sql LIKE '%WHERE%' OR sql LIKE '% ASC%')
 """
 PARTS = re.compile(r"(?is)CREATE (UNIQUE )?[^(]*\((.*?)\)\s*(?:WHERE (.*))?")
 TOKEN = re.compile(r"'(?:''|[^'])*'|\w+|[^\w\s\"`\[\]]")
 
 
-class AsWritten(ByName):
+class AsWritten(Once):
     """Compares the words of both: SQLite keeps those of the statement that has made an index."""
 
-    index_names = "SELECT name FROM sqlite_master WHERE type = 'index' AND tbl_name = ?"
     inspector: Inspector | None = None
 
     def autogen_column_reflect(self, inspector: Inspector, table: Table, column_info: Any) -> None:
@@ -69,20 +71,23 @@ class AsWritten(ByName):
         one, other = (re.findall(r" COLLATE \W?(?!BINARY)(\w+)", each.upper()) for each in types)
         return one != other or super().compare_type(found, wanted)
 
-    def written(self, table: str) -> dict[str, str]:
-        """Return the statements of the indexes of a table by name."""
-        found: dict[str, dict[str, str]] = self.__dict__.setdefault("all_written", {})
-        if not found:
-            for name, index, sql in self.connection.exec_driver_sql(INDEXES):
-                found.setdefault(name, {})[index] = sql
-            found.setdefault("", {})
-        return found.get(table, {})
+    @cached_property
+    def written(self) -> dict[str, dict[str, str]]:
+        """Return the statements of the indexes by table and name."""
+        found: dict[str, dict[str, str]] = defaultdict(dict)
+        for table, index, sql in self.connection.exec_driver_sql(INDEXES):
+            found[table][index] = sql
+        return found
 
     def correct_for_autogen_constraints(self, *found_and_wanted: Any) -> None:
-        """Leave to ``compare_written()`` what Alembic would not see."""
-        for indexes in found_and_wanted[1::2]:
+        """Leave what Alembic would not see to ``compare_written()``; name what it cannot drop."""
+        uniques, found, wanted_uniques, wanted = found_and_wanted
+        kept = [{*unique.columns.keys()} for unique in wanted_uniques]
+        for unique in [u for u in uniques if u.name is None and {*u.columns.keys()} not in kept]:
+            unique.name = name_for(unique)
+        for indexes in (found, wanted):
             for index in [i for i in indexes if not i.table.schema]:
-                if self.is_special(index) or index.name in self.written(index.table.name):
+                if self.is_special(index) or index.name in self.written[index.table.name]:
                     indexes.discard(index)
         super().correct_for_autogen_constraints(*found_and_wanted)
 
@@ -116,27 +121,24 @@ def compare_written(
     impl = autogenerate.migration_context.impl
     if schema or not isinstance(impl, AsWritten):
         return
-    there = impl.written(name) if found is not None else {}
+    there = impl.written[name] if found is not None else {}
     indexes: set[Any] = wanted.indexes if wanted is not None else set()
-    special = {
+    special: dict[Any, Any] = {
         index.name: index for index in indexes if index.name in there or impl.is_special(index)
     }
     for index in sorted(there.keys() | special.keys()):
-        old, new, model = there.get(index, ""), "", special.get(index)
+        old, new, item = there.get(index, ""), "", special.get(index)
         steps: list[Any] = []
-        item: Any = model
-        if model is not None:
-            new = str(CreateIndex(model).compile(dialect=impl.dialect))
-            steps.append(ops.CreateIndexOp.from_index(model))
         if old:
             is_unique, items, where = parts(old)
             options: Any = {f"{impl.dialect.name}_where": text(where)} if where else {}
-            columns = [text(items)]
-            made = ops.CreateIndexOp(
-                index, changes.table_name, columns, unique=bool(is_unique), **options
-            )
-            steps.insert(0, made.reverse())
-            item = item if new else made.to_index()
+            options["unique"] = bool(is_unique)
+            made = ops.CreateIndexOp(index, changes.table_name, [text(items)], **options)
+            steps.append(made.reverse())
+        if item is not None:
+            new = str(CreateIndex(item).compile(dialect=impl.dialect))
+            steps.append(ops.CreateIndexOp.from_index(item))
         is_same = old and new and tokens(old) == tokens(new)
-        if not is_same and autogenerate.run_object_filters(item, index, "index", not new, None):
+        either: Any = item if new else made.to_index()
+        if not is_same and autogenerate.run_object_filters(either, index, "index", not new, None):
             changes.ops += steps

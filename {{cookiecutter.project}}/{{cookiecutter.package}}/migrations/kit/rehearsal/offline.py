@@ -12,15 +12,14 @@ from typing import Any
 
 from alembic.config import Config
 from alembic.operations import Operations
-from alembic.runtime.environment import EnvironmentContext
 from alembic.runtime.migration import MigrationContext
-from alembic.script import Script, ScriptDirectory
+from alembic.script import Script
 from alembic.util import CommandError
 from sqlalchemy.engine import Engine
 from sqlalchemy.pool import Pool
 from sqlalchemy.types import NullType
 
-from ..api import lock
+from ..api import lock, run_env
 from ..session import listening
 from .recorder import Recorder, Shown, Step
 
@@ -51,7 +50,7 @@ def rehearse(revision: Script, migration: MigrationContext, is_up: bool) -> Rehe
                 # What Alembic has in the place of a connection.
                 if re.search("NoneType|MockConnection|Dialect_", reason):
                     reason = "it reads the database"
-                problem = f"cannot be told without running it ({reason})"
+                problem = f"cannot be known without running it ({reason})"
     del vars(migration.impl)["static_output"]  # env.py writes, too
     return Rehearsal(revision, recorder.steps, problem)
 
@@ -72,9 +71,8 @@ def rehearsals(
         return []
 
     config.output_buffer = StringIO()
-    script = ScriptDirectory.from_config(config)
-    with lock, apart(), EnvironmentContext(config, script, fn=visit, as_sql=True):
-        script.run_env()
+    with lock, apart():
+        run_env(config, visit, as_sql=True)
     return found
 
 

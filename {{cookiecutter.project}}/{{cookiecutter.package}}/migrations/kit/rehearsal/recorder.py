@@ -11,6 +11,7 @@ from alembic.operations import MigrateOperation, Operations
 from alembic.operations.ops import ExecuteSQLOp
 from alembic.script import Script
 from alembic.util import CommandError
+from sqlalchemy.engine import URL
 from sqlalchemy.types import NullType
 
 
@@ -25,8 +26,6 @@ class Step:
 
 
 class Recorder:
-    """Keeps what is done with Alembic's ``op``."""
-
     def __init__(self, operations: Operations, revision: Script) -> None:
         self.steps: list[Step] = []
         self.running: Step | None = None
@@ -34,7 +33,9 @@ class Recorder:
         vars(operations)["invoke"] = partial(self.invoke, operations)
         vars(operations)["batch_alter_table"] = partial(self.batch, operations)
         vars(operations.impl)["static_output"] = self.write
-        vars(operations.get_bind())["commit"] = lambda: [*map(self.write, ("COMMIT;", "BEGIN;"))]
+        bind, dialect = vars(operations.get_bind()), operations.impl.dialect
+        bind["commit"] = lambda: [*map(self.write, ("COMMIT;", "BEGIN;"))]
+        bind["url"] = URL.create(f"{dialect.name}+{dialect.driver}")  # for its kind
 
     def add(self, operation: MigrateOperation | None = None) -> Step:
         frames = traceback.walk_stack(None)

@@ -1,9 +1,19 @@
-"""The rules of lint.py, by the names that squawk has for them; and what it does not see in SQL."""
+"""The rules of lint.py, by their names in squawk: what that finds in SQL, and what it does not see."""
 
+import json
 import re
+import shutil
+import subprocess
+import sysconfig
 from collections.abc import Iterator
+from typing import Any
 
-SCANS = "others cannot write while it reads the table"
+from alembic.script import Script
+from alembic.util import CommandError
+
+from .recorder import Step
+
+SCANS = "others cannot write while the table is read"
 OLD = "running code has the old"
 LATER = "give it postgresql_not_valid=True, then VALIDATE CONSTRAINT in an autocommit_block()"
 CONCURRENTLY = "give it postgresql_concurrently=True, in an autocommit_block()"
@@ -14,7 +24,7 @@ BUILDS = "others wait for its index: create a unique index concurrently, then AD
 ADVICE = {
     "adding-field-with-default": "rewrites the table: set the default afterwards, and fill in batches",
     "adding-foreign-key-constraint": f"{SCANS}: {LATER}",
-    "adding-not-nullable-field": "others wait while it reads the table: first VALIDATE a check of it",
+    "adding-not-nullable-field": "others wait while the table is read: first VALIDATE a check",
     "adding-required-field": "running code leaves it out: give it a server_default, or allow NULL",
     "adding-serial-primary-key-field": f"{BUILDS} ... PRIMARY KEY USING INDEX",
     "ban-drop-column": WITHOUT,
@@ -29,11 +39,18 @@ ADVICE = {
     "renaming-table": f"{OLD} name: keep __tablename__, or leave a view with it",
     "require-concurrent-index-creation": f"{SCANS}: {CONCURRENTLY}",
     "require-concurrent-index-deletion": f"others wait until it gets its lock: {CONCURRENTLY}",
-    "syntax-error": "squawk cannot read it: look at it yourself, then say so in a comment",
+    "syntax-error": "squawk cannot read it: check it yourself, then say so in a comment",
     "updating-whole-table": "its rows stay locked to the end of the run: do it in batches",
 }
-# What comes with rules that say more.
+# Rules that only repeat what another finding of the same step says.
 PARTS = ("ban-drop-function", "constraint-missing-not-valid", "renaming-object")
+# Rules of squawk that are off: docs/lint.md says why.
+OFF = (
+    "ban-char-field,ban-drop-constraint,ban-drop-not-null,ban-drop-type,ban-uncommitted-transaction,"
+    "prefer-bigint-over-int,prefer-bigint-over-smallint,prefer-identity,prefer-robust-stmts,"
+    "prefer-text-field,prefer-timestamp-tz,require-enum-value-ordering,require-lock-timeout,"
+    "require-statement-timeout,require-timeout-settings,transaction-nesting"
+)
 # A name of a table; a name that can only be that of a column.
 TABLE = r"""(?P<table>(?:[\w.]|"[^"]*"|`[^`]*`)+)"""
 KEYS = "CHECK|CONSTRAINT|FOREIGN|FULLTEXT|INDEX|KEY|PARTITION|PRIMARY|SPATIAL|UNIQUE"
@@ -51,7 +68,7 @@ UNSEEN = {
     rf"{ALTER} ADD {COLUMN} (big|small)?serial\b": "adding-field-with-default",
     rf"{ALTER} ADD {COLUMN} .*\bCHECK\b": "constraint-missing-not-valid",
 }
-# And these nobody else sees where there is no squawk.
+# Where there is no squawk, nobody else sees these.
 UNREAD = {
     rf"DROP TABLE {TABLE}": "ban-drop-table",
     rf"RENAME TABLE {TABLE}": "renaming-table",
@@ -66,7 +83,7 @@ UNREAD = {
 # What statements() leaves out: comments and texts; words that change nothing here.
 SKIPPED = re.compile(r"--.*|/\*(?s:.*?)\*/|'(?:[^']|'')*'|\$(\w*)\$(?s:.*?)\$\1\$")
 NOISE = re.compile(r"\b(?:COLUMN|IF EXISTS|IF NOT EXISTS|ONLY) ", re.IGNORECASE)
-# Defaults that differ from row to row: squawk takes all expressions for that.
+# Functions in defaults that rewrite no table, though squawk finds each expression there.
 STABLE = r"(?:now|timezone|lower|upper|cast|array|coalesce|concat|date_trunc|jsonb?_\w+|make_\w+|\w*char)"
 REWRITES = re.compile(
     rf"\bGENERATED|serial\b|\bDEFAULT\b.*\b(?!{STABLE}\b)[a-z_]\w* ?\(", re.IGNORECASE
@@ -102,3 +119,28 @@ def broken_by(sql: str, is_read: bool) -> Iterator[tuple[str, str]]:
         for pattern, rule in (UNSEEN if is_read else {**UNSEEN, **UNREAD}).items():
             if found := re.match(pattern, statement, re.IGNORECASE):
                 yield rule, re.sub(r'[`"]', "", found["table"] or "")
+
+
+def by_linter(linter: str, steps: list[tuple[Script, Step]]) -> dict[int, dict[str, str]]:
+    """Return, by the id of the step, the rules that a linter of SQL finds broken, and what it says."""
+    lines = [("BEGIN;", 0)]
+    lines += [(line, id(s)) for _, s in steps for sql in s.sql for line in sql.splitlines()]
+    text = "\n".join(line for line, _ in lines)
+    command = shutil.which(linter, path=sysconfig.get_path("scripts")) or shutil.which(linter)
+    if not command:
+        raise CommandError(f"{linter} is not installed: add {linter}-cli to the dev group.")
+    call = (command, "--reporter", "json", "--exclude", OFF)
+    done = subprocess.run(call, input=text, capture_output=True, check=False, encoding="utf-8")
+    try:
+        found: list[dict[str, Any]] = json.loads(done.stdout)
+    except ValueError:
+        raise CommandError(f"{linter} has failed: {done.stderr or done.stdout}") from None
+    rules: dict[int, dict[str, str]] = {}
+    for each in found:
+        if not each["message"].startswith(("Renaming an index", "Renaming a constraint")):
+            owner = lines[min(each["line"], len(lines) - 1)][1]
+            rules.setdefault(owner, {})[each["rule_name"]] = each["message"]
+    unread = {key: each for key, each in rules.items() if key and "syntax-error" in each}
+    if unread:  # then it has looked at nothing else
+        return unread | by_linter(linter, [each for each in steps if id(each[1]) not in unread])
+    return rules

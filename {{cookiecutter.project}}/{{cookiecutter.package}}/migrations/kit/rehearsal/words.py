@@ -10,7 +10,7 @@ from sqlalchemy import TEXT, VARCHAR, Column, String, Text, Unicode, UnicodeText
 from .recorder import Step
 
 TEXTS = {String, Text, Unicode, UnicodeText, VARCHAR, TEXT}
-# Words by operation, and the rule, if running code or much data will not bear it.
+# The words for each operation, and the rule that it breaks, if it does.
 OPERATIONS = {
     "CreateTableOp": ("creates table {table}", ""),
     "DropTableOp": ("drops table {table} with its rows", "ban-drop-table"),
