@@ -1,5 +1,6 @@
 """The log of what was applied: old code knows a newer database, and an edited revision is named."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -265,6 +266,25 @@ def test_edited_revision_is_named(generic: Project, tmp_path: Path, edit: str) -
     generic.alembic("downgrade", FIRST_REVISION, env=env)
     assert said not in generic.alembic("check", env=env, status=3).stderr
     assert said not in generic.alembic("upgrade", "head", env=env).stderr
+
+
+def test_compiled_revisions_are_not_edited(generic: Project, tmp_path: Path) -> None:
+    env = {**at(make_url(f"sqlite:///{tmp_path / 'database.db'}")), "MIGRATION_EDITED": "error"}
+    ini = generic.folder / "alembic.ini"
+    ini.write_text(ini.read_text("utf-8").replace("[alembic]", "[alembic]\nsourceless = true", 1))
+    (path,) = generic.versions.glob("*.py")
+    source = path.read_bytes()
+    generic.alembic("upgrade", "head", env=env)
+    for seconds in (1, 2):  # compiled, a file also has the time of its source
+        path.write_bytes(source)
+        os.utime(path, (seconds, seconds))
+        generic.python("-m", "compileall", "-q", "-b", str(generic.versions))
+        path.unlink()
+        generic.alembic("check", env=env)
+        generic.alembic("downgrade", "base", env=env)
+        generic.alembic("upgrade", "head", env=env)
+    path.write_bytes(source)
+    generic.alembic("check", env=env)
 
 
 @pytest.mark.parametrize("kind", KINDS)

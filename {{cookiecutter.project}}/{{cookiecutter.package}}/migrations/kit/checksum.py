@@ -14,7 +14,10 @@ WORDS = re.compile(rb"(%b)|\s+|#[^\n]*|\\\n" % STRING, re.DOTALL)
 
 
 def sums(script: Any, revision: str) -> dict[str, str]:
-    source = Path(script.get_revision(revision).path).read_bytes()
+    path = Path(script.get_revision(revision).path)
+    if path.suffix != ".py":
+        return {}  # compiled: each Python does that in another way
+    source = path.read_bytes()
     return {"file": digest(source), "code": meaning(source)}
 
 

@@ -60,7 +60,8 @@ def accept_edited(log: Log) -> bool:
 
 def find_edited(log: Log, script: ScriptDirectory) -> list[str]:
     """Return the applied revisions whose files are here and do something else now."""
-    here = {each.revision: each for each in script.walk_revisions()}
+    found = [each for each in script.walk_revisions() if each.path.endswith(".py")]
+    here = {each.revision: each for each in found}
     last = {row.revision: row for row in log.rows() if row.revision in here}
     applied = [row for row in last.values() if row.direction == "up" and row.code]
     return [row.revision for row in applied if is_edited(row, here[row.revision])]
