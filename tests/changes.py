@@ -206,6 +206,18 @@ def column_with_a_check_of_its_type(change: Change) -> None:
 
 
 @case
+def check_for_another_database(change: Change) -> None:
+    def things(metadata: MetaData, *columns: Column[Any]) -> None:
+        check = sa.CheckConstraint("this is no SQL", name="elsewhere").ddl_if(dialect="oracle")
+        users(metadata)
+        table("things", metadata, check, *columns)
+
+    change.start(users)
+    change.go(things)
+    change.go(lambda metadata: things(metadata, Column("size", Integer)))
+
+
+@case
 def column_with_a_check(change: Change) -> None:
     def with_check(metadata: MetaData) -> None:
         check = sa.CheckConstraint("age > 0", name="age")
@@ -650,6 +662,17 @@ def index_of_a_foreign_key_changes(change: Change) -> None:
     change.go(follows)
     answers = ("rename=posts.user_id:user_no", "rename=posts.note_id:note_no")
     change.go(lambda metadata: follows(metadata, "user_no"), *answers)
+
+
+@case
+def index_with_the_name_of_its_column_comes_back(change: Change) -> None:
+    def boxes(metadata: MetaData) -> None:
+        users(metadata)
+        key = ForeignKey("users.id", name="fk_owner")
+        table("boxes", metadata, Column("owner_id", key), sa.Index("owner_id", "owner_id"))
+
+    change.start(boxes)
+    change.go(users)
 
 
 @case

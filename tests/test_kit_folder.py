@@ -69,10 +69,8 @@ def test_scan_finds_the_imports_there_are() -> None:
         f"kit.{name}"
         for name in (
             "backends",
-            "backends.constraints",
             "backends.indexes",
             "backends.keys",
-            "backends.unread",
             "session",
         )
     }
