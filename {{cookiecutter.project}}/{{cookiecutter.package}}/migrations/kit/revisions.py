@@ -5,8 +5,7 @@ Flask-Alembic. A revision does nothing on a database that it does not know.
 """
 
 import logging
-from collections.abc import Callable, Iterable
-from functools import partial
+from collections.abc import Iterable
 from inspect import signature
 from typing import Any
 
@@ -126,16 +125,10 @@ def fit(revisions: Iterable[Script], database: str | None = None) -> None:
             wants_name = any(each.default is each.empty for each in named)
             if not database and wants_name:  # from when there were several
                 name = "" if f"{direction}_" in module else "default"
-                module[direction] = partial(run, name)
+                module[direction] = lambda run=run, name=name: run(name)
             elif database and not found:  # from when there was one
-                module[direction] = partial(run_on_default, run)
+                module[direction] = lambda engine_name, run=run: engine_name == "default" and run()
             module[direction].__name__ = direction  # which Alembic logs
-            if database:
-                # Flask-Migrate names no database in the functions for the default one.
+            if database:  # Flask-Migrate names none in the functions for the default one
                 other = module.get(f"{direction}_") if database == "default" else None
                 module.setdefault(f"{direction}_{database}", other or (lambda: None))
-
-
-def run_on_default(function: Callable[[], None], engine_name: str) -> None:
-    if engine_name == "default":
-        function()
