@@ -23,9 +23,9 @@ from . import Backend
 from .batch import NAMING, Kept
 from .lock_file import lock_beside
 
-# Bytes of changes kept in memory. With more, SQLite writes to the file before the commit, and from
-# then on nobody can read it, neither the app nor the check of what was there before.
-MEMORY = 2**27
+# KiB of changes kept in memory, if negative. With more, SQLite writes to the file before the commit,
+# and from then on nobody can read it, neither the app nor the check of what was there before.
+MEMORY = -(2**17)
 PRAGMAS = ("busy_timeout", "cache_spill", "foreign_keys")
 
 
@@ -42,9 +42,9 @@ class SQLiteBackend(Backend):
         driver = driver_of(connection)
         state: Any = connection.connection.driver_connection  # aiosqlite's own, which knows more
         autocommit = getattr(driver, "autocommit", None)  # since Python 3.12
-        file = driver.execute("PRAGMA database_list").fetchone()[2]
-        found = {name: driver.execute(f"PRAGMA {name}").fetchone()[0] for name in PRAGMAS}
-        checked = 0
+        checked, cursor = 0, driver.cursor()  # that of aiosqlite has no execute() as here
+        cursor.execute("PRAGMA database_list")
+        file = cursor.fetchall()[0][2]
 
         def is_autocommit() -> bool:
             return connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT"
@@ -63,16 +63,16 @@ class SQLiteBackend(Backend):
 
         def check(_: Connection) -> None:
             nonlocal checked
-            if found["foreign_keys"] and checked != state.total_changes:
+            if before[-1] and checked != state.total_changes:
                 checked = state.total_changes
-                check_foreign_keys(driver, file, name)
+                check_foreign_keys(cursor, file, name)
 
-        def tell(pragmas: dict[str, Any]) -> None:
-            for pragma, value in pragmas.items():
-                driver.execute(f"PRAGMA {pragma}={value}")
+        def tell(*values: Any) -> None:
+            for pragma, value in zip(PRAGMAS, values, strict=True):
+                cursor.execute(f"PRAGMA {pragma}={value}")
 
         def leave() -> None:
-            tell(found)
+            tell(*before)
             if autocommit is not None:
                 driver.autocommit = autocommit
 
@@ -84,20 +84,21 @@ class SQLiteBackend(Backend):
             listening(connection, retval=True, before_cursor_execute=begin_once),
         ):
             connection.info["check"] = check
+            cursor.execute(f"SELECT * FROM pragma_{', pragma_'.join(PRAGMAS)}")
+            before = cursor.fetchall()[0]
             try:
                 if autocommit is not None:
                     driver.autocommit = -1  # sqlite3.LEGACY_TRANSACTION_CONTROL: begin() begins
                     driver.rollback()
-                page = driver.execute("PRAGMA page_size").fetchone()[0]
                 longest = math.ceil(seconds("MIGRATION_LOCK_TIMEOUT", 10) * 1000) or 2**31 - 1
                 # Batch mode drops a table to change it, and would take with it what refers to it.
-                tell(dict(zip(PRAGMAS, (longest, MEMORY // page, "OFF"), strict=True)))
+                tell(longest, MEMORY, "OFF")
                 yield
             finally:
                 give_back(connection, leave)
 
     def is_of_extension(self, connection: Connection, table: Any) -> bool:
-        rows = driver_of(connection).execute("PRAGMA table_list")  # since SQLite 3.37
+        rows = connection.exec_driver_sql("PRAGMA table_list")  # since SQLite 3.37
         return (table.name, "shadow") in [row[1:3] for row in rows]  # of a virtual table
 
     def place(self, engine: Engine) -> object:
@@ -106,8 +107,7 @@ class SQLiteBackend(Backend):
         if name in ("", ":memory:"):
             return engine.url
         with suppress(OSError):
-            found = os.stat(name)
-            return found.st_dev, found.st_ino
+            return os.stat(name)[1:3]  # its number, and the device
         return os.path.realpath(name)
 
     def guard_transaction(self, connection: Connection, name: str) -> None:
@@ -119,10 +119,11 @@ class SQLiteBackend(Backend):
         connection.info["check"](connection)
 
 
-def check_foreign_keys(driver: Any, file: str, name: str) -> None:
+def check_foreign_keys(cursor: Any, file: str, name: str) -> None:
     """Refuse rows whose parent does not exist, unless there were as many before."""
     check = "PRAGMA foreign_key_check"
-    broken = driver.execute(check).fetchall()
+    cursor.execute(check)
+    broken = cursor.fetchall()
     before, unknown = [], ""
     if broken and file:  # another connection still sees what was there before
         read_only = f"{Path(file).as_uri()}?mode=ro"
