@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 from kit import FIRST_REVISION, ROOT, Project, run
+from servers import query
+from sqlalchemy import make_url
 
 PAGE = (ROOT / "docs" / "plan.md").read_text(encoding="utf-8")
 BRANCH = """
@@ -49,6 +51,16 @@ def test_graph_shows_heads_branches_dependencies_and_where_each_database_is(
     gone = {"DATABASE_URL": "postgresql+psycopg://x:secret@127.0.0.1:1/x"}
     unreached = multidb.flask("db", "graph", env=gone).stdout
     assert "%% Database 'default' cannot be reached" in unreached and "secret" not in unreached
+
+
+def test_graph_of_a_database_that_newer_code_has_migrated(generic: Project) -> None:
+    """To two heads, which are both shown, whatever their names are."""
+    generic.alembic("upgrade", "head")
+    url = make_url(f"sqlite:///{generic.databases['default']}")
+    query(url, "UPDATE alembic_version SET version_num = 'new (1)'")
+    query(url, "INSERT INTO alembic_version VALUES ('new (2)')")
+    lines = generic.flask("db", "graph").stdout.splitlines()
+    assert '    db0 === new0_0["new (1)?"]' in lines and '    db0 === new0_1["new (2)?"]' in lines
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 from html import escape
 from io import StringIO
+from itertools import chain
 
 from alembic.config import Config
 from alembic.script import Script, ScriptDirectory
@@ -22,35 +23,46 @@ def graph(config: Config | None = None) -> str:
         places = read(lambda migration: migration.get_current_heads(), config)
     except CommandError as error:
         lines.append(f"    %% {error}")
-    found = {each: script.get_revisions(to_tuple(each.dependencies, ())) for each in revisions}
-    needs = {one.revision: tuple(n.revision for n in needed if n) for one, needed in found.items()}
-    special = {*sum(needs.values(), ()), *sum(places.values(), ())}
-    nodes: dict[str, list[Script]] = {}
-    node_of: dict[str, str] = {}
-    before: Script | None = None
+    found = {each.revision: script.get_revisions(each.dependencies or ()) for each in revisions}
+    needs = {name: [one.revision for one in needed if one] for name, needed in found.items()}
+    shown = {*chain(*needs.values(), *places.values())}
+    plain = {r for r in revisions if len(revisions) > FEW and is_plain(r, shown)}
+    boxes: list[list[Script]] = []
     for each in revisions:
-        parents, name = to_tuple(each.down_revision, ()), each.revision
-        # What only leads on, after the same: nothing else has to be seen of it.
-        is_plain = len(parents) == len(each.nextrev) == 1 and not needs[name]
-        is_plain &= name not in special and not vars(each.module).get("branch_labels")
-        follows = is_plain and before is not None and parents == (before.revision,)
-        node = node_of[parents[0]] if follows and len(revisions) > FEW else f"r{len(nodes)}"
-        node_of[name] = node
-        nodes.setdefault(node, []).append(each)
-        before = each if is_plain else None
-    for node, line in nodes.items():
-        first, last = line[0], line[-1]
-        message = " ".join((first.doc or "").split())
-        texts = [first.revision, message if len(message) <= 40 else f"{message[:39]}…"]
-        if first is not last:
-            texts = [f"{len(line)} revisions", f"{first.revision} to {last.revision}"]
-        texts += map(str, to_tuple(vars(first.module).get("branch_labels"), ()))
-        text = "<br>".join(escape(each.replace('"', "'"), quote=False) for each in texts if each)
-        lines.append(f'    {node}["{text}"]' + (":::head" if last.is_head else ""))
-        lines += [f"    {node_of[each]} --> {node}" for each in to_tuple(first.down_revision, ())]
-        lines += [f"    {node_of[each]} -. needed by .-> {node}" for each in needs[first.revision]]
-    for number, (name, heads) in enumerate(places.items()):
-        lines.append(f'    db{number}[("{name}{"" if heads else ": empty"}")]')
-        at = (node_of.get(each, f"new{number}[{each}?]") for each in heads)
-        lines += [f"    db{number} === {each}" for each in at]
+        last = boxes[-1][-1] if boxes else each
+        if not (each in plain and last in plain and each.down_revision == last.revision):
+            boxes.append([])
+        boxes[-1].append(each)
+    name = {each.revision: f"r{number}" for number, box in enumerate(boxes) for each in box}
+    for number, box in enumerate(boxes):
+        first, end = box[0], ":::head" if box[-1].is_head else ""
+        lines.append(f'    r{number}["{text_of(box)}"]{end}')
+        lines += [f"    {name[each]} --> r{number}" for each in to_tuple(first.down_revision, ())]
+        lines += [f"    {name[each]} -. needed by .-> r{number}" for each in needs[first.revision]]
+    for number, (database, heads) in enumerate(places.items()):
+        lines.append(f'    db{number}[("{database}{"" if heads else ": empty"}")]')
+        for place, head in enumerate(heads):
+            gone = f'new{number}_{place}["{head}?"]'
+            lines.append(f"    db{number} === {name.get(head, gone)}")
     return "\n".join([*lines, "    classDef head stroke-width:4px"])
+
+
+def is_plain(each: Script, shown: set[str]) -> bool:
+    """Say whether a revision only leads from one to the next, and nothing else is to be seen of it."""
+    has_more = each.dependencies or labels_of(each) or each.revision in shown
+    return not has_more and len(each.nextrev) == len(to_tuple(each.down_revision, ())) == 1
+
+
+def text_of(box: list[Script]) -> str:
+    first, last = box[0], box[-1]
+    message = " ".join((first.doc or "").split())
+    texts = [first.revision, message if len(message) <= 40 else f"{message[:39]}…"]
+    if first is not last:
+        texts = [f"{len(box)} revisions", f"{first.revision} to {last.revision}"]
+    texts += labels_of(first)
+    return "<br>".join(escape(each.replace('"', "'"), quote=False) for each in texts if each)
+
+
+def labels_of(revision: Script) -> list[str]:
+    """Return its own labels: Alembic's have those of others in its branch, too."""
+    return [*map(str, to_tuple(vars(revision.module).get("branch_labels"), ()))]
