@@ -282,6 +282,19 @@ def test_file_that_its_user_may_not_read_is_named(generic: Project, name: str) -
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="files have no mode there")
+@pytest.mark.parametrize("place", ["alembic.ini", "PACKAGE/migrations/versions"])
+def test_file_that_flask_db_may_not_read_or_make_is_named(generic: Project, place: str) -> None:
+    """Before env.py is run, or after it."""
+    path = generic.folder / place.replace("PACKAGE", generic.package)
+    path.chmod(0o500 if path.is_dir() else 0)
+    command = without_power(sys.executable, "-m", "flask", "db", "revision", "-m", "x")
+    done = run(*command, cwd=generic.folder, status=255)
+    path.chmod(0o700)
+    (line,) = [line for line in done.stdout.splitlines() if line.startswith("FAILED: ")]
+    assert line.startswith(f"FAILED: This user may not read or make {path}")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="files have no mode there")
 def test_lock_file_has_mode_and_owner_of_the_database(generic: Project, tmp_path: Path) -> None:
     database = tmp_path / "database.db"
     database.touch()
@@ -295,3 +308,35 @@ def test_lock_file_has_mode_and_owner_of_the_database(generic: Project, tmp_path
         wanted.st_uid,
         wanted.st_gid,
     )
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a file that is open cannot be deleted there")
+@pytest.mark.parametrize(
+    "how", ["unlink(file)", "rename(file, f'{file}-old')", "replace(f'{file}-new', file)"]
+)
+def test_file_that_is_another_at_the_end_is_named(
+    generic: Project, tmp_path: Path, how: str
+) -> None:
+    """What was done is in a file that nobody opens again."""
+    url = make_url(f"sqlite:///{tmp_path / 'database.db'}")
+    (tmp_path / "database.db-new").touch()
+    body = f"import os\nfile = op.get_bind().engine.url.database\nos.{how}"
+    revision = generic.add_revision(f"{TABLE}\n{body}")
+    done = generic.alembic("upgrade", "head", env=at(url), status=255)
+    assert "of database 'default' was deleted or replaced" in done.stdout
+    assert "is at head" not in done.stderr
+    path = next(generic.versions.glob(f"*{revision}*"))
+    path.write_text(path.read_text(encoding="utf-8").replace(f"os.{how}", ""), encoding="utf-8")
+    generic.alembic("upgrade", "head", env=at(url))
+    assert versions(url) == [revision]
+
+
+def test_commit_in_a_text_is_none(generic: Project) -> None:
+    """As in the body of a procedure, which is only made."""
+    procedure = "CREATE PROCEDURE p() LANGUAGE plpgsql AS $$ BEGIN\nCOMMIT;\nEND $$"
+    generic.add_revision(f"op.execute({procedure!r})")
+    generic.add_revision("1 / 0")
+    with servers.database("postgresql") as url:
+        done = generic.alembic("upgrade", "head", env=at(url), status=1)
+        assert "Nothing of this run is kept." in done.stderr
+        assert tables(url) == set()

@@ -26,10 +26,7 @@ NEWER = 5
 
 
 def running_command() -> Any:
-    """Return the command that runs, of ``alembic.command``; None if Python has called Alembic.
-
-    Python may have options too: ``cmd_opts=Namespace(x=[...])`` is what ``-x`` gives.
-    """
+    """Return the command that runs, of ``alembic.command``; None where Python calls it, maybe with -x."""
     return getattr(context.config.cmd_opts, "cmd", (None,))[0]
 
 
@@ -45,7 +42,7 @@ def fail(message: str, status: int) -> NoReturn:
 def interrupted(error: KeyboardInterrupt, what: str) -> None:
     """End a command that a signal has stopped: Ctrl-C, unless the error names another."""
     if running_command():
-        fail(f"Interrupted{what}", 128 + (error.args or (2,))[0])
+        fail(f"Interrupted{what}", 128 + (15 if error.args == (15,) else 2))
 
 
 class LockTimeout(CommandError):
@@ -65,16 +62,14 @@ def explained(outcome: Outcome) -> Iterator[None]:
         if failed(error) != outcome.name:
             raise  # another of several databases: it has been explained, or will be
         revision = revision_in(frames_of(error))
-        fate = outcome.fate(error, revision)
-        what = f"Revision {revision} of database" if revision else "Database"
-        what += f" {outcome.name!r}"
+        what, fate = outcome.title(revision), outcome.fate(error, revision)
         if isinstance(error, CommandError):
             if (revision and "Revision" not in str(error)) or "match one row" in str(error):
                 error.args = (f"{what}: {str(error).rstrip('.')}. {fate}",)
             name_database(error, outcome.name)
             raise
         if isinstance(error, DBAPIError):
-            explain(error, outcome, revision, what, fate)
+            explain(error, outcome, revision)
         if isinstance(error, KeyboardInterrupt):
             interrupted(error, f". {fate}")
         if isinstance(error, SystemExit) and revision:
@@ -94,12 +89,10 @@ def frames_of(error: BaseException | None) -> Iterator[tuple[FrameType, int]]:
         error = error.__context__
 
 
-def explain(
-    error: DBAPIError, outcome: Outcome, revision: str | None, what: str, fate: str
-) -> None:
+def explain(error: DBAPIError, outcome: Outcome, revision: str | None) -> None:
     """Say in one line what a database says, unless it is the fault of a revision."""
-    connection = outcome.connection
-    backend, found = backend_of(connection.dialect), codes(error)
+    connection, backend = outcome.connection, backend_of(outcome.connection.dialect)
+    what, fate, found = outcome.title(revision), outcome.fate(error, revision), codes(error)
     is_timeout, is_lost = backend.lock_timeout in found, error.connection_invalidated
     statement, holders = " ".join((error.statement or "").split()), ""
     if (revision or is_timeout) and not (outcome.is_callers or is_lost):
@@ -136,7 +129,7 @@ def name_database(error: CommandError, name: str) -> None:
 
 def unreachable(engine: Engine, name: str, error: Exception) -> CommandError:
     url = engine.url.set(query={})  # may have a password too
-    if "@" in f"{url.host}{url.database}":  # a part of the password, which the driver says, too
+    if url.username and "@" in f"{url.host}{url.database}":  # a part of the password
         return CommandError(f"The URL of database {name!r} has one '@' too many: write %40.")
     problem = f"Database {name!r} cannot be reached at {url!r}: {first_line(error)}"
     return CommandError(f"{problem}. Check the URL, and that the server runs.")

@@ -52,8 +52,8 @@ def guarded(
         except KeyboardInterrupt as error:
             interrupted(error, f" before database {name!r} was migrated.")
             raise
-        outcome = stack.enter_context(followed(connection, name))
-        stack.enter_context(explained(outcome))
+        outcome = enter(followed(connection, name, backend_of(connection.dialect).unsure))
+        enter(explained(outcome))
         yield connection
         if is_changing() and not outcome.is_callers and (left := connection.get_transaction()):
             left.commit()  # of what came after op.get_bind().commit(), which Alembic knows nothing of

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from traceback import walk_stack
 from types import FrameType
@@ -19,8 +19,9 @@ NOTHING_KEPT = "Nothing of this run is kept."
 
 
 class Outcome:
-    def __init__(self, connection: Connection, name: str) -> None:
+    def __init__(self, connection: Connection, name: str, unsure: Collection[str]) -> None:
         self.connection, self.name, self.process = connection, name, os.getpid()
+        self.unsure = unsure  # errors after which a commit may have been done, or not
         self.commits = 0
         self.is_callers = connection.in_transaction()
         self.is_committing = False  # or has done nothing since
@@ -42,7 +43,7 @@ class Outcome:
 
     def execute(self, _: Connection, __: Any, statement: str, *___: Any) -> None:
         if self.undone:
-            what = f"Revision {self.undone} of database {self.name!r} rolls back the run before it"
+            what = f"{self.title(self.undone)} rolls back the run before it"
             raise CommandError(f"{what}: use op.get_bind().begin_nested(). {self.fate()}")
         if re.match("(?i)ROLLBACK(?!.* TO )", statement):
             self.rollback()
@@ -62,6 +63,10 @@ class Outcome:
         if found.connection is self.connection:
             self.error = found.sqlalchemy_exception
 
+    def title(self, revision: str | None) -> str:
+        start = f"Revision {revision} of database" if revision else "Database"
+        return f"{start} {self.name!r}"
+
     def fate(self, error: BaseException | None = None, revision: str | None = None) -> str:
         """Say what became of this database, in which a revision or Alembic failed, and of the others."""
         if not is_changing() or self.process != os.getpid():  # a fork does not know
@@ -72,7 +77,7 @@ class Outcome:
         also = f" Committed: {done}; not: {undone or 'no other'}." if done else ""
         has_not_committed = self.is_committing and self.error is error
         is_lost = getattr(error, "connection_invalidated", isinstance(error, KeyboardInterrupt))
-        if self.is_committing and (is_lost or "disk I/O error" in str(error)):
+        if self.is_committing and (is_lost or any(each in str(error) for each in self.unsure)):
             known = f"It is not known whether {self.name!r} has committed"
             return f"{known}: see alembic current.{also}"
         if self.is_callers:
@@ -92,11 +97,10 @@ class Outcome:
 
 def is_changing() -> bool:
     """Say whether the command changes the database: only such a command has a target revision."""
-    try:
+    with suppress(KeyError):
         context.get_revision_argument()
-    except KeyError:
-        return False
-    return True
+        return True
+    return False
 
 
 def option(name: str, default: Any = None) -> Any:
@@ -108,10 +112,9 @@ def option(name: str, default: Any = None) -> Any:
 
 def impl_of(dialect: Dialect) -> type[DefaultImpl]:
     """Return Alembic's class for a dialect; for an unknown one, a general class."""
-    try:
+    with suppress(KeyError):
         return DefaultImpl.get_by_dialect(dialect)
-    except KeyError:
-        return type("Impl", (DefaultImpl,), {"__dialect__": dialect.name})
+    return type("Impl", (DefaultImpl,), {"__dialect__": dialect.name})
 
 
 def revision_in(frames: Iterable[tuple[FrameType, int]]) -> str | None:
@@ -131,9 +134,9 @@ def failed(error: BaseException) -> str | None:
 
 
 @contextmanager
-def followed(connection: Connection, name: str) -> Iterator[Outcome]:
+def followed(connection: Connection, name: str, unsure: Collection[str]) -> Iterator[Outcome]:
     """Follow a database until the first of the run is done."""
-    outcome = Outcome(connection, name)
+    outcome = Outcome(connection, name, unsure)
     outcomes.append(outcome)
     functions: Any = dict.fromkeys(("commit", "commit_twophase"), outcome.commit)
     functions |= {"begin": outcome.begin, "rollback": outcome.rollback}

@@ -17,6 +17,8 @@ from sqlalchemy.engine import Connection
 
 T = TypeVar("T")
 LONGEST = 2_000_000  # seconds, 23 days: more would be none to some servers
+# What does nothing in SQL: comments and texts, such as the body of a function.
+SKIPPED = re.compile(r"--.*|/\*(?s:.*?)\*/|'[^']*'|\$(\w*)\$(?s:.*?)\$\1\$")
 
 
 def setting(name: str, default: Any = None) -> Any:
@@ -63,10 +65,7 @@ def wait(attempt: Callable[[], T], name: str) -> T:
 
 
 def run(connection: Connection, sql: str, **parameters: Any) -> Any:
-    """Return the first value of a statement, and leave no transaction open.
-
-    Alembic would take that for somebody else's, and commit nothing.
-    """
+    """Return the first value of a statement; Alembic takes no transaction for its own that is left."""
     with connection.begin():  # SQLAlchemy 1.4 has no commit()
         result = connection.execute(text(sql), parameters)
         return result.scalar() if result.returns_rows else None
@@ -75,7 +74,7 @@ def run(connection: Connection, sql: str, **parameters: Any) -> Any:
 def commits(statement: str) -> bool:
     """Say whether a statement of a revision, or one of several in it, is a COMMIT."""
     pattern = r"(?im)(^|;)\s*COMMIT\s*(;|$|WORK|TRAN|AND|PREP)"
-    return "commit" in statement.lower() and bool(re.search(pattern, statement))
+    return "commit" in statement.lower() and bool(re.search(pattern, SKIPPED.sub("", statement)))
 
 
 def as_text(sql: str) -> str:
@@ -89,10 +88,7 @@ def driver_of(connection: Connection) -> Any:
 
 @contextmanager
 def listening(target: Any, retval: bool = False, **functions: Callable[..., Any]) -> Iterator[None]:
-    """Call functions at events.
-
-    :param functions: by the name of the event
-    """
+    """Call functions at the events that they are named after."""
     for name, function in functions.items():
         event.listen(target, name, function, retval=retval)
     try:

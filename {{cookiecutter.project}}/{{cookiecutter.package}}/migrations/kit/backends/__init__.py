@@ -24,6 +24,8 @@ class Backend:
     lock_timeout: object = "unknown"
     no_cast: object = "unknown"
     faults: Collection[object] = ()
+    # What errors say after which a commit may have been done, or not.
+    unsure: Collection[str] = ()
     # The command that knows from SQL what it does to a database in use; without one, operations tell.
     linter: str | None = None
     # A VARCHAR becomes longer at once, if its old and its new length, in characters, are in one of these.

@@ -1,8 +1,9 @@
-"""The lock beside an SQLite file, which backends/sqlite.py takes."""
+"""The file of SQLite: the lock beside it, and whether it stays the same; for backends/sqlite.py."""
 
 import os
 import sqlite3
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from alembic.util import CommandError
@@ -33,3 +34,21 @@ def lock_beside(file: str) -> sqlite3.Connection:
         problem = f"The lock file {path} cannot be written"
         raise CommandError(f"{problem}: {error}.") from error
     return lock
+
+
+def identity(file: str) -> tuple[int, int] | None:
+    """Return by what the system knows a file, under any name; None if there is none."""
+    with suppress(OSError):
+        found = os.stat(file)
+        return found.st_dev, found.st_ino
+    return None
+
+
+@contextmanager
+def unmoved(file: str, name: str) -> Iterator[None]:
+    """Fail if the file was deleted or replaced meanwhile: what was done is in the old one only."""
+    before = identity(file)
+    yield
+    if identity(file) != before:
+        problem = f"The file of database {name!r} was deleted or replaced while it was migrated"
+        raise CommandError(f"{problem}: nothing was done in {file}. Run this again.")

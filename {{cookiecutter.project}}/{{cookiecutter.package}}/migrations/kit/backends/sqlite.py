@@ -9,7 +9,7 @@ import os
 import sqlite3
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -21,7 +21,7 @@ from sqlalchemy.engine import Connection, Engine
 from ..session import driver_of, give_back, listening, seconds
 from . import Backend
 from .batch import NAMING, Kept
-from .lock_file import lock_beside
+from .lock_file import identity, lock_beside, unmoved
 
 # Bytes of changes kept in memory. With more, SQLite writes to the file before the commit, and from
 # then on nobody can read it, neither the app nor the check of what was there before.
@@ -34,7 +34,8 @@ class SQLiteBackend(Backend):
     is_one_transaction = True
     lock_timeout = "database is locked"
     naming = NAMING
-    faults = ("attempt to write a readonly database", "database or disk is full", "disk I/O error")
+    unsure = ("disk I/O error",)
+    faults = ("attempt to write a readonly database", "database or disk is full", *unsure)
 
     @contextmanager
     def guarded(self, connection: Connection, name: str) -> Iterator[None]:
@@ -79,6 +80,7 @@ class SQLiteBackend(Backend):
         # The lock of the database would not do: transaction_per_migration and autocommit_block()
         # give it up between two revisions.
         with (
+            unmoved(file, name),
             closing(lock_beside(file)),
             listening(connection, begin=begin, commit=check),
             listening(connection, retval=True, before_cursor_execute=begin_once),
@@ -105,10 +107,7 @@ class SQLiteBackend(Backend):
         name = (engine.url.database or "").removeprefix("file:")
         if name in ("", ":memory:"):
             return engine.url
-        with suppress(OSError):
-            found = os.stat(name)
-            return found.st_dev, found.st_ino
-        return os.path.realpath(name)
+        return identity(name) or os.path.realpath(name)
 
     def guard_transaction(self, connection: Connection, name: str) -> None:
         if connection.exec_driver_sql("PRAGMA foreign_keys").scalar():

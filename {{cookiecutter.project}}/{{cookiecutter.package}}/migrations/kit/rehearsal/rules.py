@@ -11,6 +11,7 @@ from typing import Any
 from alembic.script import Script
 from alembic.util import CommandError
 
+from ..session import SKIPPED
 from .recorder import Step
 
 SCANS = "others cannot write while the table is read"
@@ -80,8 +81,7 @@ UNREAD = {
     rf"{ALTER} DROP {COLUMN}": "ban-drop-column",
     rf"{ALTER} ADD {COLUMN} (?=.*\bNOT NULL\b)(?!.*\b(DEFAULT|AS|AUTO_\w+)\b)": "adding-required-field",
 }
-# What statements() leaves out: comments and texts; words that change nothing here.
-SKIPPED = re.compile(r"--.*|/\*(?s:.*?)\*/|'(?:[^']|'')*'|\$(\w*)\$(?s:.*?)\$\1\$")
+# Words that change nothing here.
 NOISE = re.compile(r"\b(?:COLUMN|IF EXISTS|IF NOT EXISTS|ONLY) ", re.IGNORECASE)
 # Functions in defaults that rewrite no table, though squawk finds each expression there.
 STABLE = r"(?:now|timezone|lower|upper|cast|array|coalesce|concat|date_trunc|jsonb?_\w+|make_\w+|\w*char)"
@@ -111,11 +111,8 @@ def statements(sql: str) -> Iterator[str]:
 
 
 def broken_by(sql: str, is_read: bool) -> Iterator[tuple[str, str]]:
-    """Yield each rule that SQL breaks, with the table that it makes (``new``), changes or locks.
-
-    :param is_read: whether squawk or an operation of Alembic has told the rest
-    """
-    for statement in statements(sql):
+    """Yield each rule that SQL breaks, with the table that it makes (``new``), changes or locks."""
+    for statement in statements(sql):  # if it is read, squawk or an operation has told the rest
         for pattern, rule in (UNSEEN if is_read else {**UNSEEN, **UNREAD}).items():
             if found := re.match(pattern, statement, re.IGNORECASE):
                 yield rule, re.sub(r'[`"]', "", found["table"] or "")
