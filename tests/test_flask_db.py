@@ -337,3 +337,11 @@ def test_alembic_is_imported_for_migrating_only(project: Project) -> None:
     code = f"import sys, {project.package} as p; app = p.create_app(); {imported}"
     fresh = ("-B", "-c")  # not forked, with Alembic there already
     assert project.python(*fresh, code).stdout == "[]\n"
+
+
+def test_module_of_the_app_with_the_name_of_one_of_pythons(generic: Project) -> None:
+    """``flask`` looks in the working folder first; ``signal`` may not have been imported by then."""
+    (generic.folder / "signal.py").write_text("BLINKER = True\n", encoding="utf-8")
+    fresh = ("-B", "-m", "flask", "db")  # not forked, with all imported already
+    generic.python(*fresh, "upgrade")
+    assert FIRST_REVISION in generic.python(*fresh, "current").stdout

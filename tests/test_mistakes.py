@@ -63,6 +63,7 @@ REACHED = {
     "option": (f"postgresql://ada:{SECRET}@127.0.0.1/shop?nosuch=1", "nosuch"),
     "option, mysql": (f"mysql://ada:{SECRET}@127.0.0.1/shop?nosuch=1", "nosuch"),
     "folder": ("sqlite:////nosuch/folder/shop.db", "unable to open"),
+    "at in a folder": ("sqlite:////nosuch@home/shop.db", "unable to open"),
     "a folder": ("sqlite:////", "unable to open"),
     "read-only": ("sqlite:///file:/proc/version?mode=ro&uri=true", "atabase"),
 }
@@ -78,9 +79,16 @@ FILES: dict[str, tuple[dict[str, str | bytes], str]] = {
     "indent": ({FILE: revision("\n1")}, "x.py, line 7"),
     "follows none": (
         {FILE: revision(before="'nosuch'")},
-        "has down_revision 'nosuch', which does not exist",
+        "follows or needs 'nosuch', which does not exist",
     ),
     "no upgrade": ({FILE: "revision = 'x1'\ndown_revision = '5b1f0c3a9d27'\n"}, "lacks a function"),
+    "needs none": (
+        {FILE: revision(before="'5b1f0c3a9d27'\ndepends_on = 'nosuch'")},
+        "needs 'nosuch', which does not exist",
+    ),
+    "UTF-16": ({FILE: revision().encode("utf-16")}, "x.py, line 1: source code"),
+    "no down_revision": ({FILE: "revision = 'x1'\n"}, "x.py is no revision: module"),
+    "number": ({FILE: "revision = 1\ndown_revision = None\n"}, "x.py is no revision: its id"),
     "itself": ({FILE: revision(before="'x1'")}, "Self-loop"),
     "circle": (
         {FILE: revision(before="'y1'"), OTHER: revision(name="y1", before="'x1'")},

@@ -35,6 +35,22 @@ with create_app().app_context(): {code}
     generic.python("-c", script)
 
 
+def test_revision_for_another_number_of_databases_is_logged_as_others_are(
+    project: Project,
+) -> None:
+    """As when a history had several databases, or one."""
+    parameters = "engine_name" if project.variant == "generic" else ""
+    functions = f"def upgrade({parameters}): ...\ndef downgrade({parameters}): ...\n"
+    path = project.versions / "9000_other.py"
+    path.write_text(f"revision, down_revision = 'x1', {FIRST_REVISION!r}\n{functions}", "utf-8")
+    logged = project.alembic("upgrade", "head").stderr
+    assert f"Running upgrade {FIRST_REVISION} -> x1\n" in logged
+    assert "Logging error" not in logged
+    assert (
+        f"Running downgrade x1 -> {FIRST_REVISION}\n" in project.alembic("downgrade", "-1").stderr
+    )
+
+
 def test_registered_command_runs(generic: Project) -> None:
     """As in Alembic's cookbook, on the command line of ``flask db``."""
     script = f"""

@@ -27,10 +27,13 @@ def stop(number: int, _: Any) -> None:
 @contextmanager
 def at_signal(name: str, function: Callable[..., None]) -> Iterator[bool]:
     """Call a function at a signal; yield False, and do not, outside a command or if the app handles it."""
-    number = getattr(signal, name, signal.SIGINT)  # Windows has no SIGALRM, and SIGINT is taken
-    is_main = threading.current_thread() is threading.main_thread()  # only there are signals
-    is_free = is_main and is_command(context.config) and signal.getsignal(number) == signal.SIG_DFL
+    number: Any = getattr(signal, name, None)  # not on Windows, nor if the app has a signal.py
     own = os.getpid()
+    is_main = threading.current_thread() is threading.main_thread()  # only there are signals
+    is_free = number and is_main and is_command(context.config)
+    if not is_free or signal.getsignal(number) != signal.SIG_DFL:
+        yield False
+        return
 
     def handle(*arguments: Any) -> None:
         if os.getpid() == own:
@@ -38,13 +41,11 @@ def at_signal(name: str, function: Callable[..., None]) -> Iterator[bool]:
         signal.signal(number, signal.SIG_DFL)  # one of multiprocessing, in a revision: it is ended
         os.kill(os.getpid(), number)
 
+    signal.signal(number, handle)
     try:
-        if is_free:
-            signal.signal(number, handle)
-        yield is_free
+        yield True
     finally:
-        if is_free:
-            signal.signal(number, signal.SIG_DFL)
+        signal.signal(number, signal.SIG_DFL)
 
 
 @contextmanager

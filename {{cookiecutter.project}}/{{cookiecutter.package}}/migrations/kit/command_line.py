@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from types import FunctionType
 from typing import Any
 
-from alembic import command, config, context
+from alembic import command, config
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.util import err
@@ -39,7 +39,7 @@ def applied(config: Config) -> None:
 
     def show(_: object, migration: MigrationContext) -> list[Any]:
         log = Log(migration)
-        edited = find_edited(log, context.script)
+        edited = find_edited(log)
         for row in log.rows():
             way = f"{'stamped ' if row.stamped else ''}{row.direction}"
             took = "" if row.seconds is None else f"{row.seconds:g} s"
@@ -112,10 +112,15 @@ class CommandLine(config.CommandLine):
         """Run a command, by default with the project's own ``alembic.ini``."""
         argv = ["list_templates" if word == "list-templates" else word for word in argv or ()]
         options = self.parser.parse_args(argv)
-        if options.config or "ALEMBIC_CONFIG" in os.environ or not hasattr(options, "cmd"):
-            super().main(argv)
-        else:
-            self.run_cmd(alembic_config(ini_section=options.name, cmd_opts=options), options)
+        try:
+            if options.config or "ALEMBIC_CONFIG" in os.environ or not hasattr(options, "cmd"):
+                super().main(argv)
+            else:
+                self.run_cmd(alembic_config(ini_section=options.name, cmd_opts=options), options)
+        except Exception as error:  # where env.py, which says it, has not been run
+            if options.raiseerr or not (line := in_one_line(error)):
+                raise
+            err(line)
 
     def run_cmd(self, config: Config, options: Namespace) -> None:
         """Take ``-x`` and ``-d`` before and after the command."""
@@ -125,9 +130,4 @@ class CommandLine(config.CommandLine):
         if folder := options.folder or os.environ.get("FLASK_DB_DIRECTORY"):
             set_script_location(config, folder)
         typed.understand(config, options)
-        try:
-            super().run_cmd(config, options)
-        except Exception as error:  # where env.py, which says it, has not been run
-            if options.raiseerr or not (line := in_one_line(error)):
-                raise
-            err(line)
+        super().run_cmd(config, options)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from alembic import context
-from alembic.script import Script, ScriptDirectory
+from alembic.script import Script
 from alembic.util import CommandError
 from sqlalchemy.engine import Row
 from sqlalchemy.exc import DBAPIError
@@ -29,7 +29,7 @@ def warn_of_edited(log: Log) -> None:
     is_undone = backend_of(connection.dialect).is_one_transaction and not is_autocommit(connection)
     try:
         with connection.begin_nested() if is_undone else nullcontext():
-            edited = find_edited(log, context.script)
+            edited = find_edited(log)
     except DBAPIError as error:  # no right to read it, or changed by hand
         if error.connection_invalidated or how == "error":
             raise
@@ -45,22 +45,20 @@ def warn_of_edited(log: Log) -> None:
     logger.warning("%s: %s.", message, advice)
 
 
-def accept_edited(log: Log) -> bool:
-    """Log the revisions that ``-x accept=REVISION`` names as they are now; say whether there is one."""
+def accept_edited(log: Log) -> None:
+    """Log the revisions that ``-x accept=REVISION`` names as they are now."""
     named = {each.revision for each in context.script.get_revisions([*given("accept")]) if each}
-    accepted = [name for name in find_edited(log, context.script) if name in named] if named else []
-    for name in accepted:
+    for name in sorted(named.intersection(find_edited(log))) if named else ():
         before = [row.down_revision for row in log.rows() if row.revision == name][-1]
         found = sums(context.script, name)
         log.add(revision=name, direction="up", stamped=True, down_revision=before, **found)
         log.flush()
         logger.info("Database %r: revision %s is accepted as it is now.", log.name, name)
-    return bool(accepted)
 
 
-def find_edited(log: Log, script: ScriptDirectory) -> list[str]:
+def find_edited(log: Log) -> list[str]:
     """Return the applied revisions whose files are here and do something else now."""
-    here = {each.revision: each for each in script.walk_revisions()}
+    here = {each.revision: each for each in context.script.walk_revisions()}
     last = {row.revision: row for row in log.rows() if row.revision in here}
     applied = [row for row in last.values() if row.direction == "up" and row.code]
     return [row.revision for row in applied if is_edited(row, here[row.revision])]

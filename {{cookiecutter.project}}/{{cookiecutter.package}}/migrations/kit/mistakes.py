@@ -12,6 +12,7 @@ from sqlalchemy.exc import ArgumentError, CompileError, NoSuchModuleError
 
 JOIN = 'run alembic merge heads -m "join"'
 DENIED = "This user may not read or make {error.filename}."
+OPENING = ("load_module_py", "load_dotenv", "makedirs", "says_where", "template_to_file")
 URL = "The URL of a database"
 ESCAPED = "no quotes around DATABASE_URL; in a password, '@' is %40, '/' is %2F and '%' is %25."
 # What an error of a class means that comes through a function, or from a module.
@@ -23,8 +24,10 @@ MISTAKES: tuple[tuple[type[Exception], str, str], ...] = (
     (ImportError, "import_dbapi", URL + " has a driver that is not installed: {}."),
     (UnicodeDecodeError, "parse_stream", "{file} is not UTF-8: save it as that."),
     (SyntaxError, "load_module_py", "{error.filename}, line {error.lineno}: {error.msg}."),
+    (AttributeError, "alembic.script.base", "{file} is no revision: {}."),
+    (TypeError, "verify_rev_id", "{file} is no revision: its id is not a text."),
     (ImportError, "load_module_py", "{last.f_code.co_filename}, line {last.f_lineno}: {}."),
-    *((PermissionError, name, DENIED) for name in ("load_module_py", "load_dotenv", "makedirs")),
+    *((PermissionError, name, DENIED) for name in OPENING),
     (BrokenPipeError, "static_output", "The program that reads the SQL has stopped."),
     (OSError, "static_output", "The SQL cannot be written: {}."),
     (UnicodeEncodeError, "static_output", "The SQL cannot be written: {}. Set PYTHONUTF8=1."),
@@ -33,7 +36,7 @@ MISTAKES: tuple[tuple[type[Exception], str, str], ...] = (
     (Exception, "fileConfig", "The logging in alembic.ini cannot be set up: {}."),
     (RevisionError, "_revision_map", "{}: correct a down_revision."),
     (AssertionError, "_parse_downgrade_target", "The database is not at one head of that branch."),
-    (KeyError, "alembic.script.revision", "A revision has down_revision {}, which does not exist."),
+    (KeyError, "alembic.script.revision", "A revision follows or needs {}, which does not exist."),
     (AttributeError, "alembic.runtime.migration", "A revision lacks a function: {}."),
 )
 
@@ -61,15 +64,18 @@ def in_one_line(error: Exception) -> str | None:
         return f"There are {len(heads)} heads, {ids}: {which}."
     frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
     places = {frame.f_code.co_name for frame in frames} | {frames[-1].f_globals["__name__"]}
-    files = (getattr(frame.f_locals.get("self"), "dotenv_path", None) for frame in frames)
+    files = [getattr(frame.f_locals.get("self"), "dotenv_path", None) for frame in frames]
+    files += [frame.f_locals.get("path") for frame in reversed(frames)]  # of a revision
     more = {"error": error, "last": frames[-1], "file": next(filter(None, files), "")}
+    if isinstance(error, SyntaxError) and not error.filename:  # as of a file with a null byte
+        error.filename, error.lineno = str(more["file"]), 1
     for kind, place, line in MISTAKES:
         if isinstance(error, kind) and place in places:
             return line.format(first_line(error), **more)
     return None
 
 
-def first_line(error: Exception) -> str:
+def first_line(error: BaseException) -> str:
     """Return the first line of what an error says: drivers add advice of their own below it."""
     lines = str(getattr(error, "orig", error)).strip().splitlines()
     return " ".join(lines[0].split()).rstrip(".?:") if lines else type(error).__name__

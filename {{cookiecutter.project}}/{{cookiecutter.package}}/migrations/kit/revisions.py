@@ -5,7 +5,7 @@ Flask-Alembic. A revision does nothing on a database that it does not know.
 """
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 from inspect import signature
 from typing import Any
@@ -32,38 +32,40 @@ def run_migrations(**arguments: Any) -> None:
     migration = context.get_context()
     leave_own_alone(migration)
     log = Log(migration)
-    if context.is_offline_mode():
-        fit(context.script.walk_revisions(), *arguments.values())
-        log.create()
-        with log.written():
-            context.run_migrations(**arguments)
-        return
-    is_ended = not log.connection.in_transaction()
-    heads = migration.get_current_heads()
-    if len({*filter(None, heads)}) < len(heads) and not migration.opts.get("purge"):
-        raise CommandError(changed_by_hand())
-    if heads and (is_changing() or "revision_context" in migration.opts):
-        if is_changing() and accept_edited(log) and is_ended:
-            log.connection.get_transaction().commit()
-        warn_of_edited(log)
-    if is_changing():
-        found = announce(migration, heads)
-        if {*to_tuple(context.get_revision_argument(), ())} != {*heads}:  # else no table is made
-            fit(found or context.script.walk_revisions(), *arguments.values())
-            log.create()
-            if not migration.impl.transactional_ddl:
-                if not heads:
-                    migration.stamp(context.script, "base")  # makes the version table
-                try_to_record(log, [each.revision for each in found])
+    is_ended = not migration.as_sql and not log.connection.in_transaction()
     migration.opts.setdefault("dont_mutate", not is_changing())
     try:
+        make_ready(log, *arguments.values())
         with log.written():
             context.run_migrations(**arguments)
-        if is_ended and (read := log.connection.get_transaction()):
-            read.commit()  # else another name of the same database would commit nothing
     except CommandError as error:
         if not isinstance(error.__cause__, ResolutionError) or not explain_unknown(log):
             raise
+    if is_ended and (read := log.connection.get_transaction()):
+        read.commit()  # else another name of the same database would commit nothing
+
+
+def make_ready(log: Log, database: str | None = None) -> None:
+    """Say what is going to run, and make the log for it."""
+    migration, heads = log.migration, log.migration.get_current_heads()
+    found: list[Script] = []
+    if not migration.as_sql:
+        if len({*filter(None, heads)}) < len(heads) and not migration.opts.get("purge"):
+            raise CommandError(changed_by_hand())
+        if heads and (is_changing() or "revision_context" in migration.opts):
+            if is_changing():
+                accept_edited(log)
+            warn_of_edited(log)
+        if is_changing():
+            found = announce(migration, heads)
+    if not is_changing() or {*to_tuple(context.get_revision_argument(), ())} == {*heads}:
+        return  # a table is only made where something is written
+    fit(found or context.script.walk_revisions(), database)
+    log.create()
+    if not (migration.as_sql or migration.impl.transactional_ddl):
+        if not heads:
+            migration.stamp(context.script, "base")  # makes the version table
+        try_to_record(log, [each.revision for each in found])
 
 
 def try_to_record(log: Log, revisions: list[str]) -> None:
@@ -114,24 +116,26 @@ def run_revisions(database: str) -> None:
 
 
 def fit(revisions: Iterable[Script], database: str | None = None) -> None:
-    """Let revisions run that were written for another number of databases.
-
-    :param database: None if there is only one
-    """
+    """Let revisions run that were written for another number of databases; None if there is one."""
     for revision in revisions:
         module = vars(revision.module)
         for direction in module.keys() & {"upgrade", "downgrade"}:
-            found = signature(module[direction]).parameters.values()
+            run = module[direction]
+            found = signature(run).parameters.values()
             named = [each for each in found if each.kind is each.POSITIONAL_OR_KEYWORD]  # not *args
             wants_name = any(each.default is each.empty for each in named)
-            if not database:
-                if wants_name:  # from when there were several
-                    name = "" if f"{direction}_" in module else "default"
-                    module[direction] = partial(module[direction], name)
-                continue
-            if not found:  # from when there was one
-                run = module[direction]
-                module[direction] = lambda engine_name, run=run: engine_name == "default" and run()
-            # Flask-Migrate names no database in the functions for the default one.
-            other = module.get(f"{direction}_") if database == "default" else None
-            module.setdefault(f"{direction}_{database}", other or (lambda: None))
+            if not database and wants_name:  # from when there were several
+                name = "" if f"{direction}_" in module else "default"
+                module[direction] = partial(run, name)
+            elif database and not found:  # from when there was one
+                module[direction] = partial(run_on_default, run)
+            module[direction].__name__ = direction  # which Alembic logs
+            if database:
+                # Flask-Migrate names no database in the functions for the default one.
+                other = module.get(f"{direction}_") if database == "default" else None
+                module.setdefault(f"{direction}_{database}", other or (lambda: None))
+
+
+def run_on_default(function: Callable[[], None], engine_name: str) -> None:
+    if engine_name == "default":
+        function()

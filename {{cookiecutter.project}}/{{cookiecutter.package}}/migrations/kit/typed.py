@@ -12,9 +12,6 @@ from alembic.util import CommandError
 
 from .api import FOLDER
 
-# Options of Flask-Alembic by the attribute of Alembic's.
-REVISION = {"head": ("-p", "--parent"), "branch_label": ("--label",), "version_path": ("--path",)}
-
 
 def mkdir(*_: Any, **__: Any) -> None:
     """Make nothing: the folders are there. For users of Flask-Alembic."""
@@ -31,8 +28,10 @@ def add_options(parsers: Mapping[str, ArgumentParser]) -> None:
     revision.add_argument("--empty", action="store_true", help=SUPPRESS)
     revision.add_argument("--branch", help=SUPPRESS)
     revision.add_argument("--depend", action="append", dest="depends_on", help=SUPPRESS)
-    for attribute, options in REVISION.items():
-        revision.add_argument(*options, dest=attribute, default=SUPPRESS, help=SUPPRESS)
+    theirs: Any = {"default": SUPPRESS, "help": SUPPRESS}
+    revision.add_argument("-p", "--parent", dest="head", **theirs)
+    revision.add_argument("--label", dest="branch_label", **theirs)
+    revision.add_argument("--path", dest="version_path", **theirs)
     parsers["init"].add_argument("--multidb", action="store_true", help=SUPPRESS)
 
 
