@@ -341,6 +341,60 @@ with app.app_context():
     )
 
 
+def test_squashed_revision_is_behind(generic: Project) -> None:
+    """Also where only Python is asked: the database needs what comes after it."""
+    generic.alembic("upgrade", "head")
+    (path,) = generic.versions.glob("*.py")
+    path.write_text(path.read_text(encoding="utf-8") + "\nreplaces = ['old']\n", encoding="utf-8")
+    query(
+        make_url(f"sqlite:///{generic.databases['default']}"),
+        "UPDATE alembic_version SET version_num = 'old'",
+    )
+    code = """
+with app.app_context():
+    assert needs_upgrade() == ["default"]
+    assert app.test_client().get("/health").json["default"]["status"] == "behind"
+"""
+    generic.python("-c", START + code, env={"MIGRATION_EDITED": "warning"})
+
+
+def test_health_does_not_wait_for_a_migration_in_another_thread(generic: Project) -> None:
+    generic.alembic("upgrade", "head")
+    generic.add_revision(
+        """
+        from pathlib import Path
+        Path("begun").touch()
+        while not Path("asked").exists():
+            time.sleep(0.01)
+        """
+    )
+    code = """
+import threading, time
+from pathlib import Path
+
+def upgrade():
+    with app.app_context():
+        command.upgrade(alembic_config(), "head")
+
+client = app.test_client()
+assert client.get("/health").status_code == 503
+thread = threading.Thread(target=upgrade)
+thread.start()
+while not Path("begun").exists():
+    time.sleep(0.01)
+threading.Timer(20, Path("asked").touch).start()
+start = time.monotonic()
+assert client.get("/health").status_code == 503
+assert time.monotonic() - start < 10
+Path("asked").touch()
+thread.join()
+assert client.get("/health").status_code == 200
+import os
+os._exit(0)  # not after the timer
+"""
+    generic.python("-c", START + code)
+
+
 def test_lines_of_the_documentation(rendered: Callable[..., Project], tmp_path: Path) -> None:
     project = rendered(project="shop").copy(tmp_path)
     page = (ROOT / "docs" / "deploying.md").read_text(encoding="utf-8")

@@ -551,6 +551,32 @@ def test_lock_that_is_not_to_be_had_is_tried_again(
         assert query(url, "SELECT count(*) FROM alembic_log") == [3]
 
 
+def test_position_of_an_attempt_that_was_rolled_back_is_not_said(
+    generic: Project, postgresql: URL
+) -> None:
+    """Another process migrates while this one waits to try again, and then there is nothing to do."""
+    generic.alembic("upgrade", "head", env=at(postgresql))
+    generic.add_revision("pass")
+    last = generic.add_revision('op.add_column("users", sa.Column("email", sa.String(80)))')
+    other = f"""
+import subprocess, sys
+from sqlalchemy import create_engine, text
+with create_engine({postgresql.render_as_string(hide_password=False)!r}).connect() as connection:
+    where = "datname = current_database() AND pid <> pg_backend_pid()"
+    connection.execute(text(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {{where}}"))
+subprocess.run([sys.executable, "-m", "alembic", "upgrade", "head"], check=True)
+"""
+    (generic.folder / "other.py").write_text(other, encoding="utf-8")
+    instead = "__import__('subprocess').run([__import__('sys').executable, 'other.py'], check=True)"
+    generic.edit("migrations/kit/guard.py", "        time.sleep(pause)", f"        {instead}")
+    env = {**at(postgresql), "MIGRATION_LOCK_TIMEOUT": "0.5"}
+    with hold(generic, postgresql, "INSERT INTO users (name) VALUES ('Ada')"):
+        said = generic.alembic("upgrade", "head", env=env).stderr
+    assert "Trying again" in said
+    assert said.count(f"is at head ({last})\n") == 1, said  # the other's
+    assert "is at r001" not in said
+
+
 STOPS = {"SIGINT": 130, "SIGTERM": 143}  # what the command ends with
 
 

@@ -93,9 +93,16 @@ def needs_upgrade() -> list[str]:
 
     A database at a revision that is not here is left out: newer code has migrated it.
     """
+    newest, known = revisions()
+    return [name for name, at in current().items() if newest != {*at} <= known]
+
+
+def revisions() -> tuple[set[str], set[str]]:
+    """Return the newest revisions, and all, also those that were squashed into others."""
     script = ScriptDirectory.from_config(alembic_config())
-    known = {revision.revision for revision in script.walk_revisions()}
-    return [name for name, at in current().items() if {*script.get_heads()} != {*at} <= known]
+    every = script.walk_revisions()
+    squashed = {each.revision: getattr(each.module, "replaces", ()) for each in every}
+    return {*script.get_heads()}, {*squashed}.union(*squashed.values())
 
 
 def differences() -> dict[str, list[Any]]:

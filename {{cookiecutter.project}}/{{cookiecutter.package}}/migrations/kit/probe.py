@@ -5,28 +5,24 @@ from functools import cache
 from typing import Any
 
 from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from flask import current_app
 from sqlalchemy.engine import Engine
 from sqlalchemy.exc import DBAPIError
 
-from .api import alembic_config, lock, read
+from . import api
 from .log import Log
 
 
 def states() -> dict[str, dict[str, Any]]:
-    found = configured()
+    migrated = configured()
     extension: Any = current_app.extensions.get("sqlalchemy")
-    if extension is not None:  # that of Flask-SQLAlchemy 2 has .db
-        engines = getattr(extension, "engines", None) or {"default": extension.db.engine}
-    elif found:
-        engines = {name: engine for name, (engine, _) in found.items()}
-    else:
-        return {"default": answer("unreachable", set(), set())}
-    others = None if found else {"version_table": "alembic_version"}
-    tables = {name: table for name, (_, table) in found.items()}
-    named = ((name or "default", engine) for name, engine in engines.items())
-    return {name: state(engine, tables.get(name, others)) for name, engine in named}
+    engines: dict[str | None, Engine] = getattr(extension, "engines", {})
+    if extension is not None and not engines:  # of Flask-SQLAlchemy 2
+        engines = {None: extension.db.engine}
+    table = None if migrated else {"version_table": "alembic_version"}
+    found = {name or "default": (engine, table) for name, engine in engines.items()} | migrated
+    nothing = {"default": answer("unreachable", set(), set())}
+    return {name: state(*each) for name, each in found.items()} or nothing
 
 
 def state(engine: Engine, version_table: dict[str, Any] | None) -> dict[str, Any]:
@@ -56,26 +52,17 @@ def answer(status: str, current: set[str], heads: set[str]) -> dict[str, Any]:
     return {**states, "current": sorted(current), "heads": sorted(heads)}
 
 
-@cache
-def revisions() -> tuple[set[str], set[str]]:
-    """Return the heads and all revisions; the files are read only once."""
-    script = ScriptDirectory.from_config(alembic_config())
-    every = script.walk_revisions()
-    known = {each.revision: getattr(each.module, "replaces", ()) for each in every}
-    return {*script.get_heads()}, {*known}.union(*known.values())
+revisions = cache(api.revisions)  # the files are read only once
 
 
-def configured() -> dict[str, tuple[Any, dict[str, Any]]]:
-    """Return the engine and the version table of each database, as env.py has them.
-
-    env.py is run once for an app, as soon as all databases can be reached; nothing until then.
-    """
+def configured() -> dict[str, tuple[Engine, dict[str, Any] | None]]:
+    """Return engines and version tables of env.py, once it has run, for which it has to reach all."""
     keys = ("version_table", "version_table_schema")
 
-    def visit(found: Any) -> tuple[Any, dict[str, Any]]:
+    def visit(found: Any) -> tuple[Engine, dict[str, Any] | None]:
         return found.connection.engine, {key: getattr(found, key) for key in keys}
 
-    with lock, suppress(Exception):  # which the state of each says
-        if "migrated" not in current_app.extensions:
-            current_app.extensions["migrated"] = read(visit)
+    if "migrated" not in current_app.extensions:
+        with suppress(Exception):  # which the state of each says
+            current_app.extensions["migrated"] = api.read(visit)
     return dict(current_app.extensions.get("migrated", {}))

@@ -40,6 +40,7 @@ def announce(migration: MigrationContext, heads: Collection[str]) -> list[Script
     """Say where a run goes, and once a second at most how far it is; return its revisions, if known."""
     way = getattr(migration.opts.get("fn"), "__name__", "")
     name: str = migration.opts.get("database", "default")
+    last.pop(name, None)  # of an attempt that was rolled back
     migration.on_version_apply_callbacks += (lambda heads, **_: last.update({name: {*heads}}),)
     if way not in ("upgrade", "downgrade"):
         return []
@@ -53,8 +54,7 @@ def announce(migration: MigrationContext, heads: Collection[str]) -> list[Script
         logger.info("%s is %s, there is nothing to do", where, position(heads))
         return []
     logger.info("%s: %d revision%s to %s", where, total, "s"[: total != 1], way)
-    start = said = time.monotonic()
-    done = 0
+    start, said, done = time.monotonic(), time.monotonic(), 0
 
     def log(**_: Any) -> None:
         nonlocal done, said
