@@ -87,6 +87,9 @@ def test_each_step_is_told_in_words_and_as_sql(generic: Project) -> None:
     ]
     assert generic.databases["default"].read_bytes() == before
     assert "'nosuch'" in generic.flask("db", "plan", "nosuch", status=255).stdout
+    ends = f"revision, down_revision = 'r001', '{FIRST_REVISION}'\ndef upgrade(): raise SystemExit('x')"
+    path.write_text(ends, "utf-8")
+    assert "      cannot be known without running it (SystemExit: x)" in planned(generic)
     path.write_text("import nosuch", "utf-8")
     for command in ("plan", "lint", "graph", "heads"):
         done = generic.flask("db", command, status=255)

@@ -3,10 +3,12 @@
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 import servers
 from kit import Project
+from own_servers import own_server
 from sqlalchemy import URL
 
 LOOSELY = "No temporary table can be made: types and defaults are compared loosely."
@@ -117,6 +119,22 @@ def test_role_that_may_not_record_changes_nothing(generic: Project, table: str) 
         servers.query(url, f"GRANT ALL ON {url.database}.{table} TO {role.username}@'%'")
         generic.alembic("upgrade", "head", env=servers.at(role))
         assert servers.query(url, "SELECT version_num FROM alembic_version") == [revision]
+
+
+@pytest.mark.slow
+def test_table_that_is_read_only_is_a_line(generic: Project) -> None:
+    """As one whose file the server may only read."""
+    with own_server("mysql") as server:
+        query = "CREATE TABLE t (a INTEGER) ENGINE=MyISAM"
+        servers.query(server.url, query)
+        revision = generic.add_revision('op.execute("INSERT INTO t VALUES (1)")')
+        (data,) = (part for part in server.command if part.startswith("--datadir="))
+        for path in Path(data.partition("=")[2], str(server.url.database)).glob("t.MY*"):
+            path.chmod(0o400)
+        servers.query(server.url, "FLUSH TABLES")
+        line = generic.fails("upgrade", "head", env=servers.at(server.url))
+        assert f"Revision {revision} of database 'default': (1036, " in line
+        assert "Revisions before it are kept" in line
 
 
 def test_server_that_becomes_read_only_is_a_line(generic: Project) -> None:

@@ -2,8 +2,7 @@
 
 Call them in an app context. After ``directory`` they take the parameters of ``alembic.command``, and they
 raise ``alembic.util.CommandError`` instead of exiting. ``directory`` is another folder with env.py,
-``x_arg`` is what ``-x`` gets on the command line, one or several. The functions that return data
-are in ``api.py``: ``current()``, ``heads()``, ``differences()``.
+``x_arg`` is what ``-x`` gets on the command line, one or several.
 """
 
 from argparse import Namespace
@@ -20,10 +19,7 @@ from .typed import mkdir
 
 
 def function(name: str, without: str = "", **defaults: Any) -> Callable[..., None]:
-    """Return a command of Alembic as a function, with default values for some of its parameters.
-
-    :param without: a parameter that this function does not have
-    """
+    """Return a command of Alembic as a function, without a parameter, and with defaults for others."""
     command_ = getattr(command, name)
     x_arg = Parameter("x_arg", Parameter.POSITIONAL_OR_KEYWORD, default=None)
     known = [*signature(command_).parameters.values()][1:]

@@ -6,7 +6,7 @@ these by name, as in Alembic's cookbook. Tools for tests set the option ``sqlalc
 
 from collections.abc import Collection, Mapping
 from contextlib import suppress
-from functools import cache, partial
+from functools import cache
 from keyword import iskeyword
 from typing import Any
 
@@ -40,24 +40,30 @@ def all_databases(db: Any) -> dict[str, Engine]:
 
 
 def hosts(engines: dict[str, Engine], chosen: Collection[str]) -> dict[str, str]:
-    """Return, for each chosen name, the first name of the same database; connect to no other one."""
-    found: dict[str, str] = {}
-    place = cache(partial(asked, "place"))  # each once
+    """Return, for each chosen name, the first name of the same database."""
+    if context.is_offline_mode():
+        first = {engine.url: name for name, engine in reversed(engines.items())}
+        return {name: first[engines[name].url] for name in chosen}
+    found, names, place = {}, [*engines], cache(place_of)  # each is asked once
     for name in chosen:
-        before = list(engines)[: list(engines).index(name)]
+        before = names[: names.index(name)]
         near = (each for each in before if place(engines[each]) == place(engines[name]))
-        same = (each for each in near if asked("is_same", engines[each], engines[name]))
-        found[name] = next(same, name)
+        found[name] = next((each for each in near if is_same(engines[each], engines[name])), name)
     return found
 
 
-def asked(what: str, *engines: Engine) -> object:
-    """Return the ``place`` of a database, or whether two are the same; by URL if they cannot be asked."""
+def place_of(engine: Engine) -> object:
+    """Return what is the same for all engines of a database; the URL if it cannot be asked."""
     with suppress(SQLAlchemyError, OSError), answered():
-        if not context.is_offline_mode():
-            return getattr(backend_of(engines[0].dialect), what)(*engines)
-    urls = {engine.url for engine in engines}
-    return urls.pop() if len(urls) == 1 else None
+        return backend_of(engine.dialect).place(engine)
+    return engine.url
+
+
+def is_same(one: Engine, other: Engine) -> bool:
+    """Say whether two engines lead to one database."""
+    with suppress(SQLAlchemyError, OSError), answered():
+        return backend_of(one.dialect).is_same(one, other)
+    return one.url == other.url
 
 
 def given(name: str) -> Given | None:
@@ -77,10 +83,7 @@ def given(name: str) -> Given | None:
 
 
 def engine_of_caller(config: Config) -> Engine | None:
-    """Return an engine for a ``sqlalchemy.url`` that a caller has set, as tools for tests do.
-
-    One that stands in ``alembic.ini`` is not read: the app knows its databases.
-    """
+    """Return an engine for a ``sqlalchemy.url`` that a caller has set, not that of ``alembic.ini``."""
     option = (config.config_ini_section, "sqlalchemy.url")
     url = config.file_config.get(*option, raw=True, fallback=None)
     if url is None:

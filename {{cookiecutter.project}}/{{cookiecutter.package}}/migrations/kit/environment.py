@@ -32,10 +32,7 @@ X_KEYS = ["accept", "database", "drop", "fill", "rename", "without"]  # an env.p
 
 @contextmanager
 def app_context(factory: Callable[[], Flask]) -> Iterator[None]:
-    """Use the current app, which ``flask db``, a test or a script has; else make one.
-
-    In a command, set up logging, unless the app has done so.
-    """
+    """Use the current app, which ``flask db``, a test or a script has; else make one."""
     config = context.config
     with mistakes(), stoppable(), ExitStack() as stack:
         logs.set_up(config)

@@ -20,6 +20,7 @@ from sqlalchemy.pool import Pool
 from sqlalchemy.types import NullType
 
 from ..api import lock, run_env
+from ..mistakes import first_line
 from ..session import listening
 from .recorder import Recorder, Shown, Step
 
@@ -41,12 +42,12 @@ def rehearse(revision: Script, migration: MigrationContext, is_up: bool) -> Rehe
         try:
             function = recorder.module["upgrade" if is_up else "downgrade"]
             function(**{"engine_name": name} if name else {})
-        except Exception as error:  # noqa: BLE001 (a revision may do anything)
+        except (Exception, SystemExit) as error:  # noqa: BLE001 (a revision may do anything)
             raised = [frame for frame, _ in traceback.walk_tb(error.__traceback__)][-1]
             if isinstance(error, NotImplementedError) and raised.f_globals is recorder.module:
                 problem = f"cannot go back: {error}"
             else:
-                reason = f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
+                reason = f"{type(error).__name__}: {first_line(error)}"
                 # What Alembic has in the place of a connection.
                 if re.search("NoneType|MockConnection|Dialect_", reason):
                     reason = "it reads the database"
@@ -58,10 +59,7 @@ def rehearse(revision: Script, migration: MigrationContext, is_up: bool) -> Rehe
 def rehearsals(
     config: Config, chosen: Callable[[str], Sequence[Script]], is_up: bool = True
 ) -> dict[str, tuple[MigrationContext, list[Rehearsal]]]:
-    """Return what revisions do on each database, by its name, with its context.
-
-    :param chosen: returns the revisions of a database
-    """
+    """Return what the chosen revisions do on each database, by its name, with its context."""
     found = {}
 
     def visit(_: object, migration: MigrationContext) -> list[Any]:

@@ -57,10 +57,7 @@ class Recorder:
 
     @contextmanager
     def batch(self, operations: Any, table: str, *arguments: Any, **options: Any) -> Iterator[Any]:
-        """Do each operation at once, so that its SQL can be told from that of others.
-
-        If batch mode copies the table, it has to read it, so that no more than this can be told.
-        """
+        """Do each operation at once, to tell its SQL from that of others; a copied table is not read."""
         manager = type(operations).batch_alter_table(operations, table, *arguments, **options)
         batch = manager.__enter__()
         is_copied = False

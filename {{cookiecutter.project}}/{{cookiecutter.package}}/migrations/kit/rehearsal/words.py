@@ -83,10 +83,7 @@ def table_of(operation: Any) -> str:
 
 
 def is_longer_text(operation: Any, spans: Sequence[tuple[float, float]]) -> bool:
-    """Say whether a text may only become longer, and the database does that at once.
-
-    :param spans: from one length, in characters, to another of which it does
-    """
+    """Say whether a text may only become longer, within lengths of which the database does it at once."""
     given = (getattr(operation, f"{which}_type", None) for which in ("existing", "modify"))
     old, new = (cast("Any", Column(each).type) for each in given)
     if not {type(old), type(new)} <= TEXTS or old.collation != new.collation:
