@@ -292,6 +292,13 @@ def test_what_cannot_be_squashed_is_refused_in_one_line(generic: Project) -> Non
     line = refused(generic)
     assert line.startswith("The revisions cannot be read: ModuleNotFoundError: No module named")
     assert line.endswith(f"{file.name}:1: import nosuch")
+    file.write_text(f"import os\nos.environ['NOSUCH']\n{text}", encoding="utf-8")
+    line = refused(generic)
+    assert line.startswith("The revisions cannot be read: KeyError: 'NOSUCH', in ")
+    file.write_text(
+        text.replace("down_revision = ", "down_revision = 'gone' or "), encoding="utf-8"
+    )
+    assert "has down_revision 'gone', which no file has" in refused(generic)
 
 
 @pytest.mark.slow

@@ -49,10 +49,6 @@ def chained(app: str | None, folder: str, ini: str, rev: str | None) -> dict[str
             if left := left_over(script):
                 return {"left": left}
             found = read_chain(script, rev, Path(ini).parent)
-        except KeyError as error:  # of Alembic's, which has warned of it
-            raise Refused(
-                f"Revision {error} is not here, but another revision follows it."
-            ) from error
         except Exception as error:  # of whatever a file imports
             if isinstance(error, Refused) or is_ours(error):
                 raise

@@ -37,9 +37,7 @@ NO_CONNECTION = "(?i)too many (cli|conn)|connection slots|max_user_conn|set lock
 def guarded(
     engine: Engine, name: str = "default", twin: Connection | None = None
 ) -> Iterator[Connection]:
-    """Yield a connection that is safe to migrate over.
-
-    What a caller of Alembic gave takes the place of the app's.
+    """Yield a connection that is safe to migrate over: the app's, or what a caller of Alembic gave.
 
     :param twin: a guarded connection to the same database, under another name of it
     """
