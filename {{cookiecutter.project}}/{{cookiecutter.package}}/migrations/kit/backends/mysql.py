@@ -62,8 +62,7 @@ class MySQLBackend(Backend):
             SELECT event_object_schema AS place, trigger_name AS name, action_statement AS body FROM information_schema.triggers
             UNION SELECT routine_schema, routine_name, routine_definition FROM information_schema.routines
             UNION SELECT table_schema, table_name, view_definition FROM information_schema.views
-        ) AS found WHERE place = DATABASE()
-        AND body REGEXP CONCAT('(^|[^A-Za-z0-9_])', :word, '([^A-Za-z0-9_]|$)')"""
+        ) AS found WHERE place = DATABASE() AND body REGEXP CONCAT('(^|[^A-Za-z0-9_])', :word, '([^A-Za-z0-9_]|$)')"""
     where = "SELECT DATABASE()"
     probe = (GET_LOCK, IS_USED, RELEASE_LOCK)
     time_limit = (TIME_LIMIT.format("2", "2000"), TIME_LIMIT.format("DEFAULT", "DEFAULT"))
