@@ -653,6 +653,17 @@ def index_of_a_foreign_key_changes(change: Change) -> None:
 
 
 @case
+def index_with_the_name_of_its_column_comes_back(change: Change) -> None:
+    def boxes(metadata: MetaData) -> None:
+        users(metadata)
+        key = ForeignKey("users.id", name="fk_owner")
+        table("boxes", metadata, Column("owner_id", key), sa.Index("owner_id", "owner_id"))
+
+    change.start(boxes)
+    change.go(users)
+
+
+@case
 def key_of_columns_that_are_there(change: Change) -> None:
     """The index that MySQL makes for it goes on the way back; and it has a name that is needed."""
 

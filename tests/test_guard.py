@@ -313,6 +313,16 @@ def test_orphan_fails_the_migration_and_is_rolled_back(family: Project, sqlite: 
     assert "more" not in tables(sqlite)
 
 
+def test_key_to_what_is_not_unique_is_a_line(family: Project, sqlite: URL) -> None:
+    """SQLite makes such a table, and then checks no key at all."""
+    column = 'sa.Column("name", sa.String(20), sa.ForeignKey("parents.name"))'
+    family.add_revision(f'op.create_table("more", {column})')
+    line = family.fails("upgrade", "head", env=at(sqlite))
+    assert "Database 'default' is rolled back: foreign key mismatch" in line
+    assert '"more" referencing "parents", whose columns are neither its primary key nor' in line
+    assert "more" not in tables(sqlite)
+
+
 def break_a_key(url: URL) -> None:
     """Add a child without a parent, as an app can that does not enforce foreign keys."""
     query(url, 'INSERT INTO "restrict" VALUES (3, 99)')

@@ -50,7 +50,6 @@ PACKAGE/migrations/kit/autogenerate/missing.py
 PACKAGE/migrations/kit/autogenerate/order.py
 PACKAGE/migrations/kit/autogenerate/rename.py
 PACKAGE/migrations/kit/autogenerate/render.py
-PACKAGE/migrations/kit/autogenerate/steps.py
 PACKAGE/migrations/kit/backends/__init__.py
 PACKAGE/migrations/kit/backends/advisory_lock.py
 PACKAGE/migrations/kit/backends/batch.py
@@ -61,12 +60,12 @@ PACKAGE/migrations/kit/backends/default.py
 PACKAGE/migrations/kit/backends/enums.py
 PACKAGE/migrations/kit/backends/indexes.py
 PACKAGE/migrations/kit/backends/keys.py
-PACKAGE/migrations/kit/backends/lock_file.py
 PACKAGE/migrations/kit/backends/mariadb.py
 PACKAGE/migrations/kit/backends/mysql.py
 PACKAGE/migrations/kit/backends/postgresql.py
 PACKAGE/migrations/kit/backends/sqlite.py
-PACKAGE/migrations/kit/backends/unread.py
+PACKAGE/migrations/kit/backends/sqlite_file.py
+PACKAGE/migrations/kit/backends/steps.py
 PACKAGE/migrations/kit/backends/written.py
 PACKAGE/migrations/kit/checksum.py
 PACKAGE/migrations/kit/command_line.py

@@ -8,7 +8,7 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.types import NullType
 
 from ..backends.compare import bare
-from ..backends.keys import name_of
+from ..backends.steps import name_of
 
 
 def described(change: Any, dialect: Dialect) -> Iterator[str]:

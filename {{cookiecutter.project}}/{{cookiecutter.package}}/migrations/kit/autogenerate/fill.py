@@ -9,11 +9,10 @@ from alembic.operations import ops
 from sqlalchemy import Column, Float, Identity, Integer, Numeric, String, literal, select
 from sqlalchemy.engine import Connection
 
-from ..backends.keys import name_of
+from ..backends.steps import Comment, is_not_null, name_of, of_kind
 from ..session import as_text
 from .ask import answer, ask, can_ask, told
 from .losses import first_rows, read
-from .steps import Comment, is_not_null
 
 logger = logging.getLogger("alembic.env")
 
@@ -28,9 +27,8 @@ def fill(changes: ops.OpContainer, connection: Connection) -> None:
 
     MariaDB would give them a value of its own instead of failing.
     """
-    for change in changes.ops:
-        if isinstance(change, ops.ModifyTableOps):
-            change.ops = [each for step in change.ops for each in filled(step, change, connection)]
+    for change in of_kind(ops.ModifyTableOps, changes):
+        change.ops = [each for step in change.ops for each in filled(step, change, connection)]
 
 
 def filled(step: Step, change: ops.ModifyTableOps, connection: Connection) -> Iterator[Step]:

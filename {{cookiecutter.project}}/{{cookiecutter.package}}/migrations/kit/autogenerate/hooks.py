@@ -48,7 +48,6 @@ def process_revision_directives(
         return
     name = migration.opts.get("database", "default")
     connection: Any = migration.connection  # to compare with
-    databases = migration.opts["template_args"].get("databases", ["default"])
     changes = directives[0].upgrade_ops_list
     if not (models := tables()):  # there may be views and functions, by alembic_utils
         where = f"import its models where the app {current_app.import_name!r} is made"
@@ -74,7 +73,7 @@ def process_revision_directives(
         for change in changes[-1].ops:
             for line in described(change, migration.dialect):
                 config.print_stdout("  %s", line)
-    if len(changes) < len(databases):
+    if len(changes) < len(migration.opts["template_args"].get("databases", ["default"])):
         return  # there are more to come
     is_empty = all(change.is_empty() for change in changes)
     if is_checked:

@@ -10,10 +10,9 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DataError, DBAPIError, SQLAlchemyError
 
 from ..backends import backend_of
-from ..backends.keys import name_of
+from ..backends.steps import Comment, RenameTable, name_of, steps_of
 from ..errors import codes
 from .ask import Hints
-from .steps import Comment, RenameColumn, RenameTable
 
 LIMIT = 10_000  # rows that are looked at: a table may have any number
 
@@ -21,7 +20,7 @@ LIMIT = 10_000  # rows that are looked at: a table may have any number
 def warn_of_losses(changes: ops.OpContainer, connection: Connection, hints: Hints) -> None:
     """Log what is lost or will fail, and write it into the revision."""
     comments: list[ops.MigrateOperation] = []
-    for step in [step for each in changes.ops for step in getattr(each, "ops", [each])]:
+    for step in steps_of(changes):
         for name, loss in losses(step, connection):
             comments.append(Comment(f"When this was written: {loss}."))
             advice = [f" Renamed to {new}? {option}" for new, option in hints.get(name, {}).items()]
@@ -31,50 +30,57 @@ def warn_of_losses(changes: ops.OpContainer, connection: Connection, hints: Hint
 
 def losses(step: Any, connection: Connection) -> Iterator[tuple[str, str]]:
     """Yield a name and what happens to its rows, if they are lost or not allowed."""
-    if isinstance(step, RenameColumn | RenameTable | ops.DropColumnOp | ops.DropTableOp):
-        old = getattr(step, "column_name", step.table_name)
-        is_gone = isinstance(step, ops.DropColumnOp | ops.DropTableOp)
-        naming, table_ = backend_of(connection.dialect).naming, step.table_name if is_gone else None
-        told = read(connection, text(naming), word=old, table=table_)
-        if told and told[0]:
-            yield "", f"The text of {told[0]} contains {old!r}: change that, if it means this one"
+    yield from texts(step, connection)
+    name = ".".join(filter(None, [name_of(step), getattr(step, "column_name", "")]))
     if isinstance(step, ops.DropTableOp):
         number = count(connection, step)
         back = "" if number == "0" else ", and there is no way back if others refer to them"
-        yield name_of(step), f"The table {name_of(step)} is dropped; rows in it: {number}{back}"
+        yield name, f"The table {name} is dropped; rows in it: {number}{back}"
     elif isinstance(step, ops.DropColumnOp):
-        name, found = f"{name_of(step)}.{step.column_name}", step.to_column()
-        number = count(connection, step, step.column_name)
+        found, number = step.to_column(), count(connection, step, step.column_name)
         needs_value = not found.nullable and not found.server_default
         back = ", and there is no way back with rows (NOT NULL)" if needs_value else ""
         yield name, f"{name} is dropped; rows with a value: {number}{back}"
-    elif isinstance(step, ops.AlterColumnOp) and isinstance(step.modify_type, String):
-        name, length = f"{name_of(step)}.{step.column_name}", step.modify_type.length
-        value = first_rows(step, [step.column_name]).c[0]
-        longest = read(connection, select(func.max(func.length(value)))) if length else None
-        if length and longest and (longest[0] or 0) > length:
-            yield name, f"{name} becomes too short: a value has {longest[0]} characters"
-    elif isinstance(step, ops.AlterColumnOp) and (new := step.modify_type) is not None:
-        value, type_ = first_rows(step, [step.column_name]).c[0], new.compile(connection.dialect)
-        is_time = "DATE" in type_ or "TIME" in type_
-        changed = cast(cast(value, new), step.existing_type or new) != value
-        if is_time and isinstance(step.existing_type, String):  # it may be spelled in many ways
-            changed = and_(value.is_not(None), cast(value, new).is_(None))
-        is_copied = not connection.dialect.supports_alter and (is_time or type_ == "JSON")
-        query = select(value).where(changed).limit(1)
-        if not is_copied and read(connection, query, is_wrong=True):
-            name = f"{name_of(step)}.{step.column_name}"
-            yield name, f"{name} becomes {type_}: a value changes, or does not fit"
+    elif isinstance(step, ops.AlterColumnOp) and step.modify_type is not None:
+        if problem := misfit(step, connection):
+            yield name, f"{name} becomes {problem}"
     elif isinstance(step, ops.CreateUniqueConstraintOp) or getattr(step, "unique", False):
         names = [str(item) for item in step.columns]
         some = first_rows(step, names).c
         repeated = select(*some).where(*(each.is_not(None) for each in some)).group_by(*some)
         if read(connection, repeated.having(func.count() > 1).limit(1)):
-            name = name_of(step)
             yield name, f"{name} cannot be unique: {', '.join(names)} has a value twice"
     for value in set(getattr(step, "old_values", ())) - set(getattr(step, "new_values", ())):
         name = f"{step.name}.{value}"
         yield name, f"{name} is no longer a value: the revision fails if a row has it"
+
+
+def texts(step: Any, connection: Connection) -> Iterator[tuple[str, str]]:
+    """Yield what has in its text a name that becomes another, or is dropped."""
+    is_gone = isinstance(step, ops.DropColumnOp | ops.DropTableOp)
+    if is_gone or isinstance(step, RenameTable) or getattr(step, "modify_name", None):
+        old, table_ = getattr(step, "column_name", step.table_name), step.table_name
+        naming = text(backend_of(connection.dialect).naming)
+        told = read(connection, naming, word=old, table=table_ if is_gone else None)
+        if told and told[0]:
+            yield "", f"The text of {told[0]} contains {old!r}: change that, if it means this one"
+
+
+def misfit(step: Any, connection: Connection) -> str:
+    """Return what a new type is to values that it cannot hold as they are; nothing if there are none."""
+    value, new = first_rows(step, [step.column_name]).c[0], step.modify_type
+    if isinstance(new, String):
+        found = read(connection, select(func.max(func.length(value)))) if new.length else None
+        longest, length = found[0] or 0 if found else 0, new.length or 0
+        return f"too short: a value has {longest} characters" if longest > length else ""
+    type_ = new.compile(connection.dialect)
+    is_time = "DATE" in type_ or "TIME" in type_
+    changed = cast(cast(value, new), step.existing_type or new) != value
+    if is_time and isinstance(step.existing_type, String):  # it may be spelled in many ways
+        changed = and_(value.is_not(None), cast(value, new).is_(None))
+    is_copied = not connection.dialect.supports_alter and (is_time or type_ == "JSON")
+    is_wrong = not is_copied and read(connection, select(value).where(changed).limit(1), True)
+    return f"{type_}: a value changes, or does not fit" if is_wrong else ""
 
 
 def count(connection: Connection, step: Any, name: str | None = None) -> str:

@@ -9,52 +9,22 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.types import NullType
 
 from ..backends.constraints import tables
-from ..backends.keys import name_of
+from ..backends.steps import name_of, of_kind
 
 
 def mend_checks(changes: ops.UpgradeOps) -> None:
     """Create the checks of columns, which Alembic does not write, and those of types only once."""
-    for change in changes.ops:
-        if isinstance(change, ops.CreateTableOp):
-            found = chain(*(c.constraints for c in change.columns if isinstance(c, Column)))
-            checks = [each for each in found if isinstance(each, CheckConstraint)]
-            copies = (CheckConstraint(check.sqltext, name=check.name) for check in checks)
-            change.columns = [*change.columns, *copies]
-        elif isinstance(change, ops.ModifyTableOps):
-            columns = [step.column for step in change.ops if isinstance(step, ops.AddColumnOp)]
-            made = set(chain(*map(names_of_type, columns)))
-            steps = [step for step in change.ops if isinstance(step, ops.CreateCheckConstraintOp)]
-            twice = [step for step in steps if step.constraint_name in made]
-            change.ops = [step for step in change.ops if step not in twice]
-
-
-def mend_columns(changes: ops.UpgradeOps, dialect: Dialect) -> None:
-    """Leave the check of a new type to its own step, and a primary key as the database makes it.
-
-    That is NOT NULL even if the models say else, and may be an IDENTITY. Not every database knows that.
-    A type that the database tells otherwise, or that SQLAlchemy cannot read, is what the models say.
-    """
-    knows_identity = dialect.supports_identity_columns
-    usual = f"{dialect.default_schema_name}."  # which Alembic does not say, where the models do
-    columns = {(t.fullname.removeprefix(usual), c.name): c for t in tables() for c in t.c}
-    for change in [change for change in changes.ops if isinstance(change, ops.ModifyTableOps)]:
-        for step in [step for step in change.ops if isinstance(step, ops.AlterColumnOp)]:
-            type_: Any = step.modify_type
-            model = columns[name_of(change), step.modify_name or step.column_name]
-            is_unread = isinstance(step.existing_type, NullType)
-            if type_ is None and (is_unread or model.type.compile(dialect) == "JSON"):
-                step.existing_type = model.type  # else MariaDB would take away its check
-            if getattr(type_, "create_constraint", False):
-                step.modify_type = type_.copy()
-                step.modify_type.create_constraint = False
-            if isinstance(step.modify_server_default, Identity) and not knows_identity:
-                step.modify_server_default = False
-            if model.primary_key:
-                step.modify_nullable = None
-                if isinstance(step.existing_server_default, Identity):
-                    step.modify_server_default = step.modify_server_default or False
-        change.ops = [s for s in change.ops if type(s) is not ops.AlterColumnOp or s.has_changes()]
-    changes.ops = [step for step in changes.ops if getattr(step, "ops", True)]
+    for table in of_kind(ops.CreateTableOp, changes):
+        found = chain(*(c.constraints for c in table.columns if isinstance(c, Column)))
+        checks = [each for each in found if isinstance(each, CheckConstraint)]
+        copies = (CheckConstraint(check.sqltext, name=check.name) for check in checks)
+        table.columns = [*table.columns, *copies]
+    for change in of_kind(ops.ModifyTableOps, changes):
+        columns = [step.column for step in of_kind(ops.AddColumnOp, change)]
+        made = set(chain(*map(names_of_type, columns)))
+        steps = of_kind(ops.CreateCheckConstraintOp, change)
+        twice = [step for step in steps if step.constraint_name in made]
+        change.ops = [step for step in change.ops if step not in twice]
 
 
 def names_of_type(column: Column[Any]) -> set[Any]:
@@ -62,3 +32,36 @@ def names_of_type(column: Column[Any]) -> set[Any]:
     metadata = MetaData(naming_convention=column.table.metadata.naming_convention)
     like = Column(column.name, getattr(column.type, "copy", lambda: column.type)())
     return {constraint.name for constraint in Table(column.table.name, metadata, like).constraints}
+
+
+def mend_columns(changes: ops.UpgradeOps, dialect: Dialect) -> None:
+    """Remove from the changed columns what is no change."""
+    usual = f"{dialect.default_schema_name}."  # which Alembic does not say, where the models do
+    columns = {(t.fullname.removeprefix(usual), c.name): c for t in tables() for c in t.c}
+    for change in of_kind(ops.ModifyTableOps, changes):
+        for step in of_kind(ops.AlterColumnOp, change):
+            name = step.modify_name or step.column_name
+            mend_column(step, columns[name_of(change), name], dialect)
+        change.ops = [s for s in change.ops if type(s) is not ops.AlterColumnOp or s.has_changes()]
+    changes.ops = [step for step in changes.ops if getattr(step, "ops", True)]
+
+
+def mend_column(step: ops.AlterColumnOp, model: Column[Any], dialect: Dialect) -> None:
+    """Leave the check of a new type to its own step, and a primary key as the database makes it.
+
+    That is NOT NULL even if the models say else, and may be an IDENTITY. Not every database knows that.
+    A type that the database tells otherwise, or that SQLAlchemy cannot read, is what the models say.
+    """
+    type_: Any = step.modify_type
+    is_unread = isinstance(step.existing_type, NullType)
+    if type_ is None and (is_unread or model.type.compile(dialect) == "JSON"):
+        step.existing_type = model.type  # else MariaDB would take away its check
+    if getattr(type_, "create_constraint", False):
+        step.modify_type = type_.copy()
+        step.modify_type.create_constraint = False
+    if isinstance(step.modify_server_default, Identity) and not dialect.supports_identity_columns:
+        step.modify_server_default = False
+    if model.primary_key:
+        step.modify_nullable = None
+        if isinstance(step.existing_server_default, Identity):
+            step.modify_server_default = step.modify_server_default or False

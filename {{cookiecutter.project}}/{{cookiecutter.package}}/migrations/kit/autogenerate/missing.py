@@ -12,7 +12,7 @@ from alembic.operations import ops
 from alembic.util import CommandError
 from flask import current_app
 
-from ..backends.keys import name_of
+from ..backends.steps import name_of, of_kind
 from .ask import given, is_check
 
 # What the app may import; its tests may have models of their own.
@@ -28,18 +28,18 @@ def refuse(changes: ops.UpgradeOps, models: int) -> None:
     """
     for module in sorted({*modules_with_models()} - given("without").keys()):
         problem = f"{module} defines models, but is not imported when the app is created"
-        if is_check():
-            logging.getLogger("alembic.env").warning("%s.", problem)
-        else:
+        if not is_check():
             raise CommandError(f"{problem}: import it, or say -x without={module}.")
-    dropped = sorted(name_of(step) for step in changes.ops if isinstance(step, ops.DropTableOp))
-    created = [name_of(step) for step in changes.ops if isinstance(step, ops.CreateTableOp)]
+        logging.getLogger("alembic.env").warning("%s.", problem)
+    if is_check():
+        return
+    dropped = sorted(map(name_of, of_kind(ops.DropTableOp, changes)))
+    created = [*map(name_of, of_kind(ops.CreateTableOp, changes))]
     for old, new in product(dropped, created):
-        if old.lower() == new.lower() and not is_check():
+        if old.lower() == new.lower():
             both = f"{old} would be dropped for {new}, which may be the same table to the database"
             raise CommandError(f"{both}: keep the name {old}.")
-    is_most = len(dropped) > max(models - len(created), 1)
-    if is_most and "most" not in given("drop") and not is_check():
+    if len(dropped) > max(models - len(created), 1) and "most" not in given("drop"):
         raise CommandError(
             f"Most tables would be dropped: {', '.join(dropped)}. Are all models imported when the "
             "app is made? To drop them: -x drop=most."
@@ -54,10 +54,9 @@ def modules_with_models() -> Iterator[str]:
     for found, folders, files in os.walk(root):
         folder = Path(found)
         folders[:] = [f for f in folders if IS_MODULE.fullmatch(f) and folder / f != migrations]
-        for name, _, ending in (file.rpartition(".") for file in files):
-            parts = [*folder.relative_to(root).parts, *([name] if name != "__init__" else [])]
-            module = ".".join([current_app.import_name, *parts])
-            if ending == "py" and IS_MODULE.fullmatch(name) and module not in sys.modules:
-                text = (folder / f"{name}.py").read_text(encoding="utf-8", errors="replace")
-                if DEFINES.search(text):
-                    yield module
+        for path in [folder / file for file in files if file.endswith(".py")]:
+            parts = path.relative_to(root).with_suffix("").parts
+            module = ".".join([current_app.import_name, *parts]).removesuffix(".__init__")
+            is_unimported = IS_MODULE.fullmatch(path.stem) and module not in sys.modules
+            if is_unimported and DEFINES.search(path.read_text("utf-8", "replace")):
+                yield module

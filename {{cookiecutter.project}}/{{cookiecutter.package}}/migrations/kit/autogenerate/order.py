@@ -11,13 +11,12 @@ from alembic.operations import ops
 from sqlalchemy import ForeignKeyConstraint
 from sqlalchemy.engine import Dialect
 
-from ..backends.keys import name_of
-from .steps import SQL, Comment, TableChanges, is_not_null, key_of, named
+from ..backends.steps import SQL, Comment, TableChanges, is_not_null, key_of, name_of, named
 
 # When a step runs in its revision, and in the changes of its table, where a check counts as a key.
 Phase = IntEnum(
     "Phase",
-    "BEFORE DROP_KEYS DROP RENAME FREE CHANGE FILL SETTLE REMAKE RENAME_BACK CREATE CREATE_KEYS AFTER",
+    "BEFORE DROP_KEYS DROP RENAME FREE CHANGE FILL SETTLE REMAKE INDEX BACK CREATE CREATE_KEYS AFTER",
 )
 Turn = IntEnum("Turn", "DROP_KEY DROP_INDEX ALTER CREATE_INDEX CREATE_KEY")
 Placed = Iterator[tuple[Phase, ops.MigrateOperation]]
@@ -42,7 +41,7 @@ def place_all(changes: ops.OpContainer, dialect: Dialect) -> Placed:
     is_first = True
     for step in changes.ops:
         if isinstance(step, ops.RenameTableOp):
-            yield Phase.RENAME_BACK if isinstance(changes, ops.DowngradeOps) else Phase.RENAME, step
+            yield Phase.BACK if isinstance(changes, ops.DowngradeOps) else Phase.RENAME, step
         elif isinstance(step, ops.ModifyTableOps):
             if name_of(step) in created:
                 indexes.setdefault(name_of(step), []).append(step)
@@ -73,7 +72,7 @@ def place_all(changes: ops.OpContainer, dialect: Dialect) -> Placed:
 
 
 def place_parts(change: ops.ModifyTableOps, others: set[str], dialect: Dialect) -> Placed:
-    """Take the foreign keys out of the changes of a table, and put the rest in order.
+    """Split the changes of a table by phase.
 
     MySQL lets no foreign key be without an index, nor between columns of two types; and there is
     no check of a column that is gone. Rows are filled before a column is NOT NULL, and while those
@@ -81,26 +80,24 @@ def place_parts(change: ops.ModifyTableOps, others: set[str], dialect: Dialect) 
 
     :param others: the tables that are created or dropped
     """
-    is_renamed = any(isinstance(s, ops.AlterColumnOp) and s.modify_name for s in change.ops)
     fills = [step for step in change.ops if isinstance(step, ops.ExecuteSQLOp | Comment)]
-    yield from ((Phase.FILL, step) for step in fills)
-    parts: dict[tuple[Phase, bool], list[ops.MigrateOperation]] = {}
+    is_renamed = any(getattr(step, "modify_name", None) for step in change.ops)
+    parts: dict[Phase, list[ops.MigrateOperation]] = {}
     for step in sorted((step for step in change.ops if step not in fills), key=turn_of):
-        turn, key = turn_of(step), key_of(named(step, dialect))
-        is_later = turn > Turn.ALTER
-        is_index = isinstance(step, ops.DropIndexOp | ops.CreateIndexOp)
-        is_apart = is_index and not dialect.supports_alter
-        phase = Phase.CHANGE
-        if is_apart:  # batch mode knows only the columns of an index
-            phase = Phase.REMAKE if is_later else Phase.FREE
-        elif key is not None and (dialect.supports_alter or parent_of(key) in others):
+        is_later, key = turn_of(step) > Turn.ALTER, key_of(named(step, dialect))
+        if key is not None and (dialect.supports_alter or parent_of(key) in others):
             phase = Phase.CREATE_KEYS if is_later else Phase.DROP_KEYS
-        elif is_renamed and not dialect.supports_alter and is_later:
+        elif not dialect.supports_alter and isinstance(step, ops.DropIndexOp | ops.CreateIndexOp):
+            phase = Phase.INDEX if is_later else Phase.FREE  # batch mode knows only their columns
+        elif not dialect.supports_alter and is_later and is_renamed:
             phase = Phase.REMAKE  # batch mode knows the old name only
         elif fills and (is_later or isinstance(step, ops.DropColumnOp) or is_not_null(step)):
             phase = Phase.SETTLE
-        parts.setdefault((phase, is_apart), []).append(step)
-    for (phase, _), steps in parts.items():
+        else:
+            phase = Phase.CHANGE
+        parts.setdefault(phase, []).append(step)
+    yield from ((Phase.FILL, step) for step in fills)
+    for phase, steps in parts.items():
         yield phase, TableChanges(change.table_name, steps, schema=change.schema)
 
 

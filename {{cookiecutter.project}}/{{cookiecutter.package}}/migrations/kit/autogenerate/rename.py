@@ -4,18 +4,20 @@ What is named after a table is dropped by its old name and created by the new on
 """
 
 from collections.abc import Iterator
-from functools import partial
 from itertools import product
 from typing import Any
 
+from alembic.autogenerate import comparators
 from alembic.autogenerate.api import AutogenContext
 from alembic.operations import ops
-from sqlalchemy import Column, ForeignKeyConstraint, Table
+from sqlalchemy import Computed, ForeignKeyConstraint, Table
 
 from ..backends import Backend
-from ..backends.keys import name_of
+from ..backends.steps import SQL, AlterColumn, RenameTable, key_of, name_of, of_kind
 from .ask import Hints, is_renamed
-from .steps import SQL, RenameColumn, RenameTable, compare, key_of
+
+Steps = dict[str, Any]  # by the names of what they drop or create
+Pairs = Iterator[tuple[Any, Any]]
 
 
 def rename(changes: ops.UpgradeOps, autogenerate: AutogenContext, backend: Backend) -> Hints:
@@ -25,114 +27,121 @@ def rename(changes: ops.UpgradeOps, autogenerate: AutogenContext, backend: Backe
     """
     hints: Hints = {}
     impl = autogenerate.migration_context.impl
-    created = [step for step in changes.ops if isinstance(step, ops.CreateTableOp)]
-    for drop in [step for step in changes.ops if isinstance(step, ops.DropTableOp)]:
-        for create in [create for create in created if create.schema == drop.schema]:
-            names = name_of(drop), name_of(create)
-            if is_renamed(*names, hints, are_like(drop, create, impl)):
-                created.remove(create)
-                steps = renamed_table(drop, create, autogenerate, backend.rename_key)
-                changes.ops = [s for s in changes.ops if name_of(s) not in names] + steps
-                break
-    for change in [step for step in changes.ops if isinstance(step, ops.ModifyTableOps)]:
-        added = [step for step in change.ops if isinstance(step, ops.AddColumnOp)]
-        for gone in [step for step in change.ops if isinstance(step, ops.DropColumnOp)]:
-            found, table = gone.to_column(), name_of(change)
-            for add in [*added]:
-                names = f"{table}.{found.name}", f"{table}.{add.column.name}"
-                if is_renamed(*names, hints, not impl.compare_type(found, add.column)):
-                    added.remove(add)
-                    step = RenameColumn(change.table_name, found.name, schema=change.schema)
-                    pair = found, add.column
-                    compare(autogenerate, "column", step, change.schema, table, found.name, *pair)
-                    step.modify_name = add.column.name
-                    change.ops = [s for s in change.ops if s is not gone and s is not add]
-                    change.ops.append(step)
-                    break
-    sql = backend.rename_value
-    changes.ops = [each for step in changes.ops for each in renamed_values(step, sql, hints)]
+    dropped = {name_of(s): s for s in of_kind(ops.DropTableOp, changes)}
+    created = {name_of(s): s for s in of_kind(ops.CreateTableOp, changes)}
+    for old, new in renamed(dropped, created, impl, hints):
+        names = name_of(old), name_of(new)
+        steps = renamed_table(old, new, autogenerate, backend)
+        changes.ops = [step for step in changes.ops if name_of(step) not in names] + steps
+    for change in of_kind(ops.ModifyTableOps, changes):
+        table = name_of(change)
+        gone = {f"{table}.{s.column_name}": s for s in of_kind(ops.DropColumnOp, change)}
+        added = {f"{table}.{s.column.name}": s for s in of_kind(ops.AddColumnOp, change)}
+        for old, new in renamed(gone, added, impl, hints):
+            found, wanted = old.to_column(), new.column
+            step = AlterColumn(change.table_name, found.name, schema=change.schema)
+            compare(autogenerate, "column", step, table, found.name, found, wanted)
+            step.modify_name = wanted.name
+            change.ops = [each for each in change.ops if each not in (old, new)] + [step]
+    changes.ops = [each for step in changes.ops for each in renamed_values(step, backend, hints)]
     return hints
 
 
-def renamed_values(step: Any, statement: str, hints: Hints) -> Iterator[Any]:
-    """Yield a change of an Enum's values, and before it the steps that rename some of them.
+def renamed(gone: Steps, added: Steps, impl: Any, hints: Hints) -> Pairs:
+    """Yield the two steps of each rename: what is dropped, and what is created in its place."""
+    for old, drop in gone.items():
+        for new in [new for new in added if added[new].schema == drop.schema]:
+            if is_renamed(old, new, hints, are_like(impl, drop, added[new])):
+                yield drop, added.pop(new)
+                break
 
-    :param statement: renames one value
-    """
+
+def are_like(impl: Any, drop: Any, create: Any) -> bool:
+    """Say whether a column, or each column of a table by its name, has the same type as before."""
+    if isinstance(drop, ops.DropColumnOp):
+        return not impl.compare_type(drop.to_column(), create.column)
+    found, wanted = ({c.name: c for c in step.to_table().columns} for step in (drop, create))
+    differ = (impl.compare_type(found[name], wanted[name]) for name in found)
+    return found.keys() == wanted.keys() and not any(differ)
+
+
+def renamed_values(step: Any, backend: Backend, hints: Hints) -> Iterator[Any]:
+    """Yield a change of an Enum's values, and before it the steps that rename some of them."""
     old, new = getattr(step, "old_values", []), getattr(step, "new_values", [])
     for one, other in product(old, new):
         pair = f"{step.name}.{one}", f"{step.name}.{other}"
         if one not in new and other not in step.old_values and is_renamed(*pair, hints):
             step.old_values = [other if value == one else value for value in step.old_values]
-            type_ = f'"{step.schema}"."{step.name}"'
             before, after = ("'{}'".format(value.replace("'", "''")) for value in (one, other))
-            sql = [statement.format(type_, *both) for both in ((before, after), (after, before))]
-            yield SQL(*sql)
+            yield both_ways(backend.rename_value, f'"{step.schema}"."{step.name}"', before, after)
     if not old or step.old_values != new:
         yield step
 
 
-def are_like(drop: ops.DropTableOp, create: ops.CreateTableOp, impl: Any) -> bool:
-    found = {column.name: column for column in drop.to_table().columns}
-    wanted = {item.name: item for item in create.columns if isinstance(item, Column)}
-    differ = (impl.compare_type(found[name], wanted[name]) for name in found)
-    return found.keys() == wanted.keys() and not any(differ)
+def both_ways(statement: str, owner: str, old: str, new: str) -> SQL:
+    return SQL(statement.format(owner, old, new), statement.format(owner, new, old))
 
 
-def renamed_table(
-    drop: ops.DropTableOp, create: ops.CreateTableOp, autogenerate: AutogenContext, sql: str | None
-) -> list[Any]:
+def renamed_table(drop: Any, create: Any, autogenerate: Any, backend: Backend) -> list[Any]:
     """Return the steps in place of two: a rename, and what else is different.
 
     Alembic does not compare the names of foreign keys. Where one can be dropped without its table,
     all are, and before all else: MySQL cannot change its index meanwhile.
-
-    :param sql: the statement that renames a primary key, where it has a name
     """
     dialect, schema = autogenerate.dialect, drop.schema
     there, wanted = drop.to_table(), autogenerate.table_key_to_table[name_of(create)]
     before, after = (ops.ModifyTableOps(s.table_name, [], schema=schema) for s in (drop, create))
     after.ops = [*differences(autogenerate, after, there, wanted)]
-    theirs, ours = keys_of(there), keys_of(wanted)
-    same = set() if dialect.supports_alter else theirs.keys() & ours.keys()
-    first = before if dialect.supports_alter else after
-    for name in sorted(theirs.keys() - same, key=str):
-        step = ops.DropConstraintOp.from_constraint(theirs[name])
+    gone, added, first = keys_of(there), keys_of(wanted), before
+    if not dialect.supports_alter:  # those of one name stay
+        first = after
+        for name in gone.keys() & added.keys():
+            del gone[name], added[name]
+    for key in gone.values():
+        step = ops.DropConstraintOp.from_constraint(key)
         step.table_name = first.table_name
         first.ops.append(step)
-    for name in sorted(ours.keys() - same, key=str):
-        after.ops.append(ops.AddConstraintOp.from_constraint(ours[name]))
+    after.ops += map(ops.AddConstraintOp.from_constraint, added.values())
     one, other = there.primary_key.name, wanted.primary_key.name
-    if sql and isinstance(one, str) and isinstance(other, str) and one != other:
+    sql, are_named = backend.rename_key, isinstance(one, str) and isinstance(other, str)
+    if sql and are_named and one != other:
         preparer = dialect.identifier_preparer
         names = preparer.quote(one), preparer.quote(other)
-        statement = partial(sql.format, preparer.format_table(wanted))
-        after.ops.append(SQL(statement(*names), statement(*reversed(names))))
+        after.ops.append(both_ways(sql, preparer.format_table(wanted), *names))
     return [before, RenameTable(drop.table_name, create.table_name, schema=schema), after]
 
 
-def differences(
-    autogenerate: AutogenContext, change: ops.ModifyTableOps, there: Table, wanted: Table
-) -> Iterator[Any]:
+def differences(autogenerate: Any, change: Any, there: Table, wanted: Table) -> Iterator[Any]:
     """Yield the steps that Alembic finds for a table that is renamed, but those of foreign keys."""
     schema, new = change.schema, change.table_name
     found = there.to_metadata(there.metadata, name=new)
-    compare(autogenerate, "table", change, schema, there.name, found, wanted)
+    compare(autogenerate, "table", change, there.name, found, wanted)
     yield from (step for step in change.ops if key_of(step) is None)
+    gone = {column.name: column for column in found.columns}
     for column in wanted.columns:
-        if (name := column.name) in found.columns:
-            step = ops.AlterColumnOp(new, name, schema=schema)
-            pair = found.columns[name], column
-            compare(autogenerate, "column", step, schema, there.name, name, *pair)
-            yield from [step] if step.has_changes() else []
-        else:
+        if column.name not in gone:
             yield ops.AddColumnOp.from_column(column)
-    names = {column.name for column in wanted.columns}
-    for column in [column for column in found.columns if column.name not in names]:
+            continue
+        step = ops.AlterColumnOp(new, column.name, schema=schema)
+        pair = gone.pop(column.name), column
+        compare(autogenerate, "column", step, there.name, column.name, *pair)
+        if step.has_changes():
+            yield step
+    for column in gone.values():
         yield ops.DropColumnOp.from_column_and_tablename(schema, new, column)
 
 
+def compare(autogenerate: AutogenContext, kind: str, step: Any, table: str, *more: Any) -> None:
+    """Let Alembic fill a step with what differs in a table or a column."""
+    registry: Any = getattr(autogenerate, "comparators", comparators)  # since Alembic 1.18
+    dispatched = registry.dispatch(kind, qualifier=autogenerate.dialect.name)
+    dispatched(autogenerate, step, step.schema, table, *more)
+    if isinstance(getattr(step, "existing_server_default", None), Computed):
+        step.existing_server_default = False
+
+
 def keys_of(table: Table) -> dict[Any, ForeignKeyConstraint]:
-    """Return the foreign keys by name; those without one by their columns."""
+    """Return the foreign keys by name, in order; those without one by their columns."""
     keys = table.foreign_key_constraints
-    return {k.name if isinstance(k.name, str) else (*k.column_keys,): k for k in keys}
+    named = {k.name if isinstance(k.name, str) else (*k.column_keys,): k for k in keys}
+    return {name: named[name] for name in sorted(named, key=str)}

@@ -4,9 +4,7 @@ https://alembic.sqlalchemy.org/en/latest/autogenerate.html#affecting-the-renderi
 """
 
 import re
-import sys
 from contextlib import suppress
-from importlib import import_module
 from typing import Any, Literal
 
 import sqlalchemy as sa
@@ -32,29 +30,32 @@ def render_item(kind: str, item: Any, autogenerate: AutogenContext) -> str | Lit
     is_made = isinstance(item, TypeDecorator) and not is_own
     impl = item.load_dialect_impl(dialect) if is_made else item
     for type_ in dict.fromkeys([item, impl, as_public(impl, dialect)]):
-        path = type(type_).__module__
-        module, package, line = path, path.partition(".")[0], f"import {path}"
-        if path.startswith("sqlalchemy.dialects."):
-            path = ".".join(path.split(".")[:3])
-            module = package = path.rpartition(".")[2]
-            line = f"from sqlalchemy.dialects import {package}"
-        elif package == "sqlalchemy":
-            path, module, package, line = "sqlalchemy", "sa", "sa", ""  # is there in each revision
+        module, line = module_of(type_)
         theirs = autogenerate.migration_context.impl.render_type(type_, autogenerate)
-        written = theirs or f"{module}.{type_!r}"
         written = BARE.sub(
-            lambda name: f"sa.{name[0]}" if hasattr(sa, name[0]) else name[0], written
+            lambda name: f"sa.{name[0]}" if hasattr(sa, name[0]) else name[0],
+            theirs or f"{module}.{type_!r}",
         )
         with suppress(Exception):  # whatever the code of a type raises
-            found = import_module(path)
-            names = {"sa": sa, package: found if module == package else sys.modules[package]}
+            names: dict[str, Any] = {"sa": sa}
+            exec(line, names)  # noqa: S102 (it is an import)
             # A variant for another kind of database is compared as that has it.
-            target = found.dialect() if is_own and package == module != "sa" else dialect
+            is_dialect = is_own and line.startswith("from ")
+            target = names[module].dialect() if is_dialect else dialect
             if eval(written, names).compile(target) == item.compile(target):
                 autogenerate.imports |= {line} - {""}
                 is_same = is_own and type_ is item and (theirs or target is dialect)
                 return False if is_same else written
     return False
+
+
+def module_of(type_: Any) -> tuple[str, str]:
+    """Return the module of a type as a revision names it, and the line that imports it."""
+    path = type(type_).__module__
+    if path.startswith("sqlalchemy.dialects."):
+        name = path.split(".")[2]
+        return name, f"from sqlalchemy.dialects import {name}"
+    return ("sa", "") if path.startswith("sqlalchemy.") else (path, f"import {path}")
 
 
 def as_public(item: Any, dialect: Dialect) -> Any:

@@ -5,6 +5,7 @@ https://www.sqlite.org/lang_altertable.html#making_other_kinds_of_table_schema_c
 
 import re
 import warnings
+from collections.abc import Iterator
 from typing import Any
 
 from alembic.util import CommandError
@@ -33,7 +34,7 @@ class Kept(AsWritten):
         warnings.filterwarnings("ignore", "Unnamed CHECK constraint on reflected table")
 
     def prep_table_for_batch(self, batch: Any, table: Table) -> None:
-        """Note what is lost, before the new table is made."""
+        """Give the new table what it would lose, or note it, before it is made."""
         for name, transfer in batch.column_transfers.items():
             if batch.columns[name].computed is not None:
                 transfer.pop("expr", None)  # SQLite computes it again
@@ -43,11 +44,15 @@ class Kept(AsWritten):
             raise CommandError(f"{problem}: add %(referred_table_name)s to naming_convention.")
         if self.as_sql:
             return
-        run, name = self.connection.exec_driver_sql, table.name
         for old, column in batch.columns.items():
             if column.name not in (old, *table.columns.keys()):  # in triggers and views, too
-                self.alter_column(name, old, name=column.name)
+                self.alter_column(table.name, old, name=column.name)
                 table.columns[old].name = column.name
+        self.keep_checks(batch, table)
+        self.kept = table, [*self.to_restore(batch, table)]
+
+    def keep_checks(self, batch: Any, table: Table) -> None:
+        """Give the new table the checks that have no name, and the new names of columns in all."""
         types = {name: repr(column.type) for name, column in batch.columns.items()}
         altered = {c.name for c in table.columns if types.get(c.name) != repr(c.type)}
         copies = {constraint.name: constraint for constraint in batch.new_table.constraints}
@@ -66,26 +71,30 @@ class Kept(AsWritten):
             if condition:
                 made = CheckConstraint(literal_column(condition), name=check.name)
                 batch.new_table.append_constraint(made)
-        statements, read = [], {index.name for index in table.indexes}
+
+    def to_restore(self, batch: Any, table: Table) -> Iterator[str]:
+        """Yield what makes its indexes, triggers and numbers again."""
+        run, name = self.connection.exec_driver_sql, table.name
+        read = {index.name for index in table.indexes}
         for _, index, sql in run(f"{INDEXES} AND tbl_name = ?", (name,)):
             head, bracket, items = sql.partition("(")
             if batch.indexes.pop(index, None) is not None or index not in read:
                 items = renamed(items, batch, table)
-                statements += [head + bracket + items] if items else []
-        statements += run(TRIGGERS, (name,)).scalars()
+                yield from [head + bracket + items] if items else []
+        yield from run(TRIGGERS, (name,)).scalars()
         if run(SAYS, (name, "%AUTOINCREMENT%")).scalar():
             batch.new_table.dialect_options[self.dialect.name]["autoincrement"] = True
             quoted = "'{}'".format(name.replace("'", "''"))
             for last in run(f"SELECT seq FROM sqlite_sequence WHERE name = {quoted}").scalars():
-                statements.append(f"DELETE FROM sqlite_sequence WHERE name = {quoted}")
-                statements.append(f"INSERT INTO sqlite_sequence VALUES ({quoted}, {last})")
-        self.kept = table, statements
+                yield f"DELETE FROM sqlite_sequence WHERE name = {quoted}"
+                yield f"INSERT INTO sqlite_sequence VALUES ({quoted}, {last})"
 
     def rename_table(self, old: str, new: Any, schema: Any = None) -> None:
         """Give the new table the old name, though views refer to it, and restore what was lost."""
         table, statements = self.kept
         if table is None or table.name != new:
-            return super().rename_table(old, new, schema)
+            super().rename_table(old, new, schema)
+            return
         self.kept = (None, [])
         for key, column in table.columns.items():
             column.name = key  # as batch mode knows it
@@ -107,8 +116,7 @@ class Kept(AsWritten):
         elif (one, other) == ("DATETIME", "DATE"):
             transfer["expr"] = func.date(value)
         elif other not in ("DATE", "DATETIME", "TIME", "TIMESTAMP"):
-            theirs: Any = super().cast_for_batch_migrate
-            theirs(existing, transfer, new)
+            super().cast_for_batch_migrate(existing, transfer, new)
 
 
 def columns_in(sql: str, table: Table) -> set[str]:

@@ -1,73 +1,46 @@
-"""Tells PostgreSQL how to convert values to another type, and whether a column was an IDENTITY before."""
+"""Tells PostgreSQL how to convert the values of a column to another type."""
 
 import re
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
-from alembic.autogenerate import renderers
-from alembic.autogenerate.api import AutogenContext
 from alembic.operations import ops
-from sqlalchemy import Enum, Identity, text
+from sqlalchemy import Enum, text
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.schema import DefaultClause
 
 from .compare import NAME
 from .enums import without_default
-
-
-class Told(ops.AlterColumnOp):
-    """A changed column, with what Alembic does not write of it."""
-
-
-@renderers.dispatch_for(Told)
-def render_told(autogenerate: AutogenContext, step: Told) -> str:
-    render = renderers.dispatch(ops.AlterColumnOp)
-    using = step.kw.get("postgresql_using")
-    more = [f"postgresql_using={using!r}"] if using else []
-    if was_identity(step):
-        back: Any = ops.AlterColumnOp(step.table_name, step.column_name)
-        back.modify_server_default = step.existing_server_default
-        before = re.findall(r"sa\.Identity\([^)]*\)", render(autogenerate, back))
-        more.append(f"existing_server_default={before[0]}")
-    return f",\n{' ' * 11}".join([render(autogenerate, step)[:-1], *more]) + ")"
-
-
-def was_identity(step: Any) -> bool:
-    """Say whether a step changes an IDENTITY, or makes none of it."""
-    before = getattr(step, "existing_server_default", None)
-    return isinstance(before, Identity) and step.modify_server_default is not False
+from .steps import of_kind
 
 
 def cast(connection: Connection, way: ops.OpContainer) -> None:
     """Complete the changed columns in one direction of a revision."""
-    for change in [step for step in way.ops if isinstance(step, ops.ModifyTableOps)]:
-        change.ops = [each for step in change.ops for each in steps(step, connection)]
-        for step in filter(was_identity, change.ops):
-            step.__class__ = Told
+    for change in of_kind(ops.ModifyTableOps, way):
+        change.ops = [each for step in change.ops for each in converted(step, connection)]
 
 
-def steps(step: Any, connection: Connection) -> Iterator[ops.MigrateOperation]:
+def converted(step: Any, connection: Connection) -> Iterator[ops.MigrateOperation]:
     """Yield the steps in place of one: the default of a column is dropped meanwhile."""
     getattr(step, "kw", {}).pop("autoincrement", None)  # Alembic writes it, and warns of it
     old, new = getattr(step, "existing_type", None), getattr(step, "modify_type", None)
     if old is None or new is None or is_automatic(connection, old, new):
         yield step
         return
+    type_ = new.compile(dialect=connection.dialect)
     default: Any = step.existing_server_default
     if isinstance(default, DefaultClause):
         yield from without_default(step)
         if step.modify_server_default is False:  # it is written with the old type
             same = re.sub(r"(?<=')::[\w .\"]+(\(.*\))?$", "", str(default.arg))
-            type_ = new.compile(dialect=connection.dialect)
             same = same if same.endswith("'") else f"({same})::{type_}"
             step.modify_server_default = DefaultClause(text(same))
-    name = connection.dialect.identifier_preparer.quote(step.column_name)
-    ways = ["text"] if Enum in (type(old), type(new)) or is_text(new, connection) else []
-    ways += [] if is_text(new, connection) else [new.compile(dialect=connection.dialect)]
-    step.__class__ = Told
-    step.kw["postgresql_using"] = "::".join([name, *ways])
+    ways = [connection.dialect.identifier_preparer.quote(step.column_name)]
+    ways += ["text"] if Enum in (type(old), type(new)) or is_text(new, connection) else []
+    ways += [] if is_text(new, connection) else [type_]
+    step.kw["postgresql_using"] = "::".join(ways)
     yield step
 
 

@@ -16,6 +16,7 @@ from sqlalchemy import Column, Enum
 from sqlalchemy.dialects.postgresql import ARRAY, ENUM
 
 from ..session import as_text
+from .steps import steps_of
 
 LAST: Any = getattr(util, "DispatchPriority", None)  # since Alembic 1.18
 
@@ -23,9 +24,9 @@ LAST: Any = getattr(util, "DispatchPriority", None)  # since Alembic 1.18
 @comparators.dispatch_for("schema", **({"priority": LAST.LAST} if LAST else {}))
 def name_types(autogenerate: Any, changes: ops.UpgradeOps, _: Any) -> None:
     """Do what alembic-postgresql-enum does next: 1.11.0 replaces the word Enum in names, too."""
-    steps = [step for each in changes.ops for step in getattr(each, "ops", [each])]
-    is_here = isinstance(autogenerate.migration_context.impl, PostgresqlImpl)
-    for column in chain.from_iterable(map(columns_of, steps if is_here else [])):
+    if not isinstance(autogenerate.migration_context.impl, PostgresqlImpl):
+        return
+    for column in [column for step in steps_of(changes) for column in columns_of(step)]:
         type_: Any = getattr(column.type, "item_type", column.type)
         if type(type_) is Enum and type_.native_enum:
             made = ENUM(*type_.enums, name=type_.name, schema=type_.schema)
@@ -39,42 +40,43 @@ with suppress(ImportError):  # this way, nothing has to be known of it
 def mend(changes: ops.UpgradeOps, filled: Collection[str], schema: str | None) -> None:
     """Change the values of Enums in a way that runs.
 
-    A new value cannot be used before the commit, if its type is not a new one. alembic-postgresql-enum
-    1.11.0 puts values into the wrong place, does not quote them, and knows one default only.
+    A new value cannot be used before the commit, if its type is not a new one. So the type is made
+    anew, before all else, if a row or a default gets one. alembic-postgresql-enum 1.11.0 puts values
+    into the wrong place, does not quote them, and knows one default only.
 
     :param filled: the values that existing rows get
     :param schema: of tables that name none
     """
-    steps: list[Any] = [step for each in changes.ops for step in getattr(each, "ops", [each])]
-    used = {*filled, *chain.from_iterable(map(defaults, steps))}
-    altered = {
-        (step.schema or schema, step.table_name, step.column_name): step
-        for step in steps
-        if isinstance(step, ops.AlterColumnOp) and step.modify_server_default is not False
-    }
-    new = [step for step in steps if isinstance(step, ops.AddColumnOp)]
-    added = {(step.schema or schema, step.table_name, step.column.name) for step in new}
-    for step in [step for step in steps if hasattr(step, "new_values")]:
-        first: list[ops.MigrateOperation] = []
-        old, values = [*step.old_values], [*step.new_values]
-        is_first = not used.isdisjoint({*values} - {*old})
-        columns = []
-        for column in step.affected_columns:
-            place = (column.table_schema or schema, column.table_name, column.column_name)
-            if place in altered:
-                first += without_default(altered[place])
-                columns.append(replace(column, existing_server_default=None))
-            elif not (is_first and place in added):
-                columns.append(with_sql(column, step.name))
-            is_first = is_first or place in altered
-        step.affected_columns = columns
-        both = ([as_text(one.replace("'", "''")) for one in each] for each in (old, values))
+    used, added = {*filled}, set()
+    altered: dict[Any, Any] = {}
+    for step in steps_of(changes):
+        used |= {*defaults(step)}
+        table = (getattr(step, "schema", None) or schema, getattr(step, "table_name", None))
+        if isinstance(step, ops.AlterColumnOp) and step.modify_server_default is not False:
+            altered[(*table, step.column_name)] = step
+        elif isinstance(step, ops.AddColumnOp):
+            added.add((*table, step.column.name))
+    for step in [step for step in steps_of(changes) if hasattr(step, "new_values")]:
+        old, new = [*step.old_values], [*step.new_values]
+        columns = {
+            (column.table_schema or schema, column.table_name, column.column_name): column
+            for column in step.affected_columns
+        }
+        freed = [altered[place] for place in columns if place in altered]
+        is_first = bool(freed) or not used.isdisjoint({*new} - {*old})
+        step.affected_columns = [
+            with_sql(column, step.name, place in altered)
+            for place, column in columns.items()
+            if not (is_first and place in added)
+        ]
+        both = ([as_text(one.replace("'", "''")) for one in each] for each in (old, new))
         step.old_values, step.new_values = both
-        is_whole = is_first or values[: len(old)] != old
+        is_whole = is_first or new[: len(old)] != old
         whole = step.reverse().reverse() if is_whole else step
         index = changes.ops.index(step)
         changes.ops[index : index + 1] = [] if is_first else [whole]
-        changes.ops[:0] = [*first, whole] if is_first else []
+        if is_first:
+            changes.ops[:0] = [*chain.from_iterable(map(without_default, freed)), whole]
 
 
 def defaults(step: Any) -> Iterator[str]:
@@ -103,11 +105,11 @@ def without_default(step: ops.AlterColumnOp) -> Iterator[ops.AlterColumnOp]:
     step.existing_server_default = None
 
 
-def with_sql(column: Any, type_: str) -> Any:
-    """Return a column with its default as SQL."""
+def with_sql(column: Any, type_: str, is_freed: bool) -> Any:
+    """Return a column with its default as SQL; without one if it is free of it."""
     default = getattr(column.existing_server_default, "arg", None)
-    if default is None:
-        return column
+    if default is None or is_freed:
+        return replace(column, existing_server_default=None) if is_freed else column
     text = "'{}'".format(default.replace("'", "''")) if isinstance(default, str) else default
     array = "[]" if column.column_type.name == "ARRAY" else ""
     return replace(column, existing_server_default=f"{text}::{type_}{array}")

@@ -1,15 +1,18 @@
 """How autogenerate compares indexes that are not reflected, or that Alembic compares only in part."""
 
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
-from sqlalchemy import Column, Index, MetaData, text
+from sqlalchemy import Column, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.schema import CreateIndex
 
 from ..session import as_text
 from .compare import NAME, AsMade
+from .constraints import models_of
 
+# What makes an index, from its kind on.
 DEFINITION = "SELECT split_part(pg_get_indexdef(to_regclass(:name)), ' USING ', 2)"
 
 
@@ -23,8 +26,7 @@ class Once(AsMade):
             others = (unique.table.primary_key, *there)
             if unique.columns.keys() in [other.columns.keys() for other in others]:
                 wanted.discard(unique)
-        theirs: Any = super().correct_for_autogen_constraints  # without type hints
-        theirs(*found_and_wanted)
+        super().correct_for_autogen_constraints(*found_and_wanted)
 
 
 class ByName(Once):
@@ -42,11 +44,15 @@ class ByName(Once):
             if index.name not in read or not all(isinstance(e, Column) for e in index.expressions)
         }
         names: set[Any] = set()
-        for table in {index.table for index in by_name.values()}:
+        for table in {index.table for index in by_name.values()}:  # there is one, if any
             names = {*self.connection.exec_driver_sql(self.index_names, (table.name,)).scalars()}
         found -= {index for index in found if index.name in names & by_name.keys()}
+        # Of a dropped table, one with the name of a column, too: Alembic takes it for one of a key.
+        kept = {i for i in found if i.name in i.columns and not models_of(i.table.fullname)}
+        kept -= {i for i in kept if i.name in [k.name for k in i.table.foreign_key_constraints]}
         wanted -= {*by_name.values()}
         super().correct_for_autogen_constraints(*found_and_wanted)
+        found |= kept
         wanted |= {by_name[name] for name in by_name.keys() - names}
 
 
@@ -59,29 +65,22 @@ class AsDefined(Once):
     def compare_indexes(self, wanted: Any, found: Any) -> Any:  # Alembic asks since 1.12
         from alembic.ddl.impl import ComparisonResult
 
-        theirs: Any = super()
-        result = theirs.compare_indexes(wanted, found)
+        result = super().compare_indexes(wanted, found)
         one, other = (str(CreateIndex(i).compile(dialect=self.dialect)) for i in (found, wanted))
         if one == other or bool(found.unique) != bool(wanted.unique) or not self.can_make:
             return result
+        preparer, run = self.dialect.identifier_preparer, self.connection.exec_driver_sql
+        table, name = preparer.format_table(wanted.table), preparer.quote(wanted.name)
+        schema = preparer.quote(wanted.table.schema or self.dialect.default_schema_name)
+        read = partial(self.connection.scalar, text(DEFINITION))
         with suppress(SQLAlchemyError), self.connection.begin_nested() as savepoint:
-            quote = self.dialect.identifier_preparer.quote
-            table = self.dialect.identifier_preparer.format_table(wanted.table)
-            self.connection.execute(text(f"CREATE TEMPORARY TABLE {NAME} (LIKE {table})"))
-            like = wanted.table.to_metadata(MetaData(), schema=None, name=NAME)
-            copies = {index.name: index for index in like.indexes}
-            columns = (like.columns[key] for key in [*wanted.columns.keys()])  # of index=True
-            made = copies.get(wanted.name) or Index(wanted.name, *columns)
-            made.dialect_options[self.dialect.name]["concurrently"] = False
-            self.connection.execute(CreateIndex(made))
-            places = wanted.table.schema or self.dialect.default_schema_name, "pg_temp"
-            names = [{"name": f"{quote(str(place))}.{quote(wanted.name)}"} for place in places]
-            one, other = (self.connection.scalar(text(DEFINITION), name) for name in names)
+            run(f"CREATE TEMPORARY TABLE {NAME} (LIKE {table})")
+            run(other.replace(" CONCURRENTLY ", " ", 1).replace(f" ON {table} ", f" ON {NAME} ", 1))
+            one, other = (read({"name": f"{place}.{name}"}) for place in (schema, "pg_temp"))
             if one != other:  # PostgreSQL spells its own spelling once more, after a downgrade
                 again = f"CREATE INDEX {NAME}_again ON {NAME} USING {other}"
                 self.connection.execute(text(as_text(again)))
-                names[1] = {"name": f"pg_temp.{NAME}_again"}
-                other = self.connection.scalar(text(DEFINITION), names[1])
+                other = read({"name": f"pg_temp.{NAME}_again"})
             savepoint.rollback()
             different = ComparisonResult.Different(f"{one} to {other}")
             return ComparisonResult.Equal() if one == other else different

@@ -3,24 +3,22 @@
 import math
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
 from hashlib import sha256
 from typing import Any
 
 from alembic.ddl.mysql import MySQLImpl
 from alembic.operations import ops
 from alembic.util import CommandError
-from sqlalchemy import Column, ColumnElement, Integer, TextClause, inspect, text
+from sqlalchemy import Column, ColumnElement, Integer, Table, TextClause, text
 from sqlalchemy.engine import Connection
+from sqlalchemy.engine.reflection import Inspector
 from sqlalchemy.schema import CreateColumn
 from sqlalchemy.sql.elements import Grouping
 
 from ..session import Busy, give_back, run, seconds
 from . import Backend
-from .constraints import models_of
 from .indexes import ByName
-from .keys import free, needed
-from .unread import Unread
+from .keys import free, make_own_indexes
 
 LONGEST = 31536000  # seconds, the longest limit there is: a year
 # How long is waited for tables and for rows, and how long a revision may do nothing.
@@ -46,6 +44,11 @@ ROUTINES = """
     UNION SELECT CONCAT('DROP EVENT `', event_name, '`') FROM information_schema.events WHERE event_schema = DATABASE()
     UNION SELECT CONCAT('DROP SEQUENCE `', table_name, '`') FROM information_schema.tables
     WHERE table_schema = DATABASE() AND table_type = 'SEQUENCE'"""
+# The defaults that are not read, or not whole: bits and expressions.
+DEFAULTS = """
+    SELECT table_name, column_name, column_default, extra, column_comment
+    FROM information_schema.columns WHERE table_schema = DATABASE() AND column_default <> 'NULL'
+    AND (data_type = 'bit' OR LOCATE('(', column_default))"""
 
 
 class MySQLBackend(Backend):
@@ -92,44 +95,40 @@ class MySQLBackend(Backend):
         return [*super().others(connection, schemas), *connection.execute(text(ROUTINES)).scalars()]
 
     def complete(self, connection: Connection, changes: ops.UpgradeOps, _: Collection[str]) -> None:
-        """Drop and create, with a foreign key, the index that MySQL makes for it, and then keeps."""
-        modified = [change for change in changes.ops if isinstance(change, ops.ModifyTableOps)]
-        renames = [step for step in changes.ops if isinstance(step, ops.RenameTableOp)]
-        names = {step.table_name: step.new_table_name for step in renames}
-        for change in modified:
-            drops = [step for step in change.ops if isinstance(step, ops.DropConstraintOp)]
-            keys: Any = [s.to_constraint() for s in drops if s.constraint_type == "foreignkey"]
-            # It has the name of the key, or of the column if the key was made without a name.
-            own = {(n, (*k.column_keys,)) for k in keys for n in (k.name, k.column_keys[0])}
-            table = names.get(change.table_name, change.table_name)
-            models = models_of(f"{change.schema}.{table}" if change.schema else table)
-            new, inspector = {*needed(change, models)}, inspect(connection)
-            place = change.table_name, change.schema
-            is_asked = (own or new) and inspector.has_table(*place)  # under its old name
-            found = inspector.get_indexes(*place) if is_asked else []
-            made = {index["name"] for index in found if not index["unique"]}
-            made -= {index.name for model in models for index in model.indexes}
-            old = {each for each in own if each[0] in made}
-            new = {each for each in new if each in old or each[0] not in made - dict(old).keys()}
-            make = partial(ops.CreateIndexOp, table_name=table, schema=change.schema)
-            change.ops += [make(name, columns=each).reverse() for name, each in sorted(old - new)]
-            change.ops += [make(name, columns=each) for name, each in sorted(new - old)]
+        make_own_indexes(connection, changes)
 
     def finish(self, connection: Connection, way: ops.OpContainer) -> None:
         free(connection, way, needs_own=True)
 
 
 def set_limits(connection: Connection, values: Sequence[int]) -> None:
-    pairs = zip(LIMITS, values, strict=True)
-    run(connection, "SET " + ", ".join(f"{limit} = {value:d}" for limit, value in pairs))
+    run(connection, f"SET {', '.join(map('{} = {:d}'.format, LIMITS, values))}")
 
 
-class MySQL(Unread, ByName, MySQLImpl):
+class MySQL(ByName, MySQLImpl):
     __dialect__ = "mysql"
     index_names = """
         SELECT index_name FROM information_schema.statistics
         WHERE table_schema = DATABASE() AND table_name = %s"""
     drop = "DROP TEMPORARY TABLE"  # without the word, MySQL would commit
+
+    def autogen_column_reflect(self, inspector: Inspector, table: Table, column_info: Any) -> None:
+        """Tell a default that SQLAlchemy does not read, and that a changed column would lose."""
+        super().autogen_column_reflect(inspector, table, column_info)  # type: ignore[no-untyped-call]
+        if self.inspector is not inspector:  # all are read at once
+            self.inspector, rows = inspector, self.connection.exec_driver_sql(DEFAULTS)
+            self.defaults = {(name, column): more for name, column, *more in rows}
+        default, extra, comment = self.defaults.get((table.name, column_info["name"]), [""] * 3)
+        if not table.schema and default and is_unread(column_info):
+            sql = default.replace("\\'", "'") if "GENERATED" in extra else default  # of MySQL
+            column_info |= {"default": sql, "comment": comment or None}
+
+    def columns(self, inspector: Inspector, name: str) -> list[Any]:
+        found = super().columns(inspector, name)
+        rows = self.connection.exec_driver_sql(f"SHOW COLUMNS FROM {name}")
+        for column, row in zip(found, rows, strict=True):
+            column["default"] = row[4] if is_unread(column) else column["default"]
+        return found
 
     def alter_column(self, *arguments: Any, **options: Any) -> None:
         """Put a default in parentheses where SQLAlchemy does in CREATE TABLE: MySQL wants them."""
@@ -140,6 +139,12 @@ class MySQL(Unread, ByName, MySQLImpl):
                 if " DEFAULT (" in str(made.compile(dialect=self.dialect)):
                     options[name] = Grouping(default)
         super().alter_column(*arguments, **options)
+
+
+def is_unread(column: Any) -> bool:
+    """Say whether no default is read, or one up to its first space; the comment is not, either."""
+    default = column["default"] or "("
+    return not default.startswith("'") and default.count("(") != default.count(")")
 
 
 backend = MySQLBackend()

@@ -6,11 +6,8 @@ applied; and SQLite changes a table by dropping it, which takes with it what ref
 
 import math
 import os
-import sqlite3
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -21,7 +18,7 @@ from sqlalchemy.engine import Connection, Engine
 from ..session import driver_of, give_back, listening, seconds
 from . import Backend
 from .batch import NAMING, Kept
-from .lock_file import lock_beside
+from .sqlite_file import check_foreign_keys, lock_beside
 
 # Bytes of changes kept in memory. With more, SQLite writes to the file before the commit, and from
 # then on nobody can read it, neither the app nor the check of what was there before.
@@ -117,28 +114,6 @@ class SQLiteBackend(Backend):
 
     def prepare(self, connection: Connection) -> None:
         connection.info["check"](connection)
-
-
-def check_foreign_keys(driver: Any, file: str, name: str) -> None:
-    """Refuse rows whose parent does not exist, unless there were as many before."""
-    check = "PRAGMA foreign_key_check"
-    broken = driver.execute(check).fetchall()
-    before, unknown = [], ""
-    if broken and file:  # another connection still sees what was there before
-        read_only = f"{Path(file).as_uri()}?mode=ro"
-        try:
-            with closing(sqlite3.connect(read_only, timeout=1, uri=True)) as other:
-                before = other.execute(check).fetchall()
-        except sqlite3.Error as error:
-            unknown = f" (or do already: {error})"
-    # Not row by row: batch mode may number the rows of a table anew.
-    more = Counter((row[0], row[2]) for row in broken)
-    more -= Counter((row[0], row[2]) for row in before)
-    if more:
-        rows = sorted({row for row in broken if (row[0], row[2]) in more} - {*before}, key=str)
-        shown = ", ".join(f"{table} {row} -> {parent}" for table, row, parent, _ in rows[:5])
-        lost = f"{more.total()} rows would refer to rows that are not there{unknown}: {shown}."
-        raise CommandError(f"Database {name!r} is rolled back: {lost}")
 
 
 class SQLite(Kept, SQLiteImpl):

@@ -35,12 +35,9 @@ TOKEN = re.compile(r"'(?:''|[^'])*'|\w+|[^\w\s\"`\[\]]")
 class AsWritten(Once):
     """Compares the words of both: SQLite keeps those of the statement that has made an index."""
 
-    inspector: Inspector | None = None
-
     def autogen_column_reflect(self, inspector: Inspector, table: Table, column_info: Any) -> None:
         """Tell the collation of a column, also to batch mode, which makes the table anew."""
-        theirs: Any = super().autogen_column_reflect  # without type hints
-        theirs(inspector, table, column_info)
+        super().autogen_column_reflect(inspector, table, column_info)
         if self.inspector is not inspector:  # all are read at once
             self.inspector, self.collations = inspector, dict(self.read_collations())
         collation = self.collations.get((table.name, column_info["name"]))
@@ -109,15 +106,9 @@ def tokens(sql: str) -> list[list[str]]:
 
 
 @comparators.dispatch_for("table")
-def compare_written(
-    autogenerate: AutogenContext,
-    changes: ops.ModifyTableOps,
-    schema: str | None,
-    name: str,
-    found: Table | None,
-    wanted: Table | None,
-) -> None:
+def compare_written(autogenerate: AutogenContext, changes: Any, *about: Any) -> None:
     """Compare the indexes of a table that Alembic would not see, or not whole."""
+    schema, name, found, wanted = about
     impl = autogenerate.migration_context.impl
     if schema or not isinstance(impl, AsWritten):
         return
