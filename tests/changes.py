@@ -206,6 +206,18 @@ def column_with_a_check_of_its_type(change: Change) -> None:
 
 
 @case
+def check_for_another_database(change: Change) -> None:
+    def things(metadata: MetaData, *columns: Column[Any]) -> None:
+        check = sa.CheckConstraint("this is no SQL", name="elsewhere").ddl_if(dialect="oracle")
+        users(metadata)
+        table("things", metadata, check, *columns)
+
+    change.start(users)
+    change.go(things)
+    change.go(lambda metadata: things(metadata, Column("size", Integer)))
+
+
+@case
 def column_with_a_check(change: Change) -> None:
     def with_check(metadata: MetaData) -> None:
         check = sa.CheckConstraint("age > 0", name="age")

@@ -8,17 +8,17 @@ from sqlalchemy import CheckConstraint, Column, Identity, MetaData, Table
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import NullType
 
-from ..backends.constraints import tables
+from ..backends.constraints import is_made, tables
 from ..backends.steps import name_of, of_kind
 
 
 def mend_checks(changes: ops.UpgradeOps) -> None:
-    """Create the checks of columns, which Alembic does not write, and those of types only once."""
+    """Create the checks of columns, which Alembic does not write, and no other check twice or in vain."""
     for table in of_kind(ops.CreateTableOp, changes):
         found = chain(*(c.constraints for c in table.columns if isinstance(c, Column)))
         checks = [each for each in found if isinstance(each, CheckConstraint)]
         copies = (CheckConstraint(check.sqltext, name=check.name) for check in checks)
-        table.columns = [*table.columns, *copies]
+        table.columns = [*filter(is_made, table.columns), *copies]
     for change in of_kind(ops.ModifyTableOps, changes):
         columns = [step.column for step in of_kind(ops.AddColumnOp, change)]
         made = set(chain(*map(names_of_type, columns)))

@@ -17,7 +17,6 @@ from ..backends.steps import SQL, AlterColumn, RenameTable, key_of, name_of, of_
 from .ask import Hints, is_renamed
 
 Steps = dict[str, Any]  # by the names of what they drop or create
-Pairs = Iterator[tuple[Any, Any]]
 
 
 def rename(changes: ops.UpgradeOps, autogenerate: AutogenContext, backend: Backend) -> Hints:
@@ -47,7 +46,7 @@ def rename(changes: ops.UpgradeOps, autogenerate: AutogenContext, backend: Backe
     return hints
 
 
-def renamed(gone: Steps, added: Steps, impl: Any, hints: Hints) -> Pairs:
+def renamed(gone: Steps, added: Steps, impl: Any, hints: Hints) -> Iterator[tuple[Any, Any]]:
     """Yield the two steps of each rename: what is dropped, and what is created in its place."""
     for old, drop in gone.items():
         for new in [new for new in added if added[new].schema == drop.schema]:

@@ -64,11 +64,13 @@ def is_known(check: CheckConstraint) -> bool:
     return isinstance(check.name, str) and len(check.name) <= longest
 
 
-def is_made(check: CheckConstraint) -> bool:
-    """Say whether the database gets a check: not if it has a type for an Enum or a Boolean."""
+def is_made(item: Any) -> bool:
+    """Say whether the database gets a check: not one for others, or of a type that it has itself."""
+    if not isinstance(item, CheckConstraint) or not is_known(item):
+        return True
     dialect = context.get_bind().dialect
-    name = dialect.identifier_preparer.format_constraint(check)
-    return f"CONSTRAINT {name} " in str(CreateTable(table_of(check)).compile(dialect=dialect))
+    name = dialect.identifier_preparer.format_constraint(item)
+    return f"CONSTRAINT {name} " in str(CreateTable(table_of(item)).compile(dialect=dialect))
 
 
 def without_table(condition: Any) -> Any:
