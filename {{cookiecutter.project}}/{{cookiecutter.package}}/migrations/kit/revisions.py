@@ -6,7 +6,6 @@ Flask-Alembic. A revision does nothing on a database that it does not know.
 
 import logging
 from collections.abc import Iterable
-from functools import partial
 from inspect import signature
 from typing import Any
 
@@ -121,17 +120,16 @@ def fit(revisions: Iterable[Script], database: str | None = None) -> None:
     for revision in revisions:
         module = vars(revision.module)
         for direction in module.keys() & {"upgrade", "downgrade"}:
-            found = signature(module[direction]).parameters.values()
+            run = module[direction]
+            found = signature(run).parameters.values()
             named = [each for each in found if each.kind is each.POSITIONAL_OR_KEYWORD]  # not *args
             wants_name = any(each.default is each.empty for each in named)
-            if not database:
-                if wants_name:  # from when there were several
-                    name = "" if f"{direction}_" in module else "default"
-                    module[direction] = partial(module[direction], name)
-                continue
-            if not found:  # from when there was one
-                run = module[direction]
+            if not database and wants_name:  # from when there were several
+                name = "" if f"{direction}_" in module else "default"
+                module[direction] = lambda run=run, name=name: run(name)
+            elif database and not found:  # from when there was one
                 module[direction] = lambda engine_name, run=run: engine_name == "default" and run()
-            # Flask-Migrate names no database in the functions for the default one.
-            other = module.get(f"{direction}_") if database == "default" else None
-            module.setdefault(f"{direction}_{database}", other or (lambda: None))
+            module[direction].__name__ = direction  # which Alembic logs
+            if database:  # Flask-Migrate names none in the functions for the default one
+                other = module.get(f"{direction}_") if database == "default" else None
+                module.setdefault(f"{direction}_{database}", other or (lambda: None))
