@@ -248,6 +248,8 @@ def test_databases_at_the_squashed_revision_need_nothing(generic: Project) -> No
     generic.add_revision(
         "op.drop_index('ix_posts_body')", "op.create_index('ix_posts_body', 'posts', ['body'])"
     )
+    (first,) = generic.versions.glob("*r001.py")
+    first.rename(first.with_name("größe_r001.py"))  # whose name git quotes
     old, behind, new = (
         servers.at(URL.create("sqlite", database=f"{tmp}/{n}.db")) for n in ("old", "behind", "new")
     )
@@ -296,6 +298,7 @@ def test_what_cannot_be_squashed_is_refused_in_one_line(generic: Project) -> Non
     (file,) = generic.versions.glob("*r001.py")
     text = file.read_text(encoding="utf-8")
     file.write_text(text.replace("op.bulk_insert(", "sa.nosuch("), encoding="utf-8")
+    assert f"Not committed: flask_app/migrations/versions/{file.name}. " in refused(generic, "r002")
     commit(generic)
     line = refused(generic, "r001")
     assert line.startswith("The revisions do not run on an empty database: AttributeError: module")

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from .. import versions
+from ..place import replace
 from ..process import ask
 
 
@@ -67,7 +68,11 @@ def command(
             err=True,
         )
         sys.exit(1)
-    replace(Path(found["file"]), made["text"], [Path(file) for file in found["files"]])
+    replace(Path(found["file"]), made["text"])
+    # Killed in between, the others stand beside it, and git has all of them.
+    for file in found["files"]:
+        if file != found["file"]:
+            Path(file).unlink()
     click.echo(
         "\nDone. Commit this, and tag the commit before: older databases need that one first."
     )
@@ -116,33 +121,16 @@ def committed(root: Path, files: list[str]) -> str:
             raise click.ClickException(
                 "The revisions are not all in git. Commit them first: their files are deleted."
             ) from error
-        return done.stdout.strip()
+        return done.stdout
 
     folders = sorted({str(Path(file).parent) for file in files})
-    changed = git("status", "--porcelain", "--ignored=no", "--untracked-files=all", "--", *folders)
-    git("ls-files", "--error-unmatch", "--", *files[:1], files[-1])
-    if changed:
+    status = ("status", "--porcelain", "-z", "--ignored=no", "--untracked-files=all")
+    first = git(*status, "--", *folders).partition("\0")[0]
+    if first:
         raise click.ClickException(
-            f"Not committed: {changed.splitlines()[0][3:]}. Commit it first: files are deleted."
+            f"Not committed: {first[3:]}. Commit it first: files are deleted."
         )
-    tracked = {str(root / line) for line in git("ls-files", "--", *folders).splitlines()}
-    if missing := [file for file in files if str(Path(file)) not in tracked]:
+    tracked = {str(root / path) for path in git("ls-files", "-z", "--", *folders).split("\0")}
+    if missing := [file for file in files if file not in tracked]:
         raise click.ClickException(f"Git does not have {missing[0]}: commit it first.")
-    return git("rev-parse", "--short=12", "HEAD")
-
-
-def replace(file: Path, text: str, files: list[Path]) -> None:
-    """Put the new revision in the place of a file, and delete the others.
-
-    Killed in between, the others stand beside it, and git has all of them.
-    """
-    temporary = file.with_name(f".{file.name}")
-    try:
-        temporary.write_text(text, encoding="utf-8", newline="\n")
-        temporary.replace(file)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise click.ClickException(f"{error}. Nothing has been changed.") from error
-    for other in files:
-        if other != file:
-            other.unlink()
+    return git("rev-parse", "--short=12", "HEAD").strip()

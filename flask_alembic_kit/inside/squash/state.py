@@ -4,6 +4,7 @@ from typing import Any
 
 from alembic.runtime.migration import MigrationContext
 
+from ...proof import log_of
 from ..errors import Refused
 from ..schema import contents
 from .rows import all_rows
@@ -16,9 +17,7 @@ Key = tuple[str, str, str]
 
 def own_tables(migration: MigrationContext) -> set[str]:
     """Return the names of the tables of Alembic and the kit, and of those that SQLite makes itself."""
-    table = migration.version_table
-    log = table.replace("alembic_version", "alembic_log")
-    names = {table, log if log != table else f"{table}_log"}
+    names = {migration.version_table, log_of(migration.version_table)}
     schema = migration.version_table_schema
     connection: Any = migration.connection
     if migration.dialect.name == "sqlite":  # with a virtual table; known since SQLite 3.37

@@ -12,7 +12,7 @@ from alembic.util import CommandError
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
-from ..environments import Environment, adopted, database_of, new_environment
+from ..environments import Environment, Kit, adopted, database_of, new_environment
 from ..errors import Refused, is_ours, where
 from ..loading import load
 from ..scratch import Scratch
@@ -23,7 +23,7 @@ from .state import State
 States = dict[str, State]
 
 
-class Alone(Environment):
+class Alone(Kit):
     """The environment of the app with one revision, in a folder of its own."""
 
     def __init__(self, environment: Environment, versions: Path) -> None:
