@@ -7,15 +7,14 @@ from importlib.util import find_spec
 from itertools import chain, islice
 from typing import Any
 
+import isort
 from click import ClickException
 
-from .imports import tidy
 from .layout import Layout
 from .template import PACKAGE, render
 from .versions import numbers
 
 MIGRATIONS = f"{PACKAGE}/migrations/"
-END = "\n\n# What the alembic"  # of the section of alembic.ini that says where things are
 
 # Revisions may ask for the target and its naming convention, so it is one where the old tool had one.
 MERGED = '''
@@ -46,6 +45,13 @@ def files(found: dict[str, Any], layout: Layout, server_default: bool) -> dict[s
     added[env] = tidy(added[env], layout)
     added["alembic.ini"] = ini(rendered["alembic.ini"], found, layout)
     return added
+
+
+def tidy(text: str, layout: Layout) -> str:
+    """Return a module with each block of its imports sorted as isort and ruff do, the app's own last."""
+    own = [layout.module.partition(".")[0]]
+    folders = (layout.root, layout.root / "src", *layout.paths)
+    return isort.code(text, profile="black", known_first_party=own, src_paths=folders)
 
 
 def variables(found: dict[str, Any], layout: Layout, server_default: bool) -> dict[str, str]:
@@ -87,14 +93,18 @@ def variables(found: dict[str, Any], layout: Layout, server_default: bool) -> di
         "__engine": found["db"]["way"].format("db"),
         "__metadata": target(places),
         "__options": "".join(
-            [MERGED_LINE] * is_merged
-            + [option_line(option) for option in known if option["name"] != "include_object"]
+            ([MERGED_LINE] if is_merged else [])
+            + [
+                option_line(each)
+                for each in known
+                if each["code"] and each["name"] != "include_object"
+            ]
         ),
         "__include_object": "".join(
             f", {option['code']}" for option in known if option["name"] == "include_object"
         ),
         "__definitions": "".join(
-            [MERGED] * is_merged
+            ([MERGED] if is_merged else [])
             + [f"\n\n\n{option['source']}" for option in known if option["source"]]
         ),
         "__server_default": str(server_default),
@@ -175,8 +185,8 @@ def option_line(option: dict[str, Any]) -> str:
 
 
 def variant(found: dict[str, Any]) -> str:
-    """Return ``multidb`` if the old tool migrates several databases, or could if there is none."""
-    databases = found["old"]["names"] if found["old"] else found["databases"]
+    """Return ``multidb`` if env.py migrates several databases, or could if there is none."""
+    databases = (found["old"] or found)["names"]
     return "multidb" if len(databases) > 1 else "generic"
 
 
@@ -197,6 +207,8 @@ def ini(text: str, found: dict[str, Any], layout: Layout) -> str:
     }
     if not is_new:
         text = text.replace("path_separator = newline", "version_path_separator = :")
+        if re.search("[ ,:]", str(layout.root)):  # where that Alembic splits a path
+            settings["prepend_sys_path"] = settings["prepend_sys_path"].replace("%(here)s", ".")
     if layout.locations != [layout.target / "versions"]:
         folders = [layout.path(folder) for folder in layout.locations]
         first = "\n    " if is_new and folders[1:] else ""
@@ -212,7 +224,12 @@ def ini(text: str, found: dict[str, Any], layout: Layout) -> str:
 
 
 def with_setting(text: str, name: str, value: str) -> str:
-    """Return the text of an alembic.ini with a setting."""
-    line = f"{name} = {value}".replace(" \n", "\n")
-    before = re.search(rf"^{name} = .*$", text, re.MULTILINE)
-    return text.replace(before[0] if before else END, line if before else f"\n{line}{END}", 1)
+    """Return the text of an alembic.ini with a setting: in its own place, or after the first ones of Alembic."""
+    line = f"{name} = {value}\n".replace(" \n", "\n")
+    before, header, rest = re.split(r"(?m)^(\[alembic\]\n)", text.rstrip("\n") + "\n", maxsplit=1)
+    section, *others = re.split(r"(?m)^(?=\[)", rest, maxsplit=1)
+    place = rf"(?m)^{re.escape(name)} *[=:].*\n"
+    if not re.search(place, section):
+        place = r"(?m)^$"  # the first empty line
+    section = re.sub(place, lambda _: line, section, count=1)
+    return "".join([before, header, section, *others])

@@ -1,6 +1,8 @@
 """Where things are in an app that exists, and where the kit's go."""
 
+import os
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,6 +10,9 @@ from typing import Any
 from click import ClickException
 
 OLD = "old_"  # what is in front of the names of files that the new ones take the place of
+# Modules of the old tools.
+TOOLS = ("flask_migrate", "flask_alembic")
+NOT_OWN = {"node_modules", "site-packages", "__pycache__", "build", "dist"}
 
 
 @dataclass
@@ -28,14 +33,17 @@ class Layout:
     recursive: bool
 
     def path(self, path: Path) -> str:
-        """Return a path as alembic.ini has it: in an installed package, not where that is installed."""
+        """Return a path as alembic.ini has it, so that it holds on another machine, if it can.
+
+        What is in an installed package is not named by where that is installed.
+        """
         for folder in map(Path, sys.path):
             if "site-packages" in folder.parts and path.is_relative_to(folder):
                 package, *rest = path.relative_to(folder).parts
                 return f"{package}:{'/'.join(rest)}"
-        if not path.is_relative_to(self.root):
+        if not path.is_relative_to(self.root) and not self.root.is_relative_to(path):
             return path.as_posix().replace("%", "%%")
-        relative = path.relative_to(self.root).as_posix().replace("%", "%%")
+        relative = Path(os.path.relpath(path, self.root)).as_posix().replace("%", "%%")
         return "%(here)s" if relative == "." else f"%(here)s/{relative}"
 
 
@@ -66,3 +74,16 @@ def layout_of(found: dict[str, Any], root: Path, into: str | None) -> Layout:
         locations=locations or [target / "versions"],
         recursive=bool(old and old["recursive"]),
     )
+
+
+def own_folders(root: Path) -> Iterator[tuple[Path, list[str]]]:
+    """Yield the folders of an app, with the names of their files: none that is hidden, installed or built."""
+    for place, folders, files in os.walk(root):
+        folders[:] = sorted(
+            name
+            for name in folders
+            if name not in NOT_OWN
+            and not name.startswith(".")
+            and not Path(place, name, "pyvenv.cfg").exists()
+        )
+        yield Path(place), sorted(files)

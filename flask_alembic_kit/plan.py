@@ -1,5 +1,6 @@
 """What is to be done: files to add, files that keep another name, and what is left to a human."""
 
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,14 +15,12 @@ class Plan:
     :param add: the text of each file to add, by its path from the root; the last makes it valid
     :param rename: files of the app that the new ones take the place of
     :param collisions: files of the app that are in the way
-    :param done: files that are there, as they should be
     """
 
     root: Path
     add: dict[str, str] = field(default_factory=dict)
     rename: dict[str, str] = field(default_factory=dict)
     collisions: list[str] = field(default_factory=list)
-    done: list[str] = field(default_factory=list)
 
 
 def plan_for(files: dict[str, str], found: dict[str, Any], layout: Layout) -> Plan:
@@ -32,21 +31,21 @@ def plan_for(files: dict[str, str], found: dict[str, Any], layout: Layout) -> Pl
     for path in [*(path for path in files if path != "alembic.ini"), "alembic.ini"]:
         there = layout.root / path
         kept = there.with_name(OLD + there.name)
-        if not there.exists() and not there.is_symlink():
+        is_own = there == layout.target / "__init__.py"  # of a package that was there: it stays
+        if not os.path.lexists(there):
             plan.add[path] = files[path]
-        elif there.is_file() and same(there, files[path]):
-            plan.done.append(path)
+        elif there.is_file() and (is_own or same(there, files[path])):
+            continue
         elif there in replaced and not kept.exists():
             plan.rename[path] = kept.relative_to(layout.root).as_posix()
             plan.add[path] = files[path]
-        elif there.name == "__init__.py" and there.is_file():
-            plan.done.append(path)  # of a package that was there: it stays as it is
         else:
             plan.collisions.append(path)
-    # A module beside the folder would hide it, or be hidden.
-    module = layout.target.with_suffix(".py")
-    if module.exists():
-        plan.collisions.append(module.relative_to(layout.root).as_posix())
+    # A file where a folder has to be; and a module beside it, for one of the two would hide the other.
+    folders = sorted({parent for path in files for parent in (layout.root / path).parents})
+    taken = [folder for folder in folders if os.path.lexists(folder) and not folder.is_dir()]
+    taken += [module for module in [layout.target.with_suffix(".py")] if module.exists()]
+    plan.collisions += [path.relative_to(layout.root).as_posix() for path in taken]
     return plan
 
 

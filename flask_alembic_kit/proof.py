@@ -94,7 +94,7 @@ def summary(old: Answers | None, new: Answers) -> list[str]:
     """Return what has been compared, for the reader."""
     lines = []
     if old:
-        number = f"{len(new['history'])} revision{'s'[: len(new['history']) != 1]}"
+        number = counted(len(new["history"]), "revision")
         lines.append(f"{number}, heads {', '.join(new['heads'])}: as before")
     if "built" in new:
         own = {*new["version_tables"].values(), *map(log_of, new["version_tables"].values())}
@@ -103,7 +103,7 @@ def summary(old: Answers | None, new: Answers) -> list[str]:
         same = (
             "the same schema as with the old tool" if old and "built" in old else "without an error"
         )
-        lines.append(f"{tables} table{'s'[: tables != 1]} made from empty: {same}")
+        lines.append(f"{counted(tables, 'table')} made from empty: {same}")
     if error := new.get("known_error"):
         lines.append(f"An empty database cannot be migrated, nor can the old tool do it: {error}")
         lines += [advice for words, advice in ADVICE.items() if re.search(words, error)]
@@ -127,6 +127,11 @@ def summary(old: Answers | None, new: Answers) -> list[str]:
             f"The app's database was not compared: {new.get('own_error', 'it is not there')}"
         )
     return lines
+
+
+def counted(number: int, what: str) -> str:
+    """Return a number of things in words."""
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def drift(old: Answers | None, new: Answers) -> dict[str, list[str]]:

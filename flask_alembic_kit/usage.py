@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from importlib.metadata import entry_points
 from pathlib import Path
 
-TOOLS = ("flask_migrate", "flask_alembic")
+from .layout import TOOLS, own_folders
+
 CLASSES = ("Migrate", "Alembic", "MigrateCommand")
 OTHER_NAME = "migrations"  # of the command, where `db` is another
 GOES = "remove it"
 # Methods of Flask-Alembic, and what they take for the revision if nobody gives one.
 METHODS = {"upgrade": '"heads"', "downgrade": '"-1"', "stamp": '"heads"'}
-SKIPPED = {"node_modules", "site-packages", "__pycache__", "build", "dist"}
 
 
 def in_front() -> str | None:
@@ -43,7 +43,7 @@ def lines(root: Path, module: str, name: str | None = None) -> list[str]:
     :param name: of the command in Python, where the old tool's was ``db``
     """
     found = []
-    texts = {path: path.read_text(encoding="utf-8", errors="replace") for path in sources(root)}
+    texts = dict(sources(root))
     used = {
         path: parsed(text) for path, text in texts.items() if any(tool in text for tool in TOOLS)
     }
@@ -56,7 +56,7 @@ def lines(root: Path, module: str, name: str | None = None) -> list[str]:
         text = texts[path]
         for line, advice in sorted(set(advices(used[path], objects, module, name))):
             place = f"{path.relative_to(root).as_posix()}:{line}"
-            code = text.splitlines()[line - 1].strip()
+            code = text.split("\n")[line - 1].strip()
             found.append(f"{place}: {code}\n        {advice}")
     return found
 
@@ -65,29 +65,26 @@ def makers(root: Path) -> list[str]:
     """Return the lines that make tables from models, but for those of the tests."""
     return [
         f"{path.relative_to(root).as_posix()}:{number}: {line.strip()}"
-        for path in sources(root)
+        for path, text in sources(root)
         if not re.search(r"(^|/)(tests?/|test_|conftest)", path.relative_to(root).as_posix())
-        for number, line in enumerate(path.read_text("utf-8", "replace").splitlines(), 1)
+        for number, line in enumerate(text.split("\n"), 1)
         if "create_all(" in line
     ]
 
 
-def sources(root: Path) -> Iterator[Path]:
-    """Yield the modules below a folder that are the app's own."""
-    for path in sorted(root.iterdir()):
-        if path.name.startswith(".") or path.name in SKIPPED:
-            continue
-        if path.is_dir() and not path.is_symlink() and not (path / "pyvenv.cfg").exists():
-            yield from sources(path)
-        elif path.suffix == ".py" and path.is_file():
-            yield path
+def sources(root: Path) -> Iterator[tuple[Path, str]]:
+    """Yield the modules of the app, with their text."""
+    for folder, names in own_folders(root):
+        for path in (folder / name for name in names if re.match(r"[^.].*\.py$", name)):
+            if path.is_file():
+                yield path, path.read_text(encoding="utf-8-sig", errors="replace")
 
 
 def parsed(text: str) -> ast.Module:
     """Return the tree of a module; an empty one if this Python cannot read it."""
     try:
         return ast.parse(text)
-    except SyntaxError:
+    except (SyntaxError, ValueError):  # the latter for a NUL, before Python 3.12
         return ast.Module([], [])
 
 
@@ -126,7 +123,8 @@ def advices(
         elif isinstance(node, ast.Import):
             for tool in {alias.name for alias in node.names if alias.name.split(".")[0] in TOOLS}:
                 commands = f"from {module} import kit  # kit.db has the commands"
-                imported = f"import {module}{' as flask_migrate' * (tool == 'flask_migrate')}"
+                name_of = " as flask_migrate" if tool == "flask_migrate" else ""
+                imported = f"import {module}{name_of}"
                 yield node.lineno, commands if tool.endswith(".cli") else imported
         elif isinstance(node, ast.Call):
             function = node.func
@@ -143,11 +141,12 @@ def advices(
 
 
 def is_call_of(node: ast.AST | None, names: set[str]) -> bool:
+    """Say whether a node is a call of one of several functions."""
     return isinstance(node, ast.Call) and ast.unparse(node.func) in names
 
 
 def registration(node: ast.Call, module: str, name: str | None) -> str:
-    """Return the lines that add ``flask db`` to an app."""
+    """Return the line that adds ``flask db`` to an app, in the place of a call that did it."""
     app = ast.unparse(node.args[0]) if node.args else "app"
     if app.endswith("db"):
         return GOES

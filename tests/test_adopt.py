@@ -14,15 +14,24 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from subprocess import CompletedProcess
+from types import ModuleType
+from typing import Any
 
 import pytest
 import servers
+from click import ClickException
 from kit import ROOT, new_environment, run
 from shapes import LITE_ENV, POSTS, SHAPES, USERS, App, build
 from sqlalchemy import create_engine, make_url, text
 from sqlalchemy.exc import OperationalError
 
 from flask_alembic_kit import proof, usage
+from flask_alembic_kit.environment import with_setting
+from flask_alembic_kit.inside import finding, loading
+from flask_alembic_kit.inside.options import is_standard_hook
+from flask_alembic_kit.layout import Layout
+from flask_alembic_kit.place import place
+from flask_alembic_kit.plan import Plan, plan_for
 from flask_alembic_kit.versions import LOWEST
 
 KILLS = int(os.environ.get("KILLS", "10"))  # of each of two apps, at least 4
@@ -161,6 +170,86 @@ def test_collision_stops_before_the_first_write(tmp_path: Path) -> None:
     done = app.adopt(status=None)
     assert "In the way: shop/migrations/env.py. Nothing has been changed. Choose" in done.stderr
     assert app.tree() == before
+
+
+def test_a_file_where_a_folder_has_to_be_is_in_the_way(tmp_path: Path) -> None:
+    target = tmp_path / "shop" / "migrations"
+    target.parent.mkdir()
+    target.write_text("mine\n", encoding="utf-8")
+    layout = Layout(tmp_path, target, "shop.migrations", [], [target / "versions"], False)
+    files = {"shop/migrations/kit/guard.py": "", "alembic.ini": ""}
+    assert plan_for(files, {"old": None}, layout).collisions == ["shop/migrations"]
+    with pytest.raises(ClickException, match="Mend that, and run this again"):
+        place(Plan(tmp_path, files))
+    assert [path.name for path in tmp_path.iterdir()] == ["shop"]
+
+
+def test_a_folder_above_the_root_is_named_from_there(tmp_path: Path) -> None:
+    """As where the root itself is a package: the same alembic.ini has to do elsewhere, too."""
+    root = tmp_path / "shop"
+    layout = Layout(root, root / "migrations", "shop.migrations", [tmp_path], [], False)
+    assert layout.path(tmp_path) == "%(here)s/.."
+    assert layout.path(root / "100%") == "%(here)s/100%%"
+
+
+INI = """\
+# mine
+[alembic]
+script_location = %(here)s/shop/migrations
+
+timezone: UTC
+{added}[logger_root]
+level = WARNING
+"""
+
+
+def test_a_setting_has_its_place_in_an_alembic_ini_that_was_edited() -> None:
+    text = INI.format(added="")
+    assert with_setting(text, "timezone", "UTC") == text.replace("timezone:", "timezone =")
+    before = "migrations\n\n"
+    assert with_setting(text, "level", "a") == text.replace(before, "migrations\nlevel = a\n\n")
+    assert with_setting("[alembic]\na = b", "c", "\n    d") == "[alembic]\na = b\nc =\n    d\n"
+
+
+@pytest.mark.parametrize("start", [b"\xef\xbb\xbf", b"# coding: latin-1\n# \xe9\n"])
+def test_modules_in_another_encoding(start: bytes, tmp_path: Path) -> None:
+    """As editors on Windows write them; and with a form feed, which starts no line of Python."""
+    source = b"\x0c\r\nfrom flask_migrate import Migrate\r\nmigrate = Migrate()\r\n"
+    module = ModuleType("shop")
+    module.__file__ = str(tmp_path / "shop.py")
+    (tmp_path / "shop.py").write_bytes(start + source)
+    assert finding.assigned(module) == {"migrate"}
+    first, second = usage.lines(tmp_path, "migrations")
+    assert first.splitlines()[0].endswith(": from flask_migrate import Migrate")
+    assert second.splitlines()[0].endswith(": migrate = Migrate()")
+
+
+@pytest.mark.parametrize("named", ["/app/shop/web.py", "./shop/web.py", "shop.web:make()"])
+def test_the_app_is_what_an_image_calls_so(
+    named: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Which may have it in another folder."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "shop").mkdir()
+    (tmp_path / "shop" / "web.py").touch()
+    (tmp_path / "Dockerfile").write_text(f"ENV FLASK_APP={named}\n", encoding="utf-8")
+    assert loading.named() == re.sub(r"^(/app|\.)/", "", named)
+
+
+def test_a_hook_that_does_more_than_the_usual_one_is_not_taken_for_it() -> None:
+    """As one that numbers the revisions."""
+
+    def usual(_: Any, revision: Any, directives: Any) -> None:
+        if directives[0].upgrade_ops.is_empty():
+            print("No changes in schema detected.")
+
+    def numbers(_: Any, revision: Any, directives: Any) -> None:
+        if directives[0].upgrade_ops.is_empty():
+            print("No changes in schema detected.")
+        directives[0].rev_id = "1"
+
+    assert is_standard_hook(usual)
+    assert not is_standard_hook(numbers)
 
 
 USES = """\
@@ -395,6 +484,7 @@ def test_models_are_all_compared_where_the_old_env_has_seen_some(tmp_path: Path)
     app.adopt()
     app.alembic("check")
     start_replicas(app, "base")
+    assert "env.py is the same as" in app.python("-m", "flask_alembic_kit", "update").stdout
 
 
 @pytest.mark.slow
@@ -548,6 +638,20 @@ def test_an_alembic_ini_that_stays_beside_the_new_env(tmp_path: Path) -> None:
     ini.write_text(inside, encoding="utf-8")
     register(app.folder / "shop" / "__init__.py", app.adopt())
     app.python("-m", "flask", "db", "check")
+
+
+@pytest.mark.slow
+def test_squash_runs_the_new_env_also_beside_the_old_one(tmp_path: Path) -> None:
+    """What the old one needs may not be there any more."""
+    app = build("inside-with-options", tmp_path)
+    app.adopt()
+    (app.folder / "shop" / "migrations" / "old_env.py").write_text("import gone\n", "utf-8")
+    git = ("git", "-c", "user.name=Ada", "-c", "user.email=ada@example.org")
+    for arguments in (("init", "-q"), ("add", "--all"), ("commit", "-qm", "as it is")):
+        run(*git, *arguments, cwd=app.folder)
+    done = app.python("-m", "flask_alembic_kit", "squash", "--yes")
+    assert "make the same" in done.stdout
+    app.alembic("check")
 
 
 def register(factory: Path, done: CompletedProcess[str]) -> None:
@@ -880,6 +984,8 @@ def test_an_app_that_reads_a_new_column_when_it_is_made_as_with_the_old_tool(
 def test_health_without_an_extension(tmp_path: Path) -> None:
     app = build("odd", tmp_path)
     app.adopt()
+    app.alembic("downgrade base")
+    assert "Running upgrade  -> " in app.alembic("upgrade heads").stderr  # of functions with a name
     code = "from shop.serve import application as app; from shop.migrations.kit import health\n"
     ask = f"{code}with app.app_context(): print(health()['default']['status'])"
     environment = {**app.environment, "SHOP_URL": app.urls["DATABASE_URL"]}
@@ -913,6 +1019,7 @@ def test_a_database_that_the_old_env_leaves_out_is_left_out(tmp_path: Path) -> N
     broken = "def upgrade_():\n    raise RuntimeError('lost')\n"
     first.write_text(source.replace("def upgrade_():\n", broken, 1), encoding="utf-8")
     assert "nor can the old tool do it: RuntimeError: lost" in app.adopt().stdout
+    assert "env.py is the same as" in app.python("-m", "flask_alembic_kit", "update").stdout
     app.alembic("check")
     app.alembic("downgrade base")
     with pytest.raises(OperationalError, match="no such table: posts"):
@@ -922,6 +1029,10 @@ def test_a_database_that_the_old_env_leaves_out_is_left_out(tmp_path: Path) -> N
 
 ENV_OPTIONS = """\
 from functools import lru_cache
+from shop.entities import register_entities
+
+ENTITIES = ["a view"]
+register_entities(ENTITIES)
 
 LEFT_ALONE = config.get_section("alembic:exclude")["tables"].split()
 assert config.get_main_option("left").split() == ["one", "two"]
@@ -956,6 +1067,8 @@ def test_options_of_the_old_env_are_in_the_new_one(tmp_path: Path) -> None:
         app, ["ALTER TABLE alembic_version RENAME TO v", "CREATE TABLE spatial_ref_sys (id int)"]
     )
     env.write_text(env.read_text(encoding="utf-8") + "\nlogging.captureWarnings(True)\n", "utf-8")
+    entities = "def register_entities(found):  # as that of alembic-utils\n    print(*found)\n"
+    (app.folder / "shop" / "entities.py").write_text(entities, encoding="utf-8")
     ini = app.folder / "migrations" / "alembic.ini"
     text_of = ini.read_text(encoding="utf-8").replace(
         "[alembic]", "[alembic]\nleft =\n  one\n  two"
@@ -965,7 +1078,7 @@ def test_options_of_the_old_env_are_in_the_new_one(tmp_path: Path) -> None:
     assert "Not taken over from env.py: isolation_level='AUTOCOMMIT'" in done.stdout
     shown = [line for line in done.stdout.splitlines() if "from env.py, line" in line]
     assert len(shown) == 1 and shown[0].endswith(": logging.captureWarnings(True)")
-    app.alembic("check")
+    assert "a view" in app.alembic("check").stdout
     written = (app.folder / "shop" / "migrations" / "env.py").read_text(encoding="utf-8")
     assert '"transaction_per_migration": True,' in written
     assert "left =\n    one\n    two\n" in (app.folder / "alembic.ini").read_text(encoding="utf-8")
@@ -1023,7 +1136,7 @@ def test_installed_from_its_wheel(
 
     (wheel,) = once("wheel", make).glob("*.whl")
     programs = new_environment(uv, tmp_path / "venv", wheel, *packages)
-    app = build("src-capitals", tmp_path / "app", interpreter=str(programs / "python"))
+    app = build("src-capitals", tmp_path / "an app", interpreter=str(programs / "python"))
     command = str(programs / "flask-alembic-kit")
     done = run(command, "adopt", "--yes", cwd=app.folder, env=app.environment)
     assert "Done." in done.stdout

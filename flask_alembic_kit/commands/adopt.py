@@ -10,7 +10,7 @@ import click
 
 from .. import environment, proof, usage, versions
 from ..layout import Layout, layout_of
-from ..place import place
+from ..place import place, replace
 from ..plan import Plan, plan_for
 from ..process import ask
 
@@ -57,7 +57,7 @@ def command(
     if plan.collisions:
         raise click.ClickException(
             f"In the way: {', '.join(plan.collisions)}. Nothing has been changed. "
-            "Choose another folder with --into."
+            "Choose another folder with --into, or give another name to what is in the way."
         )
     if plan.add:
         if not yes:
@@ -88,21 +88,21 @@ def show(plan: Plan, found: dict[str, Any], layout: Layout) -> None:
         )
         return
     click.echo("\nTo add:")
-    for path in summarized(plan.add):
+    for path in summarized([*plan.add]):
         click.echo(f"    {path}")
     for path, kept in plan.rename.items():
         click.echo(f"    {path}: what is there now is kept as {kept}")
+    if is_new(found):
+        click.echo(
+            "    the first revision, from the models; a database that has their tables is stamped"
+        )
     for option in (old or {}).get("options", []):
         if option["code"] is None:
             click.echo(f"Not taken over from env.py: {option['name']}={option['shown']}")
     for line in (old or {}).get("beside", []):
         click.echo(f"Not taken over from env.py, line {line}")
-    if is_new(found):
-        click.echo(
-            "    the first revision, from the models; a database that has their tables is stamped"
-        )
     ignored = layout.root / ".gitignore"
-    known = ignored.read_text(encoding="utf-8") if ignored.exists() else ""
+    known = ignored.read_text(encoding="utf-8", errors="replace") if ignored.exists() else ""
     if "-migrating" not in known and any(each["file"] for each in found["databases"].values()):
         click.echo(
             "\nAdd *-migrating to .gitignore: it is the lock file beside an SQLite database."
@@ -112,6 +112,11 @@ def show(plan: Plan, found: dict[str, Any], layout: Layout) -> None:
         click.echo(f"\nGit ignores {path} ({rule}). Remove that rule, or use git add --force.")
     if {*found["migrated"]} - {str(layout.target)}:
         click.echo(f"\nThe app itself runs the old tool when it is made, {MIGRATES}, see below.")
+    show_lines(found, layout)
+
+
+def show_lines(found: dict[str, Any], layout: Layout) -> None:
+    """Show the lines of the app that use the old tool, and the one that adds ``flask db``."""
     package = usage.in_front()
     name = f'"{usage.OTHER_NAME}"' if package or found["has_db"] else None
     todo = usage.lines(layout.root, layout.module, name)
@@ -140,7 +145,7 @@ def ignored_by_git(root: Path, paths: list[str]) -> list[str]:
     return next((line.split("\t") for line in done.stdout.splitlines()), [])
 
 
-def summarized(paths: Any) -> list[str]:
+def summarized(paths: list[str]) -> list[str]:
     """Return paths, with those of the kit's folder as one."""
     folders = {path.partition("/kit/")[0] + "/kit/" for path in paths if "/kit/" in path}
     return sorted([*folders, *(path for path in paths if "/kit/" not in path)])
@@ -188,7 +193,7 @@ def prove(found: dict[str, Any], arguments: dict[str, Any]) -> None:
 
 def show_makers(new: proof.Answers) -> None:
     """Say that the app makes the tables itself, so that the revisions cannot."""
-    shown = ", ".join(new["makes"][:3]) + ", ..." * bool(new["makes"][3:])
+    shown = ", ".join([*new["makes"][:3], *(["..."] if new["makes"][3:] else [])])
     click.echo(
         f"\nOn an empty database, the app itself makes tables when it is made ({shown}), and the revisions, "
         f"which make them too, fail: {new['makes_error']}"
@@ -245,7 +250,7 @@ def apart(old: proof.Answers, arguments: dict[str, Any]) -> proof.Answers | None
     before = set_in(ini, "share_connection", "false")
     new = answers(arguments)
     if is_worse(old, new):
-        ini.write_text(before, encoding="utf-8")
+        replace(ini, before)
         return None
     click.echo(
         "\nSome revisions open a connection of their own, and make the same as before only if it does not see "
@@ -256,9 +261,11 @@ def apart(old: proof.Answers, arguments: dict[str, Any]) -> proof.Answers | None
 
 def set_in(ini: Path, name: str, value: str) -> str:
     """Write a setting into an alembic.ini, and return the text that it had before."""
-    text = ini.read_text(encoding="utf-8")
-    ini.write_text(environment.with_setting(text, name, value), encoding="utf-8")
-    return text
+    before = ini.read_text(encoding="utf-8")
+    after = environment.with_setting(before, name, value)
+    if after != before:
+        replace(ini, after)
+    return before
 
 
 def is_new(found: dict[str, Any]) -> bool:

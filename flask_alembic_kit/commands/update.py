@@ -7,8 +7,10 @@ from pathlib import Path
 
 import click
 
-from .. import environment
+from .. import environment, versions
 from ..layout import layout_of
+from ..place import replace
+from ..plan import same
 from ..process import ask
 from ..template import PACKAGE, render
 
@@ -29,20 +31,22 @@ def command(app: str | None, db: str | None, into: str | None) -> None:
     Your files are env.py and script.py.mako. They are not changed: take over what you like.
     """
     root = Path.cwd().resolve()
+    versions.check()
     folder = root / into if into else folder_of(root)
     if not (folder / "kit" / "__init__.py").exists():
         raise click.ClickException(
             f"{folder} has no folder kit: name the folder with env.py, --into."
         )
-    changed = replace(folder / "kit")
-    click.echo(f"{len(changed)} files changed in {folder.relative_to(root) / 'kit'}")
+    changed = updated(folder / "kit")
+    click.echo(f"{len(changed)} files changed in {os.path.relpath(folder / 'kit', root)}")
     for path in changed:
         click.echo(f"    {path}")
     found = ask("look", app=app, db=db)
     layout = layout_of(found, root, str(folder))
     files = environment.files(found, layout, True)
+    target = layout.target.relative_to(root).as_posix()
     for name in ("env.py", "script.py.mako"):
-        show_difference(folder / name, files[f"{folder.relative_to(root).as_posix()}/{name}"])
+        show_difference(folder / name, files[f"{target}/{name}"])
 
 
 def folder_of(root: Path) -> Path:
@@ -58,7 +62,7 @@ def folder_of(root: Path) -> Path:
     return root / found[1].replace("%(here)s", str(root))
 
 
-def replace(folder: Path) -> list[str]:
+def updated(folder: Path) -> list[str]:
     """Make a folder that of this version, and return the files that it has changed.
 
     Each file is replaced whole, and the app is not needed for it: what was killed can be run again.
@@ -68,13 +72,10 @@ def replace(folder: Path) -> list[str]:
     changed = []
     for path, text in files.items():
         file = folder / path
-        if not file.exists() or file.read_text(encoding="utf-8") != text:
-            file.parent.mkdir(parents=True, exist_ok=True)
-            temporary = file.with_name(f".{file.name}.new")
-            temporary.write_text(text, encoding="utf-8", newline="\n")
-            os.replace(temporary, file)
+        if not file.exists() or not same(file, text):
+            replace(file, text)
             changed.append(path)
-    for file in folder.rglob("*"):
+    for file in sorted(folder.rglob("*")):
         path = file.relative_to(folder).as_posix()
         if file.is_file() and path not in files and "__pycache__" not in file.parts:
             file.unlink()

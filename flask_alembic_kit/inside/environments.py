@@ -15,14 +15,12 @@ from alembic.config import Config
 from alembic.runtime.environment import EnvironmentContext
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from flask import Flask, current_app
-from flask.ctx import AppContext
+from flask import current_app
 
+from ..layout import OLD, own_folders
 from .errors import Refused
 
 T = TypeVar("T")
-# An env.py of before is kept by this name where the new one takes its place.
-OLD = "old_"
 # What the kit's env.py has.
 KIT = ".kit import environment as kit"
 
@@ -104,7 +102,10 @@ class FlaskMigrate(Environment):
 
 
 class FlaskAlembic(Environment):
-    """The extension Flask-Alembic, which has no env.py."""
+    """The extension Flask-Alembic, which has no env.py.
+
+    Each use has a context of its own, at whose end the extension closes and forgets its connections.
+    """
 
     kind = "flask-alembic"
 
@@ -117,20 +118,15 @@ class FlaskAlembic(Environment):
         return script
 
     def upgrade(self, to: str = "heads") -> None:
-        with self.context():
+        with current_app.app_context():
             self.extension.upgrade(to)
 
     def read(self, function: Callable[[MigrationContext], T]) -> dict[str, T]:
-        with self.context():
+        with current_app.app_context():
             if not hasattr(self.extension, "migration_contexts"):  # before Flask-Alembic 3
                 return {"default": function(self.extension.migration_context)}
             contexts = self.extension.migration_contexts
             return {name: function(context) for name, context in contexts.items()}
-
-    def context(self) -> AppContext:
-        """Return a context of its own, at whose end the extension closes and forgets its connections."""
-        app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
-        return app.app_context()
 
 
 def database_of(migration: MigrationContext) -> str:
@@ -189,21 +185,26 @@ def watched() -> Iterator[list[str]]:
         MigrationContext.run_migrations = run_migrations  # type: ignore[method-assign]
 
 
-def old_environment(app: Flask, root: Path) -> Environment | None:
-    """Return what migrates the app today."""
-    migrate = app.extensions.get("migrate")
+def old_environment(root: Path) -> Environment | None:
+    """Return what migrates the current app today.
+
+    :raises Refused: if several folders could have its revisions, or if none has an env.py
+    """
+    extensions = current_app.extensions
+    migrate = extensions.get("migrate")
     if migrate is not None:
         # By its option or variable, people use a folder that the extension does not know.
         named = (os.environ.get("FLASK_DB_DIRECTORY"), migrate.directory)
-        places = [base / name for name in named if name for base in (root, Path(app.root_path))]
+        bases = (root, Path(current_app.root_path))
+        places = [base / name for name in named if name for base in bases]
         folder = next((place for place in places if (place / "env.py").exists()), None)
         folder = folder or next((p for p in places if (p / f"{OLD}env.py").exists()), None)
         return FlaskMigrate(folder, folder / "alembic.ini") if folder else elsewhere(root)
-    alembic = app.extensions.get("alembic")
+    alembic = extensions.get("alembic")
     if alembic is not None and hasattr(alembic, "script_directory"):
-        with app.app_context():
-            folder = Path(alembic.config.get_main_option("script_location"))
-            environment = FlaskAlembic(resolved(str(folder), root), None)
+        with current_app.app_context():
+            folder = resolved(alembic.config.get_main_option("script_location"), root)
+            environment = FlaskAlembic(folder, None)
             return environment if environment.history() else None
     kept = root / f"{OLD}alembic.ini"
     ini = kept if kept.exists() else root / "alembic.ini"
@@ -239,9 +240,9 @@ def histories(root: Path) -> list[Path]:
     if named := os.environ.get("FLASK_DB_DIRECTORY"):
         return [root / named]
     found, lost = [], []
-    for place, folders, files in os.walk(root):
-        here = Path(place)
-        folders[:] = sorted(name for name in folders if is_searched(here / name))
+    for here, files in own_folders(root):
+        if {"tests", "test"} & {*here.relative_to(root).parts}:
+            continue
         env = next((here / name for name in (f"{OLD}env.py", "env.py") if name in files), None)
         texts = [file.read_text("utf-8", "replace") for file in here.glob("versions/*.py")]
         if env and texts and KIT not in env.read_text("utf-8", "replace"):
@@ -254,12 +255,6 @@ def histories(root: Path) -> list[Path]:
             "the folder out of the app to begin without them. Nothing has been changed."
         )
     return found
-
-
-def is_searched(folder: Path) -> bool:
-    """Say whether an app may have its revisions in a folder."""
-    is_other = folder.name in ("node_modules", "site-packages", "build", "dist", "tests", "test")
-    return not (is_other or folder.name.startswith(".") or (folder / "pyvenv.cfg").exists())
 
 
 def adopted(ini: Path) -> Path | None:

@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import reduce
 from importlib import import_module
+from importlib.util import decode_source
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -16,12 +17,11 @@ from sqlalchemy import MetaData
 from sqlalchemy.engine import Engine
 from sqlalchemy.orm import scoped_session
 
+from ..layout import TOOLS
 from .errors import Refused
 
 # How the engine is got from what apps have, in the order in which it is tried.
 WAYS = ("{}.engine", "{}.get_engine()", "{}.manager.engine", "{}.get_bind()")
-
-TOOLS = ("flask_migrate", "flask_alembic")
 
 # The module and the name that something is imported by, None if that is `db`, and an expression for it.
 Place = tuple[str | None, str, str]
@@ -200,17 +200,22 @@ def importable(thing: object, root: Path) -> tuple[str, str] | None:
 
 def assigned(module: ModuleType) -> set[str]:
     """Return the names that the source of a module assigns or defines at its top level."""
-    file = str(module.__file__)
-    if not file.endswith(".py"):
-        return set()
-    names = set()
-    for node in ast.parse(Path(file).read_text(encoding="utf-8")).body:
+    file = Path(str(module.__file__))
+    names: set[str] = set()
+    if file.suffix != ".py" or not file.is_file():
+        return names
+    for node in ast.parse(text_of(file)).body:
         if isinstance(node, (ast.ClassDef, ast.FunctionDef)):
             names.add(node.name)
         elif isinstance(node, (ast.Assign, ast.AnnAssign)):
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
             names |= {target.id for target in targets if isinstance(target, ast.Name)}
     return names
+
+
+def text_of(file: Path) -> str:
+    """Return the text of a module, in the encoding that it says it has."""
+    return decode_source(file.read_bytes())
 
 
 def metadata(
@@ -267,13 +272,14 @@ def told_metadatas(app: Flask) -> dict[str, list[MetaData]]:
 
 
 def placed(targets: list[MetaData], there: list[tuple[MetaData, Place]]) -> list[Place]:
+    """Return where several metadata are, of all that are known."""
     found = {id(target): place for target, place in reversed(there) if target in targets}
     return [*found.values()][::-1]
 
 
 def imported_by(env: Path) -> Iterator[tuple[MetaData, Place]]:
     """Yield each metadata that an env.py imports, though not by a model, with how it does."""
-    for node in ast.parse(env.read_text(encoding="utf-8")).body:
+    for node in ast.parse(text_of(env)).body:
         if not isinstance(node, ast.ImportFrom):
             continue
         module = None
@@ -309,6 +315,7 @@ def metadata_of(value: object) -> MetaData | None:
 
 
 def expression_for(name: str, value: object) -> str:
+    """Return the expression for the metadata that a name means."""
     return f"{name}.metadata" if isinstance(value, type) else name
 
 

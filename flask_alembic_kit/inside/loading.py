@@ -67,7 +67,7 @@ def load(reference: str | None) -> tuple[Flask, dict[str, Any]]:
 
 
 def split(reference: str) -> tuple[str, str | None]:
-    """Return the module, or its file, and what is named in it."""
+    """Return the module, or its file, and what is named in it; the colon of a drive is none."""
     path, *name = re.split(r":(?![\\/])", reference, maxsplit=1)
     return path, name[0] if name else None
 
@@ -103,8 +103,18 @@ def named() -> str | None:
     files = [path for glob in SAY_FLASK_APP for path in sorted(Path().glob(glob))]
     texts = (path.read_text("utf-8", "replace") for path in files if path.is_file())
     found = {each for text in texts for each in setting.findall(text)}
-    there = {each for each in found if any(map(Path.exists, places(split(each)[0])))}
+    there = {here for each in found if (here := as_here(each))}
     return there.pop() if len({split(each)[0] for each in there}) == 1 else None
+
+
+def as_here(reference: str) -> str | None:
+    """Return a reference without the folder in which an image has the app; None if it leads nowhere."""
+    module, colon, name = reference.partition(":")
+    first, *parts = module.removeprefix("./").split("/")
+    tails = [parts[start:] for start in range(len(parts))] if not first else [[first, *parts]]
+    found = ("/".join(tail) for tail in tails)
+    here = next((each for each in found if any(map(Path.exists, places(each)))), None)
+    return f"{here}{colon}{name}" if here else None
 
 
 def places(module: str) -> list[Path]:

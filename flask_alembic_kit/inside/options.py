@@ -1,14 +1,18 @@
 """What an old env.py passes to ``context.configure()``, as lines of a new one."""
 
 import ast
+import builtins
 import inspect
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from textwrap import dedent
 from typing import Any
 
 from alembic.runtime.environment import EnvironmentContext
 from alembic.runtime.migration import MigrationContext
+
+from .finding import text_of
 
 # What the new env.py has of its own, or Alembic adds.
 OWN = {
@@ -19,6 +23,9 @@ OWN = {
 }  # fmt: skip
 # What the kit does too, or instead, if the old tool's value is this.
 SAME = {"render_as_batch": True, "include_schemas": True, "compare_server_default": True}
+REGISTERED = (
+    "register_entities"  # the function by which alembic-utils gets to know what it compares
+)
 STANDARD_HOOK = "No changes in schema detected"
 # What an env.py imports for its own work, also where it does not use it.
 STANDARD = {*sys.stdlib_module_names, "alembic", "flask", "sqlalchemy"}
@@ -35,7 +42,8 @@ def options_of(migration: MigrationContext, env: Path) -> list[dict[str, Any]]:
     """Return the options that differ from Alembic's defaults, each with Python for it if there is any.
 
     :param env: the old env.py
-    :return: ``name``, ``code`` (None if a human has to read it), ``imports``, ``source``, ``shown``
+    :return: ``name``, ``code`` (None if a human has to read it; empty if it is no option, but a call beside
+        them that is known), ``imports``, ``source``, ``shown``
     """
     defaults = {
         name: parameter.default
@@ -45,19 +53,25 @@ def options_of(migration: MigrationContext, env: Path) -> list[dict[str, Any]]:
     connection = migration.connection
     level = connection.get_execution_options().get("isolation_level") if connection else None
     by_hand = {"isolation_level": level} if level else {}
-    return [
-        {"name": name, "shown": shown(value), **described(value, env)}
-        for name, value in migration.opts.items()
-        if name not in OWN
-        and value not in (None, (), [])
-        and not same(value, defaults.get(name))
-        and not same(value, SAME.get(name))
-        and not is_target(value, migration)
-        and not is_standard_hook(value)
-    ] + [
-        {"name": name, "shown": shown(value), "code": None, "imports": [], "source": ""}
-        for name, value in by_hand.items()
-    ]
+    source, imports = definitions(env, f"{REGISTERED}()") if env.exists() else ("", [])
+    call = {"name": REGISTERED, "shown": "", "code": "", "imports": imports, "source": source}
+    return (
+        [
+            {"name": name, "shown": shown(value), **described(value, env)}
+            for name, value in migration.opts.items()
+            if name not in OWN
+            and value not in (None, (), [])
+            and not same(value, defaults.get(name))
+            and not same(value, SAME.get(name))
+            and not is_target(value, migration)
+            and not is_standard_hook(value)
+        ]
+        + [
+            {"name": name, "shown": shown(value), "code": None, "imports": [], "source": ""}
+            for name, value in by_hand.items()
+        ]
+        + ([call] if source else [])
+    )
 
 
 def beside(env: Path, options: list[dict[str, Any]], packages: set[str]) -> list[str]:
@@ -66,7 +80,7 @@ def beside(env: Path, options: list[dict[str, Any]], packages: set[str]) -> list
     :param options: what has been found in it, with the source of what is taken over
     :param packages: of the app: to import them is to have their models
     """
-    text = env.read_text(encoding="utf-8")
+    text = text_of(env)
     tree = ast.parse(text)
     own = {name for node in tree.body for name in defined_by(node)} - imported(tree)
     taken = "\n".join(option["source"] for option in options)
@@ -103,6 +117,7 @@ def statements(body: list[ast.stmt]) -> Iterator[ast.stmt]:
 
 
 def imported(tree: ast.Module) -> set[str]:
+    """Return the names that a module imports at its top level."""
     nodes = [node for node in tree.body if isinstance(node, (ast.Import, ast.ImportFrom))]
     return {name for node in nodes for name in defined_by(node)}
 
@@ -123,14 +138,17 @@ def same(value: object, other: object) -> bool:
 
 
 def is_standard_hook(value: object) -> bool:
-    """Say whether this is the function of the usual template that writes no empty revision."""
+    """Say whether this is the function of the usual template that writes no empty revision, and no more."""
     try:
-        return callable(value) and STANDARD_HOOK in inspect.getsource(value)
-    except (OSError, TypeError):
+        source = dedent(inspect.getsource(value))  # type: ignore[arg-type]
+        (function,) = ast.parse(source).body
+    except (OSError, TypeError, SyntaxError):
         return False
+    return STANDARD_HOOK in source and len(getattr(function, "body", ())) == 1
 
 
 def shown(value: object) -> str:
+    """Return how an option is shown."""
     name = getattr(value, "__qualname__", None)
     return f"{name}()" if name else repr(value)
 
@@ -157,7 +175,7 @@ def definitions(env: Path, name: str) -> tuple[str, list[str]]:
 
     What is no plain definition, as what is done in a ``with`` or an ``if``, is too much.
     """
-    text = env.read_text(encoding="utf-8")
+    text = text_of(env)
     body = ast.parse(text).body
     where = {defined: index for index, node in enumerate(body) for defined in defined_by(node)}
     needed: set[int] = set()
@@ -166,7 +184,9 @@ def definitions(env: Path, name: str) -> tuple[str, list[str]]:
         index = where[names.pop()]
         if index not in needed:
             needed.add(index)
-            inner = (node.id for node in ast.walk(body[index]) if isinstance(node, ast.Name))
+            inner = [node.id for node in ast.walk(body[index]) if isinstance(node, ast.Name)]
+            if isinstance(body[index], ast.Expr) and not {*inner} <= {*where, *dir(builtins)}:
+                return "", []
             names += [used for used in inner if used in where]
     nodes = [body[index] for index in sorted(needed)]
     imports = [ast.unparse(n) for n in nodes if isinstance(n, (ast.Import, ast.ImportFrom))]
@@ -191,4 +211,6 @@ def defined_by(node: ast.stmt) -> list[str]:
         return [node.target.id]
     if isinstance(node, (ast.Import, ast.ImportFrom)):
         return [alias.asname or alias.name.partition(".")[0] for alias in node.names]
+    if isinstance(node, ast.Expr) and ast.unparse(node).startswith(f"{REGISTERED}("):
+        return [f"{REGISTERED}()"]
     return []

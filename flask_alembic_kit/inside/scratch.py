@@ -65,13 +65,14 @@ class Scratch:
         event.listen(Engine, "engine_connect", self.remember)
 
     def remember(self, connection: Any, *_: object) -> None:
+        """Keep the engine, so that its pool can be emptied."""
         self.engines.add(connection.engine)
 
     def connect(self, dialect: Any, _: object, cargs: Any, cparams: Any) -> Any:
         """Return a connection of the driver; None leaves it to SQLAlchemy."""
         key = next((key for key in NAMES if key in cparams), None)
         if not self.is_on:
-            found(dialect, cparams.get(key))
+            know_name(dialect, cparams.get(key))
             if not self.is_read_only or dialect.name not in READ_ONLY:
                 return None
             own = dialect.connect(*cargs, **cparams)
@@ -103,7 +104,7 @@ class Scratch:
                         self.execute(dialect, cargs, {**cparams, key: name}, statement[0])
         name = self.made[where][0]
         self.used.add(name)
-        found(dialect, name)
+        know_name(dialect, name)
         connection = dialect.connect(*cargs, **{**cparams, key: name})
         self.opened.append(connection)
         return connection
@@ -167,11 +168,12 @@ class Scratch:
         self.made.clear()
 
 
-def found(dialect: Any, name: Any) -> None:
+def know_name(dialect: Any, name: Any) -> None:
     """Tell MySQL's dialect the name of the database: it asks the server for it only once."""
     if dialect.name in ("mysql", "mariadb") and dialect.default_schema_name:
         dialect.default_schema_name = name
 
 
 def quoted(kind: str, name: str) -> str:
+    """Return the name of a database as it stands in a statement of a kind of server."""
     return f'"{name}"' if kind == "postgresql" else f"`{name}`"

@@ -1,24 +1,20 @@
 """The tasks of a process inside the app."""
 
-import contextlib
 import re
 from collections.abc import Callable, Iterator
-from importlib import import_module
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 from alembic import command
-from alembic.autogenerate import produce_migrations
 from alembic.runtime.migration import MigrationContext
-from flask import Flask
-from sqlalchemy import Column, Constraint, DefaultClause, Index, MetaData, Table, inspection
+from sqlalchemy import MetaData, inspection
 
 from . import environments, finding
+from .answers import answers, built, current, exists, kept
 from .environments import Environment, new_environment, old_environment, resolved
-from .errors import Refused, is_ours, shown, where
+from .errors import Refused, is_ours, where
 from .loading import load
-from .options import beside, options_of
-from .schema import contents
 from .scratch import Scratch
 from .squash import chained, squash
 
@@ -39,19 +35,24 @@ def inspect(app: str | None, db: str | None, folder: str) -> dict[str, Any]:
     :param db: ``MODULE:NAME`` of what has the engine
     :param folder: for scratch databases
     """
-    scratch = Scratch(Path(folder), "kit_old")
-    return found_in(app, db, scratch)
+    return found_in(app, db, Scratch(Path(folder), "kit_old"))
 
 
 def look(app: str | None, db: str | None, folder: str) -> dict[str, Any]:
-    """Find out what there is, and ask no tool."""
+    """Find out what there is, and ask no tool; the parameters are those of ``inspect()``."""
     return found_in(app, db, None)
 
 
 def found_in(reference: str | None, named: str | None, scratch: Scratch | None) -> dict[str, Any]:
-    """Return what there is in an app.
+    """Return what there is in an app. This is what the command calls ``found``.
 
-    :param scratch: where the old tool builds
+    :param scratch: where the old tool builds; None to leave it alone
+    :return: ``app``, ``package``, ``db``, ``metadata`` and ``metadatas``: how each is imported, see ``finding``;
+        ``has_db``: whether the app has a command ``db`` of its own; ``databases``: the file and the URL of each;
+        ``names`` of those that env.py migrates; ``merged``: whether it compares one metadata made of several;
+        ``migrated``: the folders whose revisions the app has run by being made;
+        ``adopted``: the folder of the kit's env.py, or nothing, and then its ``history``;
+        ``old``: what ``described()`` says of the old tool, or None
     """
     root = Path.cwd().resolve()
     with environments.watched() as migrated:
@@ -59,6 +60,7 @@ def found_in(reference: str | None, named: str | None, scratch: Scratch | None) 
     with app.app_context():
         db = finding.database(app, named, root)
         engines = finding.engines(app, db)
+        ini = root / "alembic.ini"
         answer: dict[str, Any] = {
             "app": how,
             "package": finding.package(app, how["module"], root),
@@ -67,33 +69,28 @@ def found_in(reference: str | None, named: str | None, scratch: Scratch | None) 
             "metadatas": finding.metadatas(app, db, engines, root),
             "has_db": finding.has_db(app),
             "databases": {name: about(engine) for name, engine in engines.items()},
-            "adopted": str(environments.adopted(root / "alembic.ini") or ""),
+            "names": [*engines],
+            "merged": False,
             "migrated": [str(Path(folder).resolve()) for folder in migrated],
+            "adopted": str(environments.adopted(ini) or ""),
             "old": None,
         }
+        # Once adopted, the new tool may have written revisions that the old one cannot run.
         if answer["adopted"]:
-            answer["history"] = new_environment(root / "alembic.ini").history()
+            answer["history"] = new_environment(ini).history()
             env = Path(answer["adopted"], "env.py")  # which may have been made from an older one
-            targets = [target for target, _ in finding.imported_by(env)] if env.exists() else []
+            text = finding.text_of(env) if env.exists() else ""
+            targets = [target for target, _ in finding.imported_by(env)] if text else []
             answer["metadata"] = finding.metadata(app, db, root, targets, env)
-        # After that, the new tool may have written revisions that the old one cannot run.
-        old = old_environment(app, root) if scratch and not answer["adopted"] else None
-        if old is not None and scratch is not None:
-            try:
-                answer["old"] = described(app, old, engines, scratch)
-            except Refused:
-                raise
-            except (Exception, SystemExit) as error:
-                if is_ours(error):
-                    raise
-                raise Refused(
-                    f"The old migrations cannot be run: {where(error)}\nMend that first, or set what it needs "
-                    f"in the environment, until {old.show_current} runs. Nothing has been changed."
-                ) from error
+            answer["merged"] = "merged(*target_metadata)" in text
+            if "run_revisions" not in text:  # it migrates one
+                answer["names"] = ["default"]
+        elif scratch and (old := old_environment(root)):
+            answer["old"] = described(old, engines, scratch)
             compared = answer["old"].pop("compared")
             answer["metadata"] = finding.metadata(app, db, root, compared, old.env)
-            several = len(answer["metadata"]) > 1
-            answer["merged"] = several and isinstance(compared, MetaData)
+            answer["merged"] = len(answer["metadata"]) > 1 and isinstance(compared, MetaData)
+            answer["names"] = answer["old"]["names"]
     return answer
 
 
@@ -106,19 +103,32 @@ def about(engine: Any) -> dict[str, Any]:
     }
 
 
-def described(
-    app: Flask, old: Environment, engines: dict[str, Any], scratch: Scratch
-) -> dict[str, Any]:
-    """Return where the old tool has its revisions, what it says of the app, and what it makes."""
-    script = old.script()
-    return {
-        "kind": old.kind,
-        "folder": str(old.folder.resolve()),
-        "locations": [str(path.resolve()) for path in version_locations(script, Path.cwd())],
-        "recursive": bool(getattr(script, "recursive_version_locations", False)),
-        "settings": settings(old),
-        **answers(app, old, engines, scratch, old.env),
-    }
+def described(old: Environment, engines: dict[str, Any], scratch: Scratch) -> dict[str, Any]:
+    """Return where the old tool has its revisions, what it says of the app, and what it makes.
+
+    :return: ``kind`` of the tool, its ``folder``, the ``locations`` of revisions, whether they are ``recursive``,
+        ``settings`` of Alembic, and what ``answers()`` says
+    :raises Refused: if it cannot be run
+    """
+    try:
+        script = old.script()
+        return {
+            "kind": old.kind,
+            "folder": str(old.folder.resolve()),
+            "locations": [str(path.resolve()) for path in version_locations(script, Path.cwd())],
+            "recursive": bool(getattr(script, "recursive_version_locations", False)),
+            "settings": settings(old),
+            **answers(old, engines, scratch, old.env),
+        }
+    except Refused:
+        raise
+    except (Exception, SystemExit) as error:
+        if is_ours(error):
+            raise
+        raise Refused(
+            f"The old migrations cannot be run: {where(error)}\nMend that first, or set what it needs "
+            f"in the environment, until {old.show_current} runs. Nothing has been changed."
+        ) from error
 
 
 def settings(old: Environment) -> dict[str, dict[str, str]]:
@@ -143,128 +153,13 @@ def version_locations(script: Any, root: Path) -> list[Path]:
     return named or [Path(script.dir) / "versions"]
 
 
-def answers(
-    app: Flask,
-    environment: Environment,
-    engines: dict[str, Any],
-    scratch: Scratch,
-    file: Path | None = None,
-) -> dict[str, Any]:
-    """Return what an environment says of the app's databases, and what it makes of empty ones."""
-    found: dict[str, Any] = {"heads": environment.heads(), "history": environment.history()}
-    if file is not None:
-        with scratch.on():
-            options = by_default(environment.read(lambda migration: options_of(migration, file)))
-            found["options"] = options
-            found["beside"] = beside(file, options, app_packages()) if file.exists() else []
-            if not (compared := environment.read(target)):
-                raise Refused(
-                    f"{shown(str(file))} does not call context.configure() on an empty database, so what it "
-                    f"migrates is not known. Mend that first, until {environment.show_current} shows a revision, or move its "
-                    "folder out of the app to begin without it. Nothing has been changed."
-                )
-            found["compared"], found["names"] = by_default(compared), [*compared]
-    found |= built(environment, engines, scratch)
-    # An old env.py may write, as by create_all().
-    reading = scratch.only_reading() if environment.is_old else contextlib.nullcontext()
-    with reading, kept(found, "own_error"):
-        if all(exists(engine) for engine in engines.values()):
-            found["current"] = environment.read(current)
-            with kept(found, "compare_error"):
-                found["differs"] = environment.read(differences)
-    if not scratch.used and "build_error" not in found:
-        found["build_error"] = "No engine of the app connected: nothing could be compared."
-    return found
-
-
-def built(environment: Environment, engines: dict[str, Any], scratch: Scratch) -> dict[str, Any]:
-    """Return what an environment makes of empty databases."""
-    found: dict[str, Any] = {}
-    with scratch.on(), kept(found, "build_error"):
-        environment.upgrade()
-        found["built"] = {name: contents(engine) for name, engine in engines.items()}
-        found["built_at"] = environment.read(current)
-        found["version_tables"] = environment.read(version_table)
-        with kept(found, "compare_error"):
-            found["built_differs"] = environment.read(differences)
-    return found
-
-
-@contextlib.contextmanager
-def kept(found: dict[str, Any], name: str) -> Iterator[None]:
-    """Keep what goes wrong as part of the answer: the old tool may well fail."""
-    try:
-        yield
-    except (Exception, SystemExit) as error:  # noqa: BLE001 (so may a revision)
-        said = re.sub(
-            r"\bkit_(old|new)_[0-9a-f]{12}\.?", "", str(error)
-        )  # MySQL names the database
-        said = " ".join(said.split()).partition(" (Background on this error")[0]
-        found[name] = f"{type(error).__name__}: {said}"[:500]
-
-
-def exists(engine: Any) -> bool:
-    """Say whether a database is there; to connect to a file of SQLite would make it."""
-    return engine.dialect.name != "sqlite" or Path(engine.url.database or "?").exists()
-
-
-def current(migration: MigrationContext) -> list[str]:
-    return sorted(migration.get_current_heads())
-
-
-def version_table(migration: MigrationContext) -> str:
-    """Return the name of the version table, as ``contents()`` has it."""
-    schema = migration.version_table_schema
-    is_usual = schema in (None, migration.dialect.default_schema_name)
-    return migration.version_table if is_usual else f"{schema}.{migration.version_table}"
-
-
-def target(migration: MigrationContext) -> Any:
-    return migration.opts.get("target_metadata")
-
-
-def differences(migration: MigrationContext) -> list[str]:
-    """Return what autogenerate finds, a line each: with the new environment, what alembic check does."""
-    changes: Any = produce_migrations(migration, migration.opts["target_metadata"]).upgrade_ops
-    kit, is_new, _ = type(migration.impl).__module__.partition(".kit.backends.")
-    if is_new:
-        import_module(f"{kit}.kit.autogenerate.mend").mend_columns(changes, migration.dialect)
-    return [line for change in changes.as_diffs() for line in described_change(change)]
-
-
-def described_change(change: Any) -> list[str]:
-    """Return a difference as text: what it is, of which table and column."""
-    if isinstance(change, list):  # all of a column
-        return [line for each in change for line in described_change(each)]
-    kind, *parts = change
-    if kind.startswith("modify_"):
-        _, table, column, _, before, after = parts
-        what = f"{table}.{column}: {kind.removeprefix('modify_')}"
-        return [f"{what} {word_for(before) or 'none'} -> {word_for(after) or 'none'}"]
-    return [" ".join(word for part in change if (word := word_for(part)))]
-
-
-def word_for(part: Any) -> str:
-    """Return how a part of a difference is shown."""
-    if isinstance(part, (dict, type(None))):
-        return ""
-    if isinstance(part, (Table, Column, str)):
-        return str(part)
-    if isinstance(part, (Constraint, Index)):
-        columns = ", ".join(getattr(part, "columns", {}).keys())
-        name = part.name or f"{type(part).__name__}({columns})"
-        return f"{name} of {part.table}"
-    return str(getattr(part, "arg", part) if isinstance(part, DefaultClause) else repr(part))
-
-
-def app_packages() -> set[str]:
-    """Return the names of the outermost packages and modules that are the app's own."""
-    return {module.__name__.partition(".")[0] for module in finding.modules(Path.cwd().resolve())}
-
-
-def by_default(found: dict[str, Any]) -> Any:
-    """Return what is said of the default database, or of the first."""
-    return found.get("default", next(iter(found.values()), []))
+@contextmanager
+def loaded(app: str | None, db: str | None) -> Iterator[dict[str, Any]]:
+    """Use the app, and yield its engines by the names of their databases."""
+    application, _ = load(app)
+    with application.app_context():
+        named = finding.database(application, db, Path.cwd().resolve())
+        yield finding.engines(application, named)
 
 
 def rebuild(
@@ -276,14 +171,12 @@ def rebuild(
     """
     scratch = Scratch(Path(folder), "kit_old" if is_old else "kit_new", extended=True)
     found: dict[str, Any] = {}
-    with scratch.on() if is_made else contextlib.nullcontext(), kept(found, "build_error"):
-        application, _ = load(app)
-        with application.app_context():
-            new = new_environment(Path(ini))
-            environment = old_environment(application, Path.cwd().resolve()) if is_old else new
-            if environment is not None:
-                named = finding.database(application, db, Path.cwd())
-                found |= built(environment, finding.engines(application, named), scratch)
+    is_on = scratch.on() if is_made else nullcontext()
+    with is_on, kept(found, "build_error"), loaded(app, db) as engines:
+        new = new_environment(Path(ini))
+        environment = old_environment(Path.cwd().resolve()) if is_old else new
+        if environment is not None:
+            found |= built(environment, engines, scratch)
     return found
 
 
@@ -298,7 +191,7 @@ def alone(folder: str, ini: str, is_own: bool = False) -> dict[str, Any]:
     environment = new_environment(Path(ini))
     found: dict[str, Any] = {}
     with (
-        contextlib.nullcontext() if is_own else scratch.on(),
+        nullcontext() if is_own else scratch.on(),
         environments.watched() as migrated,
         kept(found, "alone_error"),
     ):
@@ -320,10 +213,8 @@ def imported(folder: str, ini: str) -> dict[str, Any]:
 def prove(app: str | None, db: str | None, folder: str, ini: str) -> dict[str, Any]:
     """Return what the new environment says and makes, as ``flask db`` runs it."""
     scratch = Scratch(Path(folder), "kit_new")
-    application, _ = load(app)
-    with application.app_context():
-        engines = finding.engines(application, finding.database(application, db, Path.cwd()))
-        return answers(application, new_environment(Path(ini)), engines, scratch)
+    with loaded(app, db) as engines:
+        return answers(new_environment(Path(ini)), engines, scratch)
 
 
 def baseline(app: str | None, db: str | None, folder: str, ini: str) -> dict[str, Any]:
@@ -348,20 +239,13 @@ def stamp(app: str | None, db: str | None, folder: str, ini: str) -> dict[str, A
 
     :return: ``stamped``, and the tables that are ``missing``
     """
-    application, _ = load(app)
     environment = new_environment(Path(ini))
-    with application.app_context():
-        engines = finding.engines(application, finding.database(application, db, Path.cwd()))
-        if not all(exists(engine) for engine in engines.values()):
+    with loaded(app, db) as engines:
+        messages = [revision.doc for revision in environment.script().walk_revisions()]
+        is_there = all(exists(engine) for engine in engines.values())
+        if messages != [BASELINE] or not is_there or any(environment.read(current).values()):
             return {"stamped": False, "missing": []}
-        is_baseline = [revision.doc for revision in environment.script().walk_revisions()] == [
-            BASELINE
-        ]
-        if not is_baseline or any(environment.read(current).values()):
-            return {"stamped": False, "missing": []}
-        missing = [
-            table for tables in environment.read(missing_tables).values() for table in tables
-        ]
+        missing = [name for names in environment.read(missing_tables).values() for name in names]
         if not missing:
             command.stamp(environment.config(), "heads")
     return {"stamped": not missing, "missing": missing}
@@ -377,12 +261,12 @@ def missing_tables(migration: MigrationContext) -> list[str]:
     """Return the names of the models' tables that are not in the database."""
     inspector = inspection.inspect(migration.connection)
     target = migration.opts["target_metadata"]
-    tables = [
-        t for m in (target if isinstance(target, list) else [target]) for t in m.tables.values()
-    ]
+    several = target if isinstance(target, list) else [target]
+    tables = [table for metadata in several for table in metadata.tables.values()]
     return [str(t.fullname) for t in tables if not inspector.has_table(t.name, schema=t.schema)]
 
 
+# What ``process.ask()`` asks for. Each gets a ``folder`` of its own, for scratch databases.
 TASKS: dict[str, Callable[..., dict[str, Any]]] = {
     "inspect": inspect,
     "look": look,
