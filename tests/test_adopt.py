@@ -5,6 +5,7 @@ import re
 import secrets
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -23,13 +24,15 @@ import servers
 from click import ClickException
 from kit import ROOT, git, new_environment, run
 from shapes import LITE_ENV, POSTS, SHAPES, USERS, App, build
-from sqlalchemy import make_url
+from sqlalchemy import create_engine, inspect, make_url, text
 from sqlalchemy.exc import OperationalError
 
 from flask_alembic_kit import proof, usage
 from flask_alembic_kit.environment import with_setting
 from flask_alembic_kit.inside import finding, loading
+from flask_alembic_kit.inside.errors import Refused
 from flask_alembic_kit.inside.options import is_standard_hook
+from flask_alembic_kit.inside.scratch import Scratch
 from flask_alembic_kit.layout import Layout
 from flask_alembic_kit.place import place
 from flask_alembic_kit.plan import Plan, plan_for
@@ -219,6 +222,40 @@ def test_modules_in_another_encoding(start: bytes, tmp_path: Path) -> None:
     first, second = usage.lines(tmp_path, "migrations")
     assert first.splitlines()[0].endswith(": from flask_migrate import Migrate")
     assert second.splitlines()[0].endswith(": migrate = Migrate()")
+
+
+def test_connections_that_the_app_opens_by_itself_are_refused(tmp_path: Path) -> None:
+    """They lead to its own database, whatever SQLAlchemy is told; Cloud SQL's connector makes such ones."""
+    own = tmp_path / "own.db"
+    scratch = Scratch(tmp_path, "kit_old")
+    engine = create_engine("sqlite://", creator=lambda: sqlite3.connect(own))
+    usual = create_engine(f"sqlite:///{own}")
+    with scratch.on(), suppress(Refused), engine.begin() as connection:
+        connection.execute(text("CREATE TABLE made (a INTEGER)"))
+    with scratch.on(), usual.begin() as connection:
+        connection.execute(text("CREATE TABLE made (a INTEGER)"))
+    scratch.drop()
+    with engine.connect() as connection:
+        assert inspect(connection).get_table_names() == []
+    engine.dispose()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["factory", "nothing"])
+def test_an_app_that_opens_its_connections_is_left_as_it_is(name: str, tmp_path: Path) -> None:
+    app = build(name, tmp_path)
+    if name == "factory":
+        app.use(("db downgrade",))
+    factory = app.folder / "shop" / "__init__.py"
+    source = factory.read_text(encoding="utf-8")
+    opens = "lambda: __import__('sqlite3').connect(os.environ['DATABASE_URL'][10:])"
+    line = f"app.config['SQLALCHEMY_ENGINE_OPTIONS'] = {{'creator': {opens}}}\n    db.init_app"
+    factory.write_text(source.replace("db.init_app", line), encoding="utf-8")
+    before, database = app.tree(), tmp_path / "databases" / "default.db"
+    content = database.read_bytes()
+    assert "Error: The app opens its connections by itself" in app.adopt(status=1).stderr
+    assert app.tree() == before
+    assert database.read_bytes() == content
 
 
 @pytest.mark.parametrize("named", ["/app/shop/web.py", "./shop/web.py", "shop.web:make()"])

@@ -19,7 +19,7 @@ FACTORIES = ("create_app", "make_app")
 # Where an app says how flask finds it, where it may be, and what it looks like there.
 SAY_FLASK_APP = [
     "*.sh",
-    ".env*",
+    "*.env*",
     "Procfile",
     "Makefile",
     "*ockerfile*",

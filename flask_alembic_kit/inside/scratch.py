@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
+from sqlalchemy.pool import Pool
 
 from .errors import Refused
 
@@ -63,10 +64,21 @@ class Scratch:
         self.all.append(self)
         event.listen(Engine, "do_connect", self.connect)
         event.listen(Engine, "engine_connect", self.remember)
+        event.listen(Pool, "connect", self.refuse_others)
 
     def remember(self, connection: Any, *_: object) -> None:
         """Keep the engine, so that its pool can be emptied."""
         self.engines.add(connection.engine)
+
+    def refuse_others(self, connection: Any, _: object) -> None:
+        """Refuse a connection that ``connect()`` has not opened: it leads to the app's own database."""
+        if self.is_on and not any(connection is each for each in self.opened):
+            connection.close()
+            raise Refused(
+                "The app opens its connections by itself (creator= or pool= of create_engine()), so no empty "
+                "database can take the place of its own. Let it use a URL here, as in its tests. Nothing has "
+                "been changed."
+            )
 
     def connect(self, dialect: Any, _: object, cargs: Any, cparams: Any) -> Any:
         """Return a connection of the driver; None leaves it to SQLAlchemy."""
@@ -83,7 +95,7 @@ class Scratch:
             name = sha256(str(cargs[0] if cargs else "").encode()).hexdigest()[:16]
             self.used.add(name)
             others = {key: value for key, value in cparams.items() if key != "uri"}
-            return dialect.connect(str(self.folder / f"{name}.db"), **others)
+            return self.remembered(dialect.connect(str(self.folder / f"{name}.db"), **others))
         # Without a name it is the server itself, which an app may ask for its databases.
         key = key or {"postgresql": "dbname", "mysql": "database"}.get(dialect.name)
         if key is None:
@@ -105,7 +117,10 @@ class Scratch:
         name = self.made[where][0]
         self.used.add(name)
         know_name(dialect, name)
-        connection = dialect.connect(*cargs, **{**cparams, key: name})
+        return self.remembered(dialect.connect(*cargs, **{**cparams, key: name}))
+
+    def remembered(self, connection: Any) -> Any:
+        """Return a connection of the driver, which is closed when all is done."""
         self.opened.append(connection)
         return connection
 

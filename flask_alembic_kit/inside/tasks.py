@@ -91,6 +91,10 @@ def found_in(reference: str | None, named: str | None, scratch: Scratch | None) 
             answer["metadata"] = finding.metadata(app, db, root, compared, old.env)
             answer["merged"] = len(answer["metadata"]) > 1 and isinstance(compared, MetaData)
             answer["names"] = answer["old"]["names"]
+        elif scratch:  # what cannot be empty is said before the first write
+            with scratch.on():
+                for engine in engines.values():
+                    engine.connect().close()
     return answer
 
 

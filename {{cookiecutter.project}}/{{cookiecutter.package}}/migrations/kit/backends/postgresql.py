@@ -62,9 +62,8 @@ class PostgreSQLBackend(Backend):
     naming = """
         SELECT string_agg(name, ', ') FROM (
             SELECT oid::regprocedure::text AS name FROM pg_proc WHERE prosrc ~ ('\\m' || CAST(:word AS text) || '\\M')
-            AND pronamespace::regnamespace::text NOT IN ('pg_catalog', 'information_schema')
-            AND NOT EXISTS (SELECT FROM pg_depend WHERE objid = pg_proc.oid AND deptype = 'e')
-            UNION SELECT oid::regclass::text FROM pg_class WHERE relkind IN ('v', 'm')
+            AND oid >= 16384 AND NOT EXISTS (SELECT FROM pg_depend WHERE objid = pg_proc.oid AND deptype = 'e')
+            UNION SELECT oid::regclass::text FROM pg_class WHERE relkind IN ('v', 'm') AND oid >= 16384
             AND pg_get_viewdef(oid) ~ ('\\m' || CAST(:word AS text) || '\\M')
             AND pg_get_viewdef(oid) ~ ('\\m' || CAST(:table AS text) || '\\M')
         ) AS found"""
