@@ -2,11 +2,13 @@
 
 import re
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 import servers
-from kit import ANY, ENVIRONMENT, FIRST_REVISION, ROOT, Project, run
+from kit import ANY, FIRST_REVISION, ROOT, Project
+from kit import git as git_in
 from servers import at, connect, query
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
@@ -179,7 +181,8 @@ def test_each_recipe_is_true_of_rows_of_mariadb(shop: Project) -> None:
         for step in RECIPES[rule][1:]:
             (batch,) = re.findall(r"`(UPDATE .*?)`", told if "token" in step else BATCH)
             step = re.sub(r"sa\.text\(\n.*?\n\)", f"sa.text({batch!r})", step, flags=re.DOTALL)
-            shop.add_revision(step.replace("gen_random_uuid()", "uuid()"))
+            (uuid,) = re.findall(r"`(\(replace.*?)`", told)
+            shop.add_revision(step.replace("gen_random_uuid()", uuid))
     with servers.database("mysql") as url:
         assert found(shop, "r001:head", **at(url)) == []
         shop.alembic("upgrade", "head", env=at(url))
@@ -262,10 +265,7 @@ def test_newest_revisions_are_asked_and_a_reason_silences(shop: Project) -> None
     own_test = ("-m", "pytest", "-q", "tests/test_migrations.py", "-k", "safe_beside")
     assert "r003: ban-drop-column: running code reads it" in shop.python(*own_test, status=1).stdout
 
-    def git(*arguments: str) -> None:
-        identity = ("-c", "user.name=Ada", "-c", "user.email=ada@example.org")
-        run("git", *identity, *arguments, cwd=shop.folder, env=ENVIRONMENT)
-
+    git = partial(git_in, shop.folder)
     git("init", "--quiet", "--initial-branch", "main")
     git("add", "--all")
     for path in shop.versions.glob("*-r00[23].py"):
