@@ -4,10 +4,11 @@ import os
 import shutil
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import servers
 from kit import (
     CHOICES,
     COMBINATIONS,
@@ -18,6 +19,7 @@ from kit import (
     render,
     rendered_in,
 )
+from sqlalchemy import URL, make_url
 
 SLOW = pytest.mark.slow
 
@@ -120,6 +122,26 @@ def generic(rendered: Callable[..., Project], tmp_path: Path) -> Project:
 def multidb(rendered: Callable[..., Project], tmp_path: Path) -> Project:
     """A project with several databases."""
     return rendered(variant="multidb").copy(tmp_path / "multidb")
+
+
+@pytest.fixture(params=["sqlite", "postgresql", "mysql"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[URL]:
+    """An empty database of each kind in turn."""
+    with servers.database(request.param, tmp_path) as url:
+        yield url
+
+
+@pytest.fixture
+def sqlite(tmp_path: Path) -> URL:
+    """An empty database of SQLite."""
+    return make_url(f"sqlite:///{(tmp_path / 'database.db').as_posix()}")
+
+
+@pytest.fixture
+def postgresql() -> Iterator[URL]:
+    """An empty database of PostgreSQL."""
+    with servers.database("postgresql") as url:
+        yield url
 
 
 @pytest.fixture(scope="session")

@@ -37,7 +37,7 @@ import sqlalchemy as sa
 from alembic import command
 from hypothesis import HealthCheck, Phase, given, note, seed, settings
 from hypothesis import strategies as st
-from kit import run
+from kit import commit, run
 from sqlalchemy.exc import SAWarning
 
 TABLES = ("things", "order", "Mixed", "user_group", "select", "things_2")
@@ -629,10 +629,7 @@ class Project:
 
     def squash(self) -> None:
         """Replace the revisions by one."""
-        git = "git", "-c", "user.name=Ada", "-c", "user.email=ada@example.org"
-        run("git", "init", "--quiet", cwd=Path.cwd())
-        run("git", "add", "--all", cwd=Path.cwd())
-        run(*git, "commit", "--quiet", "--message", "as it is", cwd=Path.cwd())
+        commit(Path.cwd())
         run(
             sys.executable,
             "-m",

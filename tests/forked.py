@@ -90,7 +90,8 @@ def run(
             try:
                 status = int(ended.recv(9))
             except TimeoutError:
-                os.kill(child, signal.SIGKILL)
+                with suppress(ProcessLookupError):  # it has just ended
+                    os.kill(child, signal.SIGKILL)
                 ended.settimeout(None)
                 ended.recv(9)
                 raise subprocess.TimeoutExpired(command, timeout or 0) from None
@@ -138,8 +139,9 @@ class Process:
             return None
 
     def send_signal(self, how: int) -> None:
-        if self.poll() is None:
-            os.kill(self.pid, how)
+        with suppress(ProcessLookupError):  # it has ended since
+            if self.poll() is None:
+                os.kill(self.pid, how)
 
     def kill(self) -> None:
         self.send_signal(signal.SIGKILL)

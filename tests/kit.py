@@ -171,6 +171,19 @@ def new_environment(
     return programs
 
 
+def git(folder: Path, *arguments: str) -> str:
+    """Run git as somebody, and return what it prints."""
+    somebody = ("-c", "user.name=Ada", "-c", "user.email=ada@example.org")
+    return run("git", *somebody, *arguments, cwd=folder).stdout.strip()
+
+
+def commit(folder: Path, message: str = "as it is") -> None:
+    """Commit all there is, into a repository that may be new."""
+    git(folder, "init", "--quiet")
+    git(folder, "add", "--all")
+    git(folder, "commit", "--quiet", "--message", message)
+
+
 def start(*command: str | Path, cwd: Path, env: dict[str, str] = ENVIRONMENT) -> Process:
     """Start a command, with pipes to it, and return it while it runs."""
     if sys.platform == "linux" and forked.can_run(*command):

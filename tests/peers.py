@@ -11,7 +11,7 @@ import sys
 import textwrap
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, nullcontext
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
@@ -388,7 +388,7 @@ def replicas(peer: Peer, dialect: str, number: int = REPLICAS) -> int:
     peer.extend_models(MEET.format(folder=str(connected), number=number))
     peer.revise(MAKE_THINGS_SLOWLY, MAKE_INDEX)
     with (
-        nullcontext(peer.url) if dialect == "sqlite" else servers.database(dialect) as url,
+        servers.database(dialect, peer.folder) as url,
         ThreadPoolExecutor(number) as pool,
     ):
         return sum(pool.map(lambda _: works(peer.upgrade, url=url), range(number)))

@@ -19,6 +19,8 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 DIALECTS = ("sqlite", "postgresql")
 HISTORY = ROOT / "docs" / "history.md"
 Databases = dict[str, URL]
+USERS = "INSERT INTO users (id, name) VALUES (1, 'Ada'), (2, 'Bob')"
+POSTS = "INSERT INTO posts (id, title, author_id) VALUES (1, 'One', 1), (2, 'Two', 2)"
 
 
 @contextmanager
@@ -26,12 +28,7 @@ def empty_databases(dialect: str, folder: Path, *names: str) -> Iterator[Databas
     """Make an empty database for each name, and drop it afterwards."""
     folder.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
-        yield {
-            name: URL.create("sqlite", database=str(folder / f"{name}.db"))
-            if dialect == "sqlite"
-            else stack.enter_context(servers.database(dialect))
-            for name in names
-        }
+        yield {name: stack.enter_context(servers.database(dialect, folder)) for name in names}
 
 
 @contextmanager

@@ -2,19 +2,28 @@
 
 import os
 import secrets
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, inspect, make_url, text
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 # By dialect: the variable that says where the server is, and where it is without that.
 SERVERS = {
     "postgresql": ("TEST_POSTGRESQL_URL", "postgresql+psycopg://postgres@127.0.0.1:5432/postgres"),
     "mysql": ("TEST_MYSQL_URL", "mysql+pymysql://root@127.0.0.1:3306/"),
+}
+# The sessions in a database.
+SESSIONS = {
+    "postgresql": """
+        SELECT pid FROM pg_stat_activity WHERE datname = :name AND backend_type = 'client backend'
+    """,
+    "mysql": "SELECT id FROM information_schema.processlist WHERE db = :name",
 }
 
 
@@ -55,18 +64,36 @@ def server(dialect: str) -> URL:
 
 
 @contextmanager
-def database(dialect: str) -> Iterator[URL]:
-    """Make a database with a random name, yield its URL, and drop it."""
-    url = server(dialect)
+def database(dialect: str, folder: Path = Path()) -> Iterator[URL]:
+    """Make a database with a random name, yield its URL, and drop it.
+
+    :param folder: of the file of SQLite, which whoever connects first makes
+    """
     name = f"kit_{secrets.token_hex(6)}"
-    with connect(url) as connection:
-        connection.execute(text(f"CREATE DATABASE {name}"))
+    if dialect == "sqlite":
+        yield URL.create("sqlite", database=(folder / f"{name}.db").as_posix())
+        return
+    url = server(dialect)
+    query(url, f"CREATE DATABASE {name}")
     try:
         yield url.set(database=name)
     finally:
+        if dialect == "mysql":  # else it waits for ever for a process that a failed test has left
+            for session in query(url, SESSIONS[dialect], name=name):
+                with suppress(DBAPIError):
+                    query(url, f"KILL {session}")
         force = " WITH (FORCE)" if dialect == "postgresql" else ""
-        with connect(url) as connection:
-            connection.execute(text(f"DROP DATABASE {name}{force}"))
+        query(url, f"DROP DATABASE {name}{force}")
+
+
+def wait_until_left(url: URL) -> None:
+    """Wait until a server has seen that all who used a database are gone, as those who were killed."""
+    kind = url.get_backend_name()
+    for _ in range(1200):
+        if kind == "sqlite" or not query(server(kind), SESSIONS[kind], name=url.database):
+            return
+        time.sleep(0.05)
+    raise AssertionError(f"somebody still uses {url!r}")
 
 
 def at(url: URL, variable: str = "DATABASE_URL") -> dict[str, str]:
@@ -92,13 +119,9 @@ def tables(url: URL) -> set[str]:
 def account(url: URL, password: str) -> Iterator[URL]:
     """Make an account of MySQL with a password that may use a database; yield the URL with it."""
     name = f"kit_{secrets.token_hex(6)}"
-    with connect(url) as connection:
-        connection.execute(
-            text(f"CREATE USER {name}@'%' IDENTIFIED BY :password"), {"password": password}
-        )
-        connection.execute(text(f"GRANT ALL ON {url.database}.* TO {name}@'%'"))
+    query(url, f"CREATE USER {name}@'%' IDENTIFIED BY :password", password=password)
+    query(url, f"GRANT ALL ON {url.database}.* TO {name}@'%'")
     try:
         yield url.set(username=name, password=password)
     finally:
-        with connect(url) as connection:
-            connection.execute(text(f"DROP USER {name}@'%'"))
+        query(url, f"DROP USER {name}@'%'")

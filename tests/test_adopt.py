@@ -17,9 +17,9 @@ from subprocess import CompletedProcess
 
 import pytest
 import servers
-from kit import ROOT, new_environment, run
+from kit import ROOT, git, new_environment, run
 from shapes import LITE_ENV, POSTS, SHAPES, USERS, App, build
-from sqlalchemy import create_engine, make_url, text
+from sqlalchemy import make_url
 from sqlalchemy.exc import OperationalError
 
 from flask_alembic_kit import proof, usage
@@ -41,23 +41,17 @@ MOVED = ("env.py", "script.py.mako", "alembic.ini")
 
 def execute(app: App, statements: list[str], variable: str = "DATABASE_URL") -> None:
     """Execute statements in a database of the app."""
-    engine = create_engine(app.urls[variable])
-    with engine.begin() as connection:
-        for statement in statements:
-            connection.execute(text(statement))
-    engine.dispose()
+    for statement in statements:
+        servers.query(make_url(app.urls[variable]), statement)
 
 
 def rows(app: App) -> dict[str, int]:
     """Return the number of users and of posts."""
-    found = {}
     tables = {"users": "AUTH_DATABASE_URL" if app.shape.several else "DATABASE_URL"}
-    for table, variable in {**tables, "posts": "DATABASE_URL"}.items():
-        engine = create_engine(app.urls[variable])
-        with engine.connect() as connection:
-            found[table] = connection.execute(text(f"SELECT count(*) FROM {table}")).scalar_one()
-        engine.dispose()
-    return found
+    return {
+        table: servers.query(make_url(app.urls[variable]), f"SELECT count(*) FROM {table}")[0]
+        for table, variable in {**tables, "posts": "DATABASE_URL"}.items()
+    }
 
 
 @contextmanager
@@ -808,7 +802,7 @@ def test_plain_alembic_without_models_in_a_folder_that_git_ignores(tmp_path: Pat
     source = models.read_text(encoding="utf-8")
     models.write_text(source.replace("db.String(200)", "db.ARRAY(db.Text)", 1), encoding="utf-8")
     (app.folder / ".gitignore").write_text("# mine\nmigrations/\n", encoding="utf-8")
-    subprocess.run(("git", "init", "--quiet"), cwd=app.folder, check=True)
+    git(app.folder, "init", "--quiet")
     done = app.adopt()
     assert "\nGit ignores shop/migrations/__init__.py (.gitignore:2:migrations/)." in done.stdout
     assert "2 tables made from empty: the same schema as with the old tool\n" in done.stdout
@@ -998,8 +992,7 @@ def test_scratch_databases_are_dropped(tmp_path: Path) -> None:
         app = build("factory", tmp_path, **urls)
         app.adopt()
         url = make_url(urls["DATABASE_URL"])
-        with servers.connect(url) as connection:
-            names = connection.execute(text("SELECT datname FROM pg_database")).scalars().all()
+        names = servers.query(url, "SELECT datname FROM pg_database")
     assert not [name for name in names if name != url.database and str(url.database) in name]
 
 

@@ -3,8 +3,6 @@
 import os
 import re
 import shutil
-import socket
-import subprocess
 import sys
 import time
 import urllib.request
@@ -12,7 +10,8 @@ from pathlib import Path
 
 import pytest
 import servers
-from kit import ENVIRONMENT, Project, run
+from kit import Project, run, start
+from test_guard import wait_for_line
 
 TABLES = {
     "generic": {"default": {"users", "posts"}},
@@ -95,12 +94,6 @@ def test_dropped_unique_constraint_is_migrated_in_batch_mode(migrated: Project) 
     assert "UNIQUE" not in migrated.schema(database)["users"]
     migrated.alembic("downgrade", "-1")
     assert "uq_users_name UNIQUE" in migrated.schema(database)["users"]
-
-
-def test_downgrade_to_base_leaves_only_the_version_table(migrated: Project) -> None:
-    migrated.alembic("downgrade", "base")
-    for database in migrated.databases:
-        assert migrated.tables(database) == {"alembic_version"}
 
 
 def test_autogenerate_without_a_change_writes_no_revision(migrated: Project) -> None:
@@ -317,40 +310,23 @@ def test_loggers_that_are_there_before_the_command_still_log(project: Project) -
     assert "Running upgrade  -> 5b1f0c3a9d27, Users and posts." in logged
 
 
-def test_unknown_revision_is_one_line(project: Project) -> None:
-    assert "nosuch" in project.fails("upgrade", "nosuch")
-
-
 def test_views_write_and_read_the_database(migrated: Project) -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    url = f"http://127.0.0.1:{port}/"
-    server = subprocess.Popen(
-        [sys.executable, "-m", "flask", "run", "--port", str(port)],
-        cwd=migrated.folder,
-        env=ENVIRONMENT,
-        stderr=subprocess.PIPE,
-    )
+    server = start(sys.executable, "-m", "flask", "run", "--port", "0", cwd=migrated.folder)
     try:
-        for _ in range(100):
-            try:
-                urllib.request.urlopen(url, timeout=5).close()
-                break
-            except OSError:
-                time.sleep(0.1)
+        said = wait_for_line(server, "Running on ")
+        (url,) = re.findall("Running on (http:.*)", said)
         for title in ("first", "second"):
             request = urllib.request.Request(
                 url,
                 f'{{"title": "{title}", "author": "Ada"}}'.encode(),
                 {"Content-Type": "application/json"},
             )
-            with urllib.request.urlopen(request, timeout=5) as response:
+            with urllib.request.urlopen(request, timeout=300) as response:
                 assert response.status == 201
-        with urllib.request.urlopen(url, timeout=5) as response:
+        with urllib.request.urlopen(url, timeout=300) as response:
             listed = response.read().decode()
     finally:
-        server.terminate()
+        server.kill()
         server.communicate()
     assert re.findall('"title":"(.*?)"', listed) == ["first", "second"]
     assert listed.count('"author":"Ada"') == 2
@@ -373,11 +349,15 @@ def test_password_reaches_the_server_unchanged(project: Project) -> None:
 
 
 def test_long_run_shows_progress(project: Project) -> None:
-    for number in range(2):
-        body = "import time; time.sleep(0.6)"
-        project.add_revision(body, **({"upgrade_auth": body} if number else {}))
+    """Once a second, by a clock that only the revisions move."""
+    clock = "import time\n\ntime.now = 0\ntime.monotonic = lambda: time.now\n"
+    project.edit(
+        "migrations/env.py",
+        "from alembic import context\n",
+        f"{clock}from alembic import context\n",
+    )
+    project.add_revision("time.now += 0.6")
+    project.add_revision("time.now += 0.6", upgrade_auth="time.now += 0.6")
     project.add_revision("pass")
     logged = project.alembic("upgrade", "head").stderr
-    steps = re.findall(r"\[alembic.progress\] Done (.*)", logged)
-    assert steps[0] == "3/4 in 1 s"
-    assert len(steps) < 4 * len(project.databases)
+    assert re.findall(r"\[alembic.progress\] Done (.*)", logged) == ["3/4 in 1 s"]

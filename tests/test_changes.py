@@ -1,17 +1,18 @@
 """The cases of changes.py: what autogenerate writes runs on tables with rows, and loses none."""
 
-from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 import servers
 from kit import ENVIRONMENT, Project, new_environment, run
-from sqlalchemy import URL
 
 from flask_alembic_kit.versions import LOWEST
 
 DRIVER = str(Path(__file__).with_name("changes.py"))
-NEEDED = "cookiecutter", "flask-sqlalchemy", "hypothesis", "python-dotenv", "sqlalchemy<2.1"
+NEEDED = (
+    *("cookiecutter", "flask-sqlalchemy", "hypothesis", "python-dotenv", "sqlalchemy<2.1"),
+    "tomli; python_version < '3.11'",
+)
 
 
 @pytest.mark.parametrize(
@@ -23,8 +24,7 @@ NEEDED = "cookiecutter", "flask-sqlalchemy", "hypothesis", "python-dotenv", "sql
     ],
 )
 def test_changes(dialect: str, generic: Project, tmp_path: Path) -> None:
-    file = URL.create("sqlite", database=(tmp_path / "changed.db").as_posix())
-    with nullcontext(file) if dialect == "sqlite" else servers.database(dialect) as url:
+    with servers.database(dialect, tmp_path) as url:
         env = {**servers.at(url), "PYTHONPATH": str(generic.folder)}
         generic.python(DRIVER, generic.package, env=env)
 

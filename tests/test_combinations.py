@@ -17,11 +17,8 @@ def environment(combined: Project) -> Iterator[dict[str, str]]:
     variables = {"default": "DATABASE_URL", "auth": "AUTH_DATABASE_URL"}
     with ExitStack() as stack:
         environment: dict[str, str] = {}
-        for name, file in combined.databases.items():
-            if combined.database == "sqlite":
-                url = make_url(f"sqlite:///{combined.folder / file.name}")
-            else:
-                url = stack.enter_context(servers.database(combined.database))
+        for name in combined.databases:
+            url = stack.enter_context(servers.database(combined.database, combined.folder))
             environment |= at(url, variables[name])
         yield environment
 

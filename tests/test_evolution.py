@@ -6,13 +6,11 @@ run. With it they are others each time; ``EVOLUTION_SEED`` repeats a run.
 
 import os
 import random
-from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 import servers
 from kit import Project
-from sqlalchemy import URL
 
 
 @pytest.mark.parametrize("dialect", ["sqlite", "postgresql", "mysql"])
@@ -25,8 +23,7 @@ def test_no_row_is_lost_in_random_histories(
     if "EVOLUTIONS" in os.environ and "EVOLUTION_SEED" not in os.environ:
         seed = str(random.randrange(2**32))
     print(f"EVOLUTION_SEED={seed}")  # pytest shows it if the test fails
-    file = URL.create("sqlite", database=(tmp_path / "evolved.db").as_posix())
-    with nullcontext(file) if dialect == "sqlite" else servers.database(dialect) as url:
+    with servers.database(dialect, tmp_path) as url:
         driver = str(Path(__file__).with_name("evolve.py"))
         done = generic.python(
             *(driver, generic.package, "--histories", histories, "--seed", seed),

@@ -54,7 +54,7 @@ def test_edit_opens_the_head(project: Project) -> None:
     (revision,) = project.versions.glob("*.py")
     with revision.open("a", encoding="utf-8") as file:
         file.write('\n\nif __name__ == "__main__":\n    print("opened")\n')
-    done = project.flask("db", "edit", env={"EDITOR": sys.executable}, timeout=30)
+    done = project.flask("db", "edit", env={"EDITOR": sys.executable})
     assert done.stdout == "opened\n"
 
 

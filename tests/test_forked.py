@@ -3,7 +3,6 @@
 import signal
 import subprocess
 import sys
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -48,7 +47,7 @@ def test_same_as_a_process_that_is_started(code: str, as_file: bool, tmp_path: P
 
 
 def test_signal_ends_a_process_as_if_it_had_been_started(tmp_path: Path) -> None:
-    code = "import time; print('begun', flush=True); time.sleep(9)"
+    code = "import time; print('begun', flush=True); time.sleep(600)"
     for how in (signal.SIGINT, signal.SIGTERM):
         process = start(sys.executable, "-c", code, cwd=tmp_path)
         assert process.stdout and process.stdout.readline() == "begun\n"
@@ -60,13 +59,11 @@ def test_signal_ends_a_process_as_if_it_had_been_started(tmp_path: Path) -> None
 
 
 def test_process_that_takes_too_long_is_killed(tmp_path: Path) -> None:
-    started = time.monotonic()
-    process = start(sys.executable, "-c", "import time; time.sleep(9)", cwd=tmp_path)
+    process = start(sys.executable, "-c", "import time; time.sleep(600)", cwd=tmp_path)
     if isinstance(process, subprocess.Popen):
         pytest.skip("Python's own raises an error")
     process.communicate(timeout=0.2)
     assert process.returncode == -signal.SIGKILL
-    assert time.monotonic() - started < 8
 
 
 def test_exception_has_its_traceback_and_status(tmp_path: Path) -> None:
@@ -98,11 +95,10 @@ while len(list(pathlib.Path().iterdir())) < 2:
 """
     with ThreadPoolExecutor(2) as pool:
         codes = (code.replace("NAME", repr(name)) for name in ("one", "other"))
-        list(pool.map(lambda each: run(sys.executable, "-c", each, cwd=tmp_path, timeout=9), codes))
+        list(pool.map(lambda each: run(sys.executable, "-c", each, cwd=tmp_path), codes))
 
 
 def test_who_takes_too_long_is_killed(tmp_path: Path) -> None:
-    code = "import pathlib, time; time.sleep(3); pathlib.Path('alive').touch()"
+    """And is waited for: nobody would end it else."""
     with pytest.raises(subprocess.TimeoutExpired):
-        run(sys.executable, "-c", code, cwd=tmp_path, timeout=1)
-    assert not list(tmp_path.iterdir())
+        run(sys.executable, "-c", "import time; time.sleep(600)", cwd=tmp_path, timeout=1)

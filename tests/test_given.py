@@ -1,23 +1,14 @@
 """A connection that the caller of Alembic gives is migrated, and nothing else."""
 
 import textwrap
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from kit import FIRST_REVISION, Project
-from servers import query, tables
+from servers import database, query, tables
 from sqlalchemy import URL, make_url
-from test_guard import database
 
 APPS = "sqlite:///apps.db"
-
-
-@pytest.fixture(params=["sqlite", "postgresql", "mysql"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[URL]:
-    """An empty database of each kind in turn."""
-    with database(request.param, tmp_path) as url:
-        yield url
 
 
 def run(project: Project, url: URL, code: str) -> str:

@@ -6,12 +6,19 @@ from pathlib import Path
 
 import pytest
 from kit import Project, render
-from recipes import follow, on_each_dialect, recipe, schema, there_and_back, walk, write_rows
+from recipes import (
+    POSTS,
+    USERS,
+    follow,
+    on_each_dialect,
+    recipe,
+    schema,
+    there_and_back,
+    walk,
+    write_rows,
+)
 
 pytestmark = pytest.mark.slow
-
-USERS = "INSERT INTO users (id, name) VALUES (1, 'Ada'), (2, 'Bob')"
-POSTS = "INSERT INTO posts (id, title, author_id) VALUES (1, 'One', 1), (2, 'Two', 2)"
 
 # In the layer that is asked first.
 LOGIN = '''

@@ -24,9 +24,7 @@ def urls(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[dict[str, U
     """Empty databases by name, of the kinds that the parameter names."""
     with ExitStack() as stack:
         yield {
-            name: make_url(f"sqlite:///{tmp_path / name}.db")
-            if kind == "sqlite"
-            else stack.enter_context(servers.database(kind))
+            name: stack.enter_context(servers.database(kind, tmp_path))
             for name, kind in zip(("default", "auth", "more"), request.param, strict=False)
         }
 
@@ -116,8 +114,7 @@ def test_failing_commit_names_who_has_committed(multidb: Project, urls: dict[str
         @event.listens_for(bind, "commit")
         def kill(connection):
             with create_engine(connection.engine.url).connect() as other:
-                other.execute(text(f"SELECT pg_terminate_backend({pid})"))
-            time.sleep(0.3)
+                other.execute(text(f"SELECT pg_terminate_backend({pid}, 60000)"))
     """
     multidb.add_revision(kill, upgrade_auth=TABLE)
     line = multidb.fails("upgrade", "head", env=environment(multidb, urls))
@@ -191,11 +188,7 @@ with create_app().app_context():
         raise AssertionError
     assert state() == before, (state(), before)
 """
-    with ExitStack() as stack:
-        if dialect == "sqlite":
-            url = make_url(f"sqlite:///{tmp_path / 'database.db'}")
-        else:
-            url = stack.enter_context(servers.database(dialect))
+    with servers.database(dialect, tmp_path) as url:
         generic.python("-c", code, env=at(url))
         if dialect == "mysql":
             assert versions(url) == [FIRST_REVISION]

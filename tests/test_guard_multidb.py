@@ -1,23 +1,17 @@
 """Several databases: all migrate, or none does."""
 
-import glob
 import json
-import os
-import shutil
-import socket
-import subprocess
-import time
 from collections.abc import Iterator
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pytest
 import servers
-from kit import FIRST_REVISION, Project, run
-from servers import at, connect, query, tables
+from kit import FIRST_REVISION, Project
+from own_servers import own_server
+from servers import at, query, tables
 from sqlalchemy import URL, make_url
-from sqlalchemy.exc import OperationalError
+from test_guard import enforce_foreign_keys
 
 
 @pytest.fixture(params=["sqlite-sqlite", "postgresql-postgresql", "sqlite-postgresql"])
@@ -25,10 +19,8 @@ def urls(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[URL, 
     """Two empty databases: for ``default`` and for ``auth``."""
     with ExitStack() as stack:
         default, auth = (
-            make_url(f"sqlite:///{tmp_path / f'{number}.db'}")
-            if dialect == "sqlite"
-            else stack.enter_context(servers.database(dialect))
-            for number, dialect in enumerate(request.param.split("-"))
+            stack.enter_context(servers.database(dialect, tmp_path))
+            for dialect in request.param.split("-")
         )
         yield default, auth
 
@@ -53,16 +45,7 @@ def test_failure_in_one_database_rolls_every_one_back(
 
 def test_broken_key_in_one_database_rolls_every_one_back(multidb: Project, tmp_path: Path) -> None:
     """The check of foreign keys comes before the first of them commits."""
-    path = multidb.folder / multidb.package / "db.py"
-    listener = """
-from sqlalchemy import Engine, event
-
-
-@event.listens_for(Engine, "connect")
-def enforce_foreign_keys(connection, record):
-    connection.execute("PRAGMA foreign_keys=ON")
-"""
-    path.write_text(path.read_text(encoding="utf-8") + listener, encoding="utf-8")
+    enforce_foreign_keys(multidb)
     orphan = """
         op.execute("CREATE TABLE parents (id INTEGER PRIMARY KEY)")
         op.execute("CREATE TABLE children (id INTEGER REFERENCES parents)")
@@ -118,10 +101,7 @@ def other_name(url: URL) -> URL:
 def test_two_names_for_one_database_do_not_wait_for_each_other(
     multidb: Project, tmp_path: Path, dialect: str, same: bool
 ) -> None:
-    with ExitStack() as stack:
-        url = make_url(f"sqlite:///{tmp_path / 'both.db'}")
-        if dialect != "sqlite":
-            url = stack.enter_context(servers.database(dialect))
+    with servers.database(dialect, tmp_path) as url:
         env = environment(url, url if same else other_name(url))
         env |= {"MIGRATION_WAIT": "2", "MIGRATION_LOCK_TIMEOUT": "2"}
         both = {"users", "posts", "alembic_version", "alembic_version_auth"}
@@ -137,7 +117,7 @@ def test_two_names_for_one_database_do_not_wait_for_each_other(
             ("-x database=default upgrade head", both - {"users"}),
             ("upgrade head", both),
         ):
-            multidb.alembic(*command.split(), env=env, timeout=60)
+            multidb.alembic(*command.split(), env=env)
             assert tables(url) == left, command
         for table in versions:
             assert len(query(url, f"SELECT version_num FROM {table}")) == 1
@@ -233,7 +213,7 @@ def test_two_schemas_of_one_database_do_not_wait_for_each_other(multidb: Project
     with servers.database("postgresql") as url:
         query(url, "CREATE SCHEMA auth")
         auth = url.update_query_dict({"options": "-csearch_path=auth"})
-        multidb.alembic("upgrade", "head", env=environment(url, auth), timeout=60)
+        multidb.alembic("upgrade", "head", env=environment(url, auth))
         assert tables(url) == {"posts", "alembic_version"}
         assert tables(auth) == {"users", "alembic_version"}
 
@@ -246,42 +226,15 @@ def test_named_database_is_all_that_is_touched(multidb: Project, urls: tuple[URL
     assert tables(default) == set()
 
 
+PREPARED = "SELECT gid FROM pg_prepared_xacts WHERE database = current_database()"
+
+
 @pytest.fixture(scope="module")
 def two_phase_server() -> Iterator[URL]:
     """A PostgreSQL of our own in which transactions can be prepared."""
-    installed = [*glob.glob("/usr/lib/postgresql/*/bin/initdb"), shutil.which("initdb")]
-    if os.environ.get("TEST_POSTGRESQL_URL") == "" or not installed[0]:
-        assert "TEST_POSTGRESQL_URL" in os.environ or "CI" not in os.environ, "no initdb"
-        pytest.skip("PostgreSQL's initdb is not installed")
-    initdb = Path(installed[0])
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    url = make_url(f"postgresql+psycopg://postgres@127.0.0.1:{port}/postgres")
-    # Not in a folder of pytest's: to root, whose folders nobody else may enter, it says no.
-    with TemporaryDirectory() as folder:
-        user: list[str] = []
-        if hasattr(os, "geteuid") and os.geteuid() == 0:
-            user = ["runuser", "-u", "postgres", "--"]
-            shutil.chown(folder, "postgres")
-        data = ["-D", f"{folder}/data"]
-        run(*user, initdb, *data, "-U", "postgres", "-A", "trust", cwd=Path(folder))
-        options = ["-k", folder, "-c", "max_prepared_transactions=10", "-c", "fsync=off"]
-        server = subprocess.Popen(
-            [*user, str(initdb.with_name("postgres")), *data, "-p", str(port), *options],
-            stderr=subprocess.DEVNULL,
-            cwd=folder,
-        )
-        try:
-            for _ in range(100):
-                with suppress(OperationalError):
-                    query(url, "CREATE DATABASE auth")
-                    break
-                time.sleep(0.1)
-            yield url
-        finally:
-            server.terminate()
-            server.wait()
+    with own_server("postgresql", "-c", "max_prepared_transactions=10") as server:
+        query(server.url, "CREATE DATABASE auth")
+        yield server.url
 
 
 @pytest.fixture
@@ -291,15 +244,9 @@ def two_phase(multidb: Project, two_phase_server: URL) -> Iterator[tuple[Project
     urls = [two_phase_server.set(database=name) for name in ("postgres", "auth")]
     yield multidb, urls[0], urls[1]
     for url in urls:
-        with connect(url) as connection:
-            find = "SELECT gid FROM pg_prepared_xacts WHERE database = current_database()"
-            for gid in connection.exec_driver_sql(find).scalars().all():
-                connection.exec_driver_sql(f"ROLLBACK PREPARED '{gid}'")
-            connection.exec_driver_sql("DROP SCHEMA public CASCADE")
-            connection.exec_driver_sql("CREATE SCHEMA public")
-
-
-PREPARED = "SELECT gid FROM pg_prepared_xacts WHERE database = current_database()"
+        for gid in query(url, PREPARED):
+            query(url, f"ROLLBACK PREPARED '{gid}'")
+        query(url, "DROP SCHEMA public CASCADE; CREATE SCHEMA public")
 
 
 def test_two_phases_commit_every_database(two_phase: tuple[Project, URL, URL]) -> None:

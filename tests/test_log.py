@@ -1,25 +1,16 @@
 """The log of what was applied: old code knows a newer database, and an edited revision is named."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from kit import ANY, FIRST_REVISION, Project
-from servers import at, connect, query, tables
+from servers import at, connect, database, query, tables
 from sqlalchemy import URL, make_url, text
-from test_guard import database
 
 KINDS = ["sqlite", "postgresql", "mysql"]
 COLUMNS = "revision, down_revision, direction, stamped"
 NEWER = 5
-
-
-@pytest.fixture(params=KINDS)
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[URL]:
-    """An empty database of each kind in turn."""
-    with database(request.param, tmp_path) as url:
-        yield url
 
 
 def logged(url: URL, table: str = "alembic_log") -> list[tuple[object, ...]]:
@@ -45,7 +36,7 @@ def test_every_step_is_logged(generic: Project, url: URL) -> None:
         (*first, "down", False),
         ("r001", None, "up", True),
     ]
-    assert 0.3 <= query(url, "SELECT seconds FROM alembic_log WHERE id = 2")[0] < 30
+    assert query(url, "SELECT seconds FROM alembic_log WHERE id = 2")[0] >= 0.3
     shown = generic.flask("db", "applied", env=at(url)).stdout.splitlines()
     assert len(shown) == 7
     assert "  up            r001" in shown[1] and "kit 0.2.0" in shown[1]

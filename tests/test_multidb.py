@@ -121,12 +121,6 @@ def test_no_offline_file_is_written_when_one_fails(multidb: Project) -> None:
     assert not list(multidb.folder.glob("*.sql"))
 
 
-def test_log_names_each_database(multidb: Project) -> None:
-    logged = multidb.alembic("upgrade", "head").stderr
-    assert "Database default" in logged
-    assert "Database auth" in logged
-
-
 @pytest.mark.parametrize("command", ["current", "history -i"])
 def test_what_is_printed_names_each_database(multidb: Project, command: str) -> None:
     multidb.alembic("-x", "database=default", "upgrade", "head")

@@ -6,7 +6,6 @@ import re
 import select
 import subprocess
 import sys
-import time
 
 import pytest
 import servers
@@ -50,8 +49,8 @@ def on_terminal(
         **options,
     )  # type: ignore[call-overload]
     os.close(its_end)
-    shown, left, end = "", [*answers], time.monotonic() + 60
-    while time.monotonic() < end and select.select([terminal], [], [], 30)[0]:
+    shown, left = "", [*answers]
+    while select.select([terminal], [], [], 300)[0]:
         try:
             read = os.read(terminal, 4096).decode()
         except OSError:  # Linux: the other end is closed
@@ -61,7 +60,7 @@ def on_terminal(
             os.write(terminal, f"{left.pop(0)}\n".encode())
             shown += "\n"
     os.close(terminal)
-    process.wait(10)
+    process.wait(300)
     assert not left, shown
     return f"{shown}\nexit {process.returncode}"
 
@@ -157,11 +156,11 @@ def test_nothing_hangs_without_a_terminal(posts: Project, stdin: str) -> None:
             env=ENVIRONMENT,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=300,
             check=True,
         )
     else:
-        done = posts.python(*REVISION, stdin=subprocess.DEVNULL, timeout=60)
+        done = posts.python(*REVISION, stdin=subprocess.DEVNULL)
     assert "posts.title is dropped; rows with a value: 1" in done.stderr
     assert "Renamed to posts.headline? -x rename=posts.title:headline" in done.stderr
     assert "-x fill=posts.headline:VALUE" in done.stderr

@@ -18,6 +18,7 @@ from kit import (
     Project,
     combination_id,
     cookiecutter_config,
+    git,
     read_toml,
     render,
     run,
@@ -254,9 +255,9 @@ def test_env_file_that_is_there_is_kept(tmp_path: Path) -> None:
 
 
 def test_git_ignores_what_is_secret_or_local(generic: Project) -> None:
-    run("git", "init", "--quiet", cwd=generic.folder)
+    git(generic.folder, "init", "--quiet")
     generic.alembic("upgrade", "head")
-    ignored = run("git", "check-ignore", ".env", "instance/default.db", cwd=generic.folder).stdout
+    ignored = git(generic.folder, "check-ignore", ".env", "instance/default.db")
     assert ignored.split() == [".env", "instance/default.db"]
     kept = run("git", "check-ignore", ".env.example", "alembic.ini", cwd=generic.folder, status=1)
     assert kept.stdout == ""
@@ -290,7 +291,8 @@ def test_kit_has_few_conditionals(path: str) -> None:
 def test_choice_is_added_by_a_folder_and_the_json(tmp_path: Path) -> None:
     """As CONTRIBUTING.md says."""
     kit = tmp_path / "kit"
-    shutil.copytree(ROOT, kit, ignore=shutil.ignore_patterns(".git", ".venv*", "*_cache"))
+    ignored = (".git", ".venv*", "*_cache", "__pycache__")
+    shutil.copytree(ROOT, kit, ignore=shutil.ignore_patterns(*ignored))
     for like in ("sqlalchemy", "sqlite"):
         shutil.copytree(kit / "templates" / like, kit / "templates" / f"my-{like}")
     questions = kit / "cookiecutter.json"

@@ -1,14 +1,13 @@
 """``flask db reset``: drops what is the app's, and makes it anew."""
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 import servers
 from kit import FIRST_REVISION, Project
 from servers import at, query
-from sqlalchemy import URL, make_url
+from sqlalchemy import URL
 
 SLOW = pytest.mark.slow
 # What a revision can make besides tables, and what would fail if it were there already.
@@ -59,12 +58,8 @@ FOREIGN = {
     params=["sqlite", *(pytest.param(kind, marks=SLOW) for kind in ("postgresql", "mysql"))]
 )
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[URL]:
-    with ExitStack() as stack:
-        yield (
-            make_url(f"sqlite:///{tmp_path / 'app.db'}")
-            if request.param == "sqlite"
-            else stack.enter_context(servers.database(request.param))
-        )
+    with servers.database(request.param, tmp_path) as url:
+        yield url
 
 
 def test_all_is_made_anew_and_what_is_of_others_stays(generic: Project, url: URL) -> None:

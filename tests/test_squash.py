@@ -4,20 +4,17 @@ import re
 import shutil
 import sqlite3
 import textwrap
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 from subprocess import CompletedProcess
 from typing import Any
 
 import pytest
 import servers
-from kit import ANY, ROOT, Project, run
+from kit import ANY, ROOT, Project, commit, git, run
 from sqlalchemy import URL, text
 from test_log import health
 from test_readme import commands
-
-GIT = ("git", "-c", "user.name=Ada", "-c", "user.email=ada@example.org")
 
 # What SQLAlchemy does not reflect, or not all of it, each with what it is found by afterwards.
 PLANTED = {
@@ -143,21 +140,6 @@ NAMED = (
 )
 
 
-@contextmanager
-def database(dialect: str, folder: Path) -> Iterator[URL]:
-    if dialect == "sqlite":
-        yield URL.create("sqlite", database=(folder / "app.db").as_posix())
-        return
-    with servers.database(dialect) as url:
-        yield url
-
-
-def commit(project: Project) -> None:
-    run("git", "init", "--quiet", cwd=project.folder)
-    run("git", "add", "--all", cwd=project.folder)
-    run(*GIT, "commit", "--quiet", "--message", "as it is", cwd=project.folder)
-
-
 def squash(project: Project, *arguments: str, **options: Any) -> CompletedProcess[str]:
     """Run the command of the documentation, and answer yes."""
     (line,) = commands(ROOT / "docs" / "squash.md")
@@ -192,9 +174,9 @@ def test_all_that_revisions_make_is_carried_over(
     """By statements of the server where there is no operation."""
     generic.add_revision(executes(*PLANTED[dialect].values()))
     generic.add_revision(executes("INSERT INTO users (id, name) VALUES (7, 'it''s 100%')"))
-    with database(dialect, tmp_path) as url:
+    with servers.database(dialect, tmp_path) as url:
         env = servers.at(url)
-        commit(generic)
+        commit(generic.folder)
         done = squash(generic, env=env)
         assert "Rows of users in default: 1 copied" in done.stdout
         assert "make the same" in done.stdout
@@ -213,7 +195,7 @@ def test_all_that_revisions_make_is_carried_over(
 def test_what_is_not_carried_over_is_named_and_can_be_copied(generic: Project) -> None:
     """By a role that may make no database, on a server where another may."""
     last = generic.add_revision(*map(executes, NAMED))
-    commit(generic)
+    commit(generic.folder)
     with servers.database("postgresql") as url, servers.connect(url) as connection:
         role = str(url.database)
         connection.execute(text(f"CREATE ROLE {role} LOGIN"))
@@ -253,7 +235,7 @@ def test_databases_at_the_squashed_revision_need_nothing(generic: Project) -> No
     )
     generic.alembic("upgrade", "r002", env=old)
     generic.alembic("upgrade", "r001", env=behind)
-    commit(generic)
+    commit(generic.folder)
 
     squash(generic, "r002", env=new)
 
@@ -275,7 +257,7 @@ def test_databases_at_the_squashed_revision_need_nothing(generic: Project) -> No
     assert "Running" not in generic.alembic("upgrade", "r002", env=new).stderr
     generic.alembic("downgrade", "base", env=new)
     missing = "*r001.py", "*5b1f0c3a9d27*"  # as after a kill
-    run("git", "checkout", "--quiet", "HEAD", "--", *missing, cwd=generic.folder)
+    git(generic.folder, "checkout", "--quiet", "HEAD", "--", *missing)
     assert "Deleted 2 revisions" in squash(generic).stdout
     assert sorted(files(generic)) == ["9000_01_01_000002-r002.py", "9000_01_01_000003-r003.py"]
 
@@ -286,7 +268,7 @@ def test_what_cannot_be_squashed_is_refused_in_one_line(generic: Project) -> Non
     generic.add_revision(number)
     generic.add_revision("pass")
     assert "not all in git. Commit them first" in refused(generic)
-    commit(generic)
+    commit(generic.folder)
     assert refused(generic, "nowhere") == "Can't locate revision identified by 'nowhere'"
     assert "write 1001 rows (1001 in users), and squash copies 1000 at most" in refused(generic)
     generic.new_revision("--head", "r001", "--splice", "--rev-id", "other", "-m", "other")
@@ -296,7 +278,7 @@ def test_what_cannot_be_squashed_is_refused_in_one_line(generic: Project) -> Non
     (file,) = generic.versions.glob("*r001.py")
     text = file.read_text(encoding="utf-8")
     file.write_text(text.replace("op.bulk_insert(", "sa.nosuch("), encoding="utf-8")
-    commit(generic)
+    commit(generic.folder)
     line = refused(generic, "r001")
     assert line.startswith("The revisions do not run on an empty database: AttributeError: module")
     assert f"{file.name}:" in line and ": sa.nosuch(" in line
@@ -312,7 +294,7 @@ def test_dependencies_between_branches_are_not_cut(generic: Project) -> None:
     generic.add_revision("pass")
     generic.add_revision("pass")
     generic.new_revision(*apart, "--depends-on", "r001")
-    commit(generic)
+    commit(generic.folder)
     stands = "Revision a1 stands on r001, which would be gone: merge its branch into r002 first"
     assert stands in refused(generic, "r002")
     assert "Revision a1 depends on r001 of another branch, which would not" in refused(
@@ -325,7 +307,7 @@ def test_dependencies_between_branches_are_not_cut(generic: Project) -> None:
 @pytest.mark.slow
 def test_scratch_databases_that_cannot_be_made_are_said_in_one_line(generic: Project) -> None:
     generic.add_revision("pass")
-    commit(generic)
+    commit(generic.folder)
     nowhere = "postgresql+psycopg://postgres:secret@127.0.0.1:1/postgres"
     with servers.database("postgresql") as url:
         line = refused(generic, "--scratch", nowhere, env=servers.at(url))
@@ -345,7 +327,7 @@ def test_a_full_disk_is_one_line(generic: Project, tmp_path: Path) -> None:
         pytest.skip("this user may not mount a file system")
     try:
         generic.add_revision("pass")
-        commit(generic)
+        commit(generic.folder)
         assert "database or disk is full" in refused(generic, env={"TMPDIR": str(small)})
         assert not [*small.iterdir()]
     finally:
@@ -355,12 +337,12 @@ def test_a_full_disk_is_one_line(generic: Project, tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_a_revision_that_fails_or_differs_is_said_in_short_lines(generic: Project) -> None:
     twice = generic.add_revision(executes("INSERT INTO users (name) VALUES (hex(randomblob(9)))"))
-    commit(generic)
+    commit(generic.folder)
     line, _, end = squash(generic, "--copy", twice, status=1).stderr.strip().splitlines()
     assert end.startswith("Not the same")
     assert line.startswith("rows of users: nothing before, (2, '")
     generic.add_revision("op.execute('SELECT nothing FROM nowhere')")
-    commit(generic)
+    commit(generic.folder)
     assert "do not run on an empty database: " in refused(generic)
 
 
@@ -378,7 +360,7 @@ def test_several_databases_and_branches(multidb: Project) -> None:
     multidb.alembic("merge", "heads", "--rev-id", "merged", "-m", "merged")
     multidb.alembic("upgrade", "head")
     before = {name: multidb.schema(name) for name in multidb.databases}
-    commit(multidb)
+    commit(multidb.folder)
     done = squash(multidb)
     assert "Rows of users in auth: 1 copied" in done.stdout
     (text,) = files(multidb).values()
@@ -397,7 +379,7 @@ def test_several_databases_and_branches(multidb: Project) -> None:
 def test_random_histories_are_the_same_squashed(
     dialect: str, generic: Project, tmp_path: Path
 ) -> None:
-    with database(dialect, tmp_path) as url:
+    with servers.database(dialect, tmp_path) as url:
         driver = str(Path(__file__).with_name("evolve.py"))
         done = generic.python(
             *(driver, generic.package, "--histories", "1", "--seed", "3", "--squash"),

@@ -6,14 +6,12 @@ import shutil
 from pathlib import Path
 
 import pytest
-from kit import ROOT, Project, render, run
-from recipes import follow, on_each_dialect, recipe, there_and_back, walk, write_rows
+from kit import ROOT, Project, commit, git, render
+from recipes import POSTS, USERS, follow, on_each_dialect, recipe, there_and_back, walk, write_rows
 
 pytestmark = pytest.mark.slow
 
 GUARD = "{{cookiecutter.project}}/{{cookiecutter.package}}/migrations/kit/guard.py"
-USERS = "INSERT INTO users (id, name) VALUES (1, 'Ada'), (2, 'Bob')"
-POSTS = "INSERT INTO posts (id, title, author_id) VALUES (1, 'One', 1), (2, 'Two', 2)"
 INSERTS = {
     "generic": {"default": [USERS, POSTS]},
     "multidb": {"default": [POSTS], "auth": [USERS]},
@@ -22,18 +20,6 @@ ROWS = {
     "generic": {"default": {"users": 2, "posts": 2}},
     "multidb": {"default": {"posts": 2}, "auth": {"users": 2}},
 }
-
-
-def git(folder: Path, *arguments: str, status: int | None = 0) -> str:
-    """Run git as somebody, and return what it prints."""
-    somebody = ("-c", "user.name=Ada", "-c", "user.email=ada@example.org")
-    return run("git", *somebody, *arguments, cwd=folder, status=status).stdout.strip()
-
-
-def commit(folder: Path, message: str) -> None:
-    """Commit all there is."""
-    git(folder, "add", "--all")
-    git(folder, "commit", "--quiet", "--message", message)
 
 
 @pytest.fixture
@@ -72,7 +58,6 @@ def create(repository: Path, version: str, folder: Path, answers: dict[str, str]
     commands = recipe("Stay up to date", 0).replace("--skip .env", f"{options} --skip .env")
     address = "https://github.com/org/flask-alembic-kit"
     follow(commands.replace(address, shlex.quote(str(repository))), folder)
-    git(folder / answers["project"], "init", "--quiet")
     commit(folder / answers["project"], "as it was made")
 
 

@@ -88,6 +88,7 @@ print(*[state["heads"] for state in states])
 """
 
 
+@pytest.mark.slow
 def test_script_location_and_directory_hold_in_a_wheel(
     generic: Project, uv: str, tmp_path: Path
 ) -> None:
