@@ -12,6 +12,7 @@ import zipfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from importlib.metadata import version
 from pathlib import Path
 from subprocess import CompletedProcess
 
@@ -82,6 +83,8 @@ USUAL = [("factory", "sqlite")]
     [pytest.param(*each, marks=[] if each in USUAL else pytest.mark.slow) for each in CASES],
 )
 def test_one_command_and_no_edit(name: str, dialect: str, tmp_path: Path) -> None:
+    if name == "flask-alembic-branches" and version("flask-alembic") < "3.3":
+        pytest.skip("Flask-Alembic 3.2, the last on Python 3.10, finds no folder of a branch")
     with databases(dialect, SHAPES[name].several) as urls:
         app = build(name, tmp_path, **urls)
         execute(app, USERS, "AUTH_DATABASE_URL" if app.shape.several else "DATABASE_URL")

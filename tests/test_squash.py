@@ -5,6 +5,7 @@ import shutil
 import sqlite3
 import textwrap
 from contextlib import closing
+from importlib.metadata import version
 from pathlib import Path
 from subprocess import CompletedProcess
 from typing import Any
@@ -187,8 +188,10 @@ def test_all_that_revisions_make_is_carried_over(
         generic.alembic("downgrade", "base", env=env)
     assert (b"op.create_table('users'" in source) == (dialect != "postgresql")
     assert (b"setval('users_id_seq', 900, False)" in source) == (dialect == "postgresql")
+    # SQLAlchemy 2.0 makes the type of `moods` twice, and then all tables are made by statements.
+    has_operations = dialect == "postgresql" and version("sqlalchemy") >= "2.1"
     for table in (b"kinds", b"listed"):
-        assert (b"op.create_table('%b'" % table in source) == (dialect == "postgresql")
+        assert (b"op.create_table('%b'" % table in source) == has_operations
 
 
 @pytest.mark.slow
