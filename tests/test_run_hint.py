@@ -12,12 +12,13 @@ COUNT = """    import threading
 
 
 def test_flask_run_says_that_a_database_is_behind(multidb: Project) -> None:
-    multidb.alembic("-x", "database=default", "upgrade", "head")
+    """And of no other, which is looked at before."""
+    multidb.alembic("-x", "database=auth", "upgrade", "head")
     server = start(sys.executable, "-m", "flask", "run", "--port", "0", cwd=multidb.folder)
-    said = wait_for_line(server, "Database auth is behind the code: run flask db upgrade.")
+    said = wait_for_line(server, "Database default is behind the code: run flask db upgrade.")
     server.kill()
     server.communicate()
-    assert "Database default" not in said
+    assert "Database auth" not in said
 
 
 def test_other_commands_start_no_thread_that_looks(generic: Project) -> None:
