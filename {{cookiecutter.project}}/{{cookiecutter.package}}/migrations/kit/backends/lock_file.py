@@ -30,6 +30,5 @@ def lock_beside(file: str) -> sqlite3.Connection:
             lock.close()
         if "locked" in str(error):
             raise Busy from error
-        problem = f"The lock file {path} cannot be written"
-        raise CommandError(f"{problem}: {error}.") from error
+        raise CommandError(f"The lock file {path} cannot be written: {error}.") from error
     return lock

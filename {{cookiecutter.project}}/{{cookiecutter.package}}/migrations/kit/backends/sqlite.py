@@ -23,9 +23,9 @@ from . import Backend
 from .batch import NAMING, Kept
 from .lock_file import lock_beside
 
-# Bytes of changes kept in memory. With more, SQLite writes to the file before the commit, and from
-# then on nobody can read it, neither the app nor the check of what was there before.
-MEMORY = 2**27
+# KiB of changes kept in memory, if negative. With more, SQLite writes to the file before the commit,
+# and from then on nobody can read it, neither the app nor the check of what was there before.
+MEMORY = -(2**17)
 PRAGMAS = ("busy_timeout", "cache_spill", "foreign_keys")
 
 
@@ -42,9 +42,14 @@ class SQLiteBackend(Backend):
         driver = driver_of(connection)
         state: Any = connection.connection.driver_connection  # aiosqlite's own, which knows more
         autocommit = getattr(driver, "autocommit", None)  # since Python 3.12
-        file = driver.execute("PRAGMA database_list").fetchone()[2]
-        found = {name: driver.execute(f"PRAGMA {name}").fetchone()[0] for name in PRAGMAS}
-        checked = 0
+        checked, cursor = 0, driver.cursor()  # the execute() of aiosqlite is another
+
+        def ask(pragma: str) -> Any:
+            cursor.execute(f"PRAGMA {pragma}")
+            return cursor.fetchall()
+
+        file = ask("database_list")[0][2]
+        found = [ask(pragma)[0][0] for pragma in PRAGMAS]
 
         def is_autocommit() -> bool:
             return connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT"
@@ -63,16 +68,13 @@ class SQLiteBackend(Backend):
 
         def check(_: Connection) -> None:
             nonlocal checked
-            if found["foreign_keys"] and checked != state.total_changes:
+            if found[-1] and checked != state.total_changes:
                 checked = state.total_changes
-                check_foreign_keys(driver, file, name)
-
-        def tell(pragmas: dict[str, Any]) -> None:
-            for pragma, value in pragmas.items():
-                driver.execute(f"PRAGMA {pragma}={value}")
+                check_foreign_keys(ask("foreign_key_check"), file, name)
 
         def leave() -> None:
-            tell(found)
+            for pragma, value in zip(PRAGMAS, found, strict=True):
+                ask(f"{pragma}={value}")
             if autocommit is not None:
                 driver.autocommit = autocommit
 
@@ -88,16 +90,16 @@ class SQLiteBackend(Backend):
                 if autocommit is not None:
                     driver.autocommit = -1  # sqlite3.LEGACY_TRANSACTION_CONTROL: begin() begins
                     driver.rollback()
-                page = driver.execute("PRAGMA page_size").fetchone()[0]
                 longest = math.ceil(seconds("MIGRATION_LOCK_TIMEOUT", 10) * 1000) or 2**31 - 1
                 # Batch mode drops a table to change it, and would take with it what refers to it.
-                tell(dict(zip(PRAGMAS, (longest, MEMORY // page, "OFF"), strict=True)))
+                for pragma, value in zip(PRAGMAS, (longest, MEMORY, "OFF"), strict=True):
+                    ask(f"{pragma}={value}")
                 yield
             finally:
                 give_back(connection, leave)
 
     def is_of_extension(self, connection: Connection, table: Any) -> bool:
-        rows = driver_of(connection).execute("PRAGMA table_list")  # since SQLite 3.37
+        rows = connection.exec_driver_sql("PRAGMA table_list")  # since SQLite 3.37
         return (table.name, "shadow") in [row[1:3] for row in rows]  # of a virtual table
 
     def place(self, engine: Engine) -> object:
@@ -119,16 +121,14 @@ class SQLiteBackend(Backend):
         connection.info["check"](connection)
 
 
-def check_foreign_keys(driver: Any, file: str, name: str) -> None:
+def check_foreign_keys(broken: Any, file: str, name: str) -> None:
     """Refuse rows whose parent does not exist, unless there were as many before."""
-    check = "PRAGMA foreign_key_check"
-    broken = driver.execute(check).fetchall()
     before, unknown = [], ""
     if broken and file:  # another connection still sees what was there before
         read_only = f"{Path(file).as_uri()}?mode=ro"
         try:
             with closing(sqlite3.connect(read_only, timeout=1, uri=True)) as other:
-                before = other.execute(check).fetchall()
+                before = other.execute("PRAGMA foreign_key_check").fetchall()
         except sqlite3.Error as error:
             unknown = f" (or do already: {error})"
     # Not row by row: batch mode may number the rows of a table anew.
