@@ -109,7 +109,18 @@ def test_one_command_and_no_edit(name: str, dialect: str, tmp_path: Path) -> Non
         assert not gone(before, app.tree()), "a file of the app is another, or not there"
         assert (app.folder / app.shape.target / "kit" / "__init__.py").exists()
         env = f"{app.shape.target}/env.py"
-        run("ruff", "check", "--isolated", "--no-cache", "--select", "E4,F,I", env, cwd=app.folder)
+        run(
+            sys.executable,
+            "-m",
+            "ruff",
+            "check",
+            "--isolated",
+            "--no-cache",
+            "--select",
+            "E4,F,I",
+            env,
+            cwd=app.folder,
+        )
         app.alembic("upgrade heads")
         app.alembic("check")
         assert rows(app) == {"users": 2, "posts": 3}
@@ -581,7 +592,15 @@ def test_what_the_old_env_compares_and_no_other_metadata(tmp_path: Path) -> None
     assert "helper" not in written
     assert "env.py is the same as" in app.python("-m", "flask_alembic_kit", "update").stdout
     options = ("--isolated", "--no-cache", "--select", "E4,F,I")
-    run("ruff", "check", *options, f"{app.shape.target}/env.py", cwd=app.folder)
+    run(
+        sys.executable,
+        "-m",
+        "ruff",
+        "check",
+        *options,
+        f"{app.shape.target}/env.py",
+        cwd=app.folder,
+    )
 
 
 @pytest.mark.slow

@@ -503,6 +503,20 @@ def test_commit_that_waits_for_a_reader_is_named(generic: Project, sqlite: URL) 
     assert query(sqlite, "SELECT version_num FROM alembic_version") == [FIRST_REVISION]
 
 
+def test_nothing_is_read_before_the_locks_are_had(generic: Project, sqlite: URL) -> None:
+    """Which nobody can while the other commits, as long as the disk takes."""
+    generic.alembic("upgrade", "head", env=at(sqlite))
+    files = (str(sqlite.database), f"{sqlite.database}-migrating")
+    with closing(sqlite3.connect(files[0])) as other, closing(sqlite3.connect(files[1])) as lock:
+        for each in (other, lock):
+            each.execute("BEGIN EXCLUSIVE")
+        env = {**at(sqlite), "MIGRATION_WAIT": "0.1", "MIGRATION_LOCK_RETRIES": "0"}
+        assert "0.1 s (MIGRATION_WAIT)" in generic.fails("upgrade", "head", env=env)
+        lock.rollback()
+        env["MIGRATION_LOCK_TIMEOUT"] = "0.1"
+        assert "MIGRATION_LOCK_TIMEOUT, in 'BEGIN" in generic.fails("upgrade", "head", env=env)
+
+
 def test_index_that_could_not_be_made_concurrently_is_named(
     generic: Project, postgresql: URL
 ) -> None:

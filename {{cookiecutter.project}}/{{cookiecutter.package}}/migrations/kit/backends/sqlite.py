@@ -40,9 +40,14 @@ class SQLiteBackend(Backend):
         driver = driver_of(connection)
         state: Any = connection.connection.driver_connection  # aiosqlite's own, which knows more
         autocommit = getattr(driver, "autocommit", None)  # since Python 3.12
-        checked, cursor = 0, driver.cursor()  # that of aiosqlite has no execute() as here
-        cursor.execute("PRAGMA database_list")
-        file = cursor.fetchall()[0][2]
+        checked, cursor = 0, driver.cursor()  # the execute() of aiosqlite is another
+
+        def ask(pragma: str) -> Any:
+            cursor.execute(f"PRAGMA {pragma}")
+            return cursor.fetchall()
+
+        file = ask("database_list")[0][2]
+        found = [ask(pragma)[0][0] for pragma in PRAGMAS]
 
         def is_autocommit() -> bool:
             return connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT"
@@ -61,16 +66,13 @@ class SQLiteBackend(Backend):
 
         def check(_: Connection) -> None:
             nonlocal checked
-            if before[-1] and checked != state.total_changes:
+            if found[-1] and checked != state.total_changes:
                 checked = state.total_changes
                 check_foreign_keys(cursor, file, name)
 
-        def tell(*values: Any) -> None:
-            for pragma, value in zip(PRAGMAS, values, strict=True):
-                cursor.execute(f"PRAGMA {pragma}={value}")
-
         def leave() -> None:
-            tell(*before)
+            for pragma, value in zip(PRAGMAS, found, strict=True):
+                ask(f"{pragma}={value}")
             if autocommit is not None:
                 driver.autocommit = autocommit
 
@@ -83,15 +85,14 @@ class SQLiteBackend(Backend):
             listening(connection, retval=True, before_cursor_execute=begin_once),
         ):
             connection.info["check"] = check
-            cursor.execute(f"SELECT * FROM pragma_{', pragma_'.join(PRAGMAS)}")
-            before = cursor.fetchall()[0]
             try:
                 if autocommit is not None:
                     driver.autocommit = -1  # sqlite3.LEGACY_TRANSACTION_CONTROL: begin() begins
                     driver.rollback()
                 longest = math.ceil(seconds("MIGRATION_LOCK_TIMEOUT", 10) * 1000) or 2**31 - 1
                 # Batch mode drops a table to change it, and would take with it what refers to it.
-                tell(longest, MEMORY, "OFF")
+                for pragma, value in zip(PRAGMAS, (longest, MEMORY, "OFF"), strict=True):
+                    ask(f"{pragma}={value}")
                 yield
             finally:
                 give_back(connection, leave)
