@@ -1138,6 +1138,8 @@ def values_become_those_of_another_type(change: Change) -> None:
         (String(9), Integer, "2", "1", 1),
         (Integer, String(9), "2", 1, "1"),
         (sa.Boolean, Integer, sa.true(), True, 1),
+        (sa.Boolean, sa.SmallInteger, sa.true(), True, 1),
+        (sa.Numeric(4, 1), sa.Boolean, None, 1, True),
         (String(9), kind, "a", "b", "b"),
         (kind, String(9), "a", "b", "b"),
     ]
@@ -1145,7 +1147,8 @@ def values_become_those_of_another_type(change: Change) -> None:
         name = f"order_{number}"
 
         def of(metadata: MetaData, type_: Any, name: str = name, default: Any = default) -> None:
-            default = "1" if type_ is Integer and default is not None else default
+            is_number = type_ in (Integer, sa.SmallInteger)
+            default = "1" if is_number and default is not None else default
             table(name, metadata, Column("from", type_, server_default=default))
 
         change.project.forget()

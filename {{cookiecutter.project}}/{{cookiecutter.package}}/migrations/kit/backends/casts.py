@@ -6,7 +6,7 @@ from contextlib import suppress
 from typing import Any
 
 from alembic.operations import ops
-from sqlalchemy import Enum, text
+from sqlalchemy import Boolean, Enum, Integer, Numeric, text
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.schema import DefaultClause
@@ -29,18 +29,20 @@ def converted(step: Any, connection: Connection) -> Iterator[ops.MigrateOperatio
     if old is None or new is None or is_automatic(connection, old, new):
         yield step
         return
-    type_ = new.compile(dialect=connection.dialect)
+    both, is_new_text = (old, new), is_text(new, connection)
+    ways = ["text"] if is_new_text or Enum in map(type, both) else []
+    if all(any(isinstance(each, kind) for each in both) for kind in (Boolean, Integer | Numeric)):
+        ways = ["integer"]  # PostgreSQL casts a boolean to no other number
+    ways += [] if is_new_text else [new.compile(dialect=connection.dialect)]
     default: Any = step.existing_server_default
     if isinstance(default, DefaultClause):
         yield from without_default(step)
         if step.modify_server_default is False:  # it is written with the old type
             same = re.sub(r"(?<=')::[\w .\"]+(\(.*\))?$", "", str(default.arg))
-            same = same if same.endswith("'") else f"({same})::{type_}"
+            same = same if same.endswith("'") else "::".join([f"({same})", *ways])
             step.modify_server_default = DefaultClause(text(same))
-    ways = [connection.dialect.identifier_preparer.quote(step.column_name)]
-    ways += ["text"] if Enum in (type(old), type(new)) or is_text(new, connection) else []
-    ways += [] if is_text(new, connection) else [type_]
-    step.kw["postgresql_using"] = "::".join(ways)
+    name = connection.dialect.identifier_preparer.quote(step.column_name)
+    step.kw["postgresql_using"] = "::".join([name, *ways])
     yield step
 
 
