@@ -84,7 +84,10 @@ def own_server(kind: str, *options: str, folder: Path | None = None) -> Iterator
     with TemporaryDirectory(prefix="kit-", ignore_cleanup_errors=True) as temporary:
         root = Path(folder or temporary)
         how: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        # When it starts, MariaDB deletes the temporary tables there, those of other servers too.
+        how["env"] = {**os.environ, "TMPDIR": temporary}
         if os.geteuid() == 0:
+            shutil.chown(temporary, account)
             shutil.chown(root, account)
             how |= {"user": account, "group": account, "extra_groups": []}
         how["cwd"] = root
