@@ -21,7 +21,7 @@ from .errors import running_command
 from .guard import guarded, prepare, retry, transaction_of
 from .locations import version_locations
 from .mistakes import mistakes
-from .outcome import impl_of
+from .outcome import impl_of, is_changing
 from .progress import show_progress, told
 from .revisions import run_migrations, run_revisions
 
@@ -39,13 +39,14 @@ def app_context(factory: Callable[[], Flask]) -> Iterator[None]:
         if not has_app_context():
             stack.enter_context(factory().app_context())
         logs.restore(config)
-        if running_command():  # a process of its own, which has loaded all that it needs
-            gc.freeze()  # the collector looks through none of it again: a tenth of a long run's time
         for each in getattr(config.cmd_opts, "x", None) or ():
             near = get_close_matches(each.partition("=")[0], X_KEYS, 1, 0.85)
             if near and not each.startswith(f"{near[0]}="):
                 raise CommandError(f"-x {each} means nothing: did you mean -x {near[0]}=?")
         context.script.version_locations = version_locations(context.script)
+        if running_command():  # a process of its own, which has loaded nearly all that it needs
+            is_changing()  # looks up the target among the revisions, and so loads them
+            gc.freeze()  # the collector looks through none of it again: a tenth of a long run's time
         with told():
             yield
 
