@@ -53,7 +53,10 @@ EnvironmentContext.__exit__ = leave_alone  # type: ignore[method-assign]
 
 
 def alembic_config(**options: Any) -> Config:
-    """Return the configuration for ``alembic.command``: from alembic.ini, that of a wheel, too."""
+    """Return the configuration that every function in ``alembic.command`` takes.
+
+    It is the project's ``alembic.ini``: beside the package, above ``src/``, or in a wheel.
+    """
     ini = next(filter(says_where, (f / "alembic.ini" for f in Path(__file__).parents[1:6])), None)
     if ini and "toml_file" in signature(Config).parameters:  # since Alembic 1.16
         options = {"toml_file": ini.with_name("pyproject.toml"), **options}

@@ -26,7 +26,10 @@ NEWER = 5
 
 
 def running_command() -> Any:
-    """Return the command that runs, of ``alembic.command``; None where Python calls it, maybe with -x."""
+    """Return the command that runs, of ``alembic.command``; None if Python has called Alembic.
+
+    Python may have options too: ``cmd_opts=Namespace(x=[...])`` is what ``-x`` gives.
+    """
     return getattr(context.config.cmd_opts, "cmd", (None,))[0]
 
 

@@ -10,7 +10,10 @@ from flask import current_app
 
 
 def version_locations(script: ScriptDirectory) -> list[str]:
-    """Return the folders of ``alembic.ini``, and Flask-Alembic's, with or without their branches."""
+    """Return the folders of the revisions: those of ``alembic.ini``, and those that the app adds.
+
+    Those are in ``ALEMBIC["version_locations"]``, as in Flask-Alembic, with or without a branch.
+    """
     # As folders: where the path separator is a colon, package:folder would be taken for two.
     places = script.version_locations or [str(Path(script.dir, "versions"))]
     own = [str(coerce_resource_to_filename(str(each))) for each in places]

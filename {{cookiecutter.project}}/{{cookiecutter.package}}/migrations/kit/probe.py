@@ -56,7 +56,10 @@ revisions = cache(api.revisions)  # the files are read only once
 
 
 def configured() -> dict[str, tuple[Engine, dict[str, Any] | None]]:
-    """Return engines and version tables of env.py, once it has run, for which it has to reach all."""
+    """Return the engine and the version table of each database, as env.py has them.
+
+    env.py is run once for an app, as soon as all databases can be reached; nothing until then.
+    """
     keys = ("version_table", "version_table_schema")
 
     def visit(found: Any) -> tuple[Engine, dict[str, Any] | None]:

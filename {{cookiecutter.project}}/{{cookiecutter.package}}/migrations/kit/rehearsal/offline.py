@@ -59,7 +59,10 @@ def rehearse(revision: Script, migration: MigrationContext, is_up: bool) -> Rehe
 def rehearsals(
     config: Config, chosen: Callable[[str], Sequence[Script]], is_up: bool = True
 ) -> dict[str, tuple[MigrationContext, list[Rehearsal]]]:
-    """Return what the chosen revisions do on each database, by its name, with its context."""
+    """Return what revisions do on each database, by its name, with its context.
+
+    :param chosen: returns the revisions of a database
+    """
     found = {}
 
     def visit(_: object, migration: MigrationContext) -> list[Any]:

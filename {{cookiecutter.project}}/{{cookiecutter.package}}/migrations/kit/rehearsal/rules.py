@@ -111,8 +111,11 @@ def statements(sql: str) -> Iterator[str]:
 
 
 def broken_by(sql: str, is_read: bool) -> Iterator[tuple[str, str]]:
-    """Yield each rule that SQL breaks, with the table that it makes (``new``), changes or locks."""
-    for statement in statements(sql):  # if it is read, squawk or an operation has told the rest
+    """Yield each rule that SQL breaks, with the table that it makes (``new``), changes or locks.
+
+    :param is_read: whether squawk or an operation of Alembic has told the rest
+    """
+    for statement in statements(sql):
         for pattern, rule in (UNSEEN if is_read else {**UNSEEN, **UNREAD}).items():
             if found := re.match(pattern, statement, re.IGNORECASE):
                 yield rule, re.sub(r'[`"]', "", found["table"] or "")
