@@ -1,13 +1,24 @@
 """A project from an earlier version of the kit is brought to the newest by cruft."""
 
 import json
+import re
 import shlex
 import shutil
 from pathlib import Path
 
 import pytest
 from kit import ROOT, Project, commit, git, render
-from recipes import POSTS, USERS, follow, on_each_dialect, recipe, there_and_back, walk, write_rows
+from recipes import (
+    POSTS,
+    USERS,
+    follow,
+    on_each_dialect,
+    recipe,
+    section,
+    there_and_back,
+    walk,
+    write_rows,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -129,3 +140,29 @@ def test_kit_may_have_new_names_in_its_questions(repository: Path, tmp_path: Pat
     follow(recipe("Stay up to date", 1), tmp_path / "shop")
 
     assert (tmp_path / "shop" / "shop.txt").read_text(encoding="utf-8") == "new\n"
+
+
+def test_a_project_can_leave_the_kit(tmp_path: Path) -> None:
+    """With plain Alembic its revisions run, and databases with rows stay as they are."""
+    project = render(tmp_path, {"project": "shop"})
+    with on_each_dialect(tmp_path / "databases", "default") as databases:
+        walk(project.folder, databases, "upgrade head")
+        for each in databases:
+            write_rows(each, INSERTS["generic"])
+        commit(project.folder, "with the kit")
+
+        (env,) = re.findall(
+            r"^```python\n(.*?)^```$", section("Leave the kit"), re.MULTILINE | re.DOTALL
+        )
+        (project.versions.parent / "env.py").write_text(env, encoding="utf-8")
+        assert "shop/views.py" in follow(recipe("Leave the kit"), project.folder)
+        for name in ("__init__.py", "views.py"):
+            path = project.folder / "shop" / name
+            text = re.sub(r'@bp.get\("/health"\).*', "", path.read_text("utf-8"), flags=re.DOTALL)
+            lines = [line for line in text.splitlines() if not re.search(r"\bkit\b", line)]
+            path.write_text("\n".join(lines), encoding="utf-8")
+
+        walk(project.folder, databases, "upgrade head", "check")
+        project.add_column()
+        walk(project.folder, databases[:1], "revision --autogenerate -m body")
+        there_and_back(project.folder, databases, ROWS["generic"])
