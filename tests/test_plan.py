@@ -46,7 +46,7 @@ def planned(project: Project, *arguments: str, **options: str) -> list[str]:
 
 
 def test_each_step_is_told_in_words_and_as_sql(generic: Project) -> None:
-    generic.add_revision(MUCH, "raise NotImplementedError('no way back')")
+    generic.add_revision(MUCH, "print('On it.')\nraise RuntimeError('no way back')")
     (path,) = generic.versions.glob("*-r001.py")
     path.write_text('"""Much, which\nis described."""\n' + path.read_text("utf-8"), "utf-8")
     generic.alembic("upgrade", FIRST_REVISION)

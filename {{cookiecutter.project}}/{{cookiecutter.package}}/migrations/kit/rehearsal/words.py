@@ -5,7 +5,7 @@ from math import inf
 from typing import Any, cast
 
 from alembic.operations import ops
-from sqlalchemy import TEXT, VARCHAR, Column, String, Text, Unicode, UnicodeText
+from sqlalchemy import TEXT, VARCHAR, Column, Enum, String, Text, Unicode, UnicodeText
 
 from .recorder import Step
 
@@ -82,10 +82,15 @@ def table_of(operation: Any) -> str:
     return f"{schema}.{name}" if schema else str(name)
 
 
-def is_longer_text(operation: Any, spans: Sequence[tuple[float, float]]) -> bool:
-    """Say whether a text may only become longer, within lengths of which the database does it at once."""
+def is_wider(operation: Any, spans: Sequence[tuple[float, float]]) -> bool:
+    """Say whether a type only takes more: an Enum at its end, or a text, and the rows stay as they are.
+
+    :param spans: lengths; the database makes a text longer at once if both are in one of them
+    """
     given = (getattr(operation, f"{which}_type", None) for which in ("existing", "modify"))
     old, new = (cast("Any", Column(each).type) for each in given)
+    if isinstance(old, Enum) and isinstance(new, Enum):
+        return bool(new.enums[: len(old.enums)] == old.enums)
     if not {type(old), type(new)} <= TEXTS or old.collation != new.collation:
         return False
     before, after = old.length or inf, new.length or inf
