@@ -60,7 +60,7 @@ def text_of(box: list[Script]) -> str:
     if first is not last:
         texts = [f"{len(box)} revisions", f"{first.revision} to {last.revision}"]
     texts += labels_of(first)
-    return "<br>".join(escape(each.replace('"', "'"), quote=False) for each in texts if each)
+    return "<br>".join(escape(each.replace('"', "'").replace("#", "#35;"), quote=False) for each in texts if each)
 
 
 def labels_of(revision: Script) -> list[str]:
