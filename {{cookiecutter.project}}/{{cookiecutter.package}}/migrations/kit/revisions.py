@@ -96,7 +96,7 @@ def explain_unknown(log: Log) -> bool:
                 f"out {commit}, run alembic upgrade {squashed.revision}, and come back."
             )
     if not log.is_newer(current, heads):
-        past = f" Its log does not say that it has passed {own}." if own else ""
+        past = f" Its log does not lead back to {own}." if own else ""
         raise CommandError(
             f"Database {log.name!r} is at {at}, a revision that this code does not have.{past} Run "
             "the code that has it. If that code is lost, set the revision with alembic stamp --purge."

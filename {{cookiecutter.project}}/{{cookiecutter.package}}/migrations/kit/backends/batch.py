@@ -26,7 +26,7 @@ WORD = re.compile(r"'(?:''|[^'])*'|\"[^\"]+\"|\w+")
 
 
 class Kept(AsWritten):
-    kept: tuple[Any, list[str]] = (None, [])  # the table that is made anew, and what it gets then
+    kept: tuple[Any, list[str]] = (None, [])  # the table that is copied, and what to run then
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
@@ -73,7 +73,7 @@ class Kept(AsWritten):
                 batch.new_table.append_constraint(made)
 
     def to_restore(self, batch: Any, table: Table) -> Iterator[str]:
-        """Yield what makes its indexes, triggers and numbers again."""
+        """Yield the statements that make its indexes, triggers and numbers again."""
         run, name = self.connection.exec_driver_sql, table.name
         read = {index.name for index in table.indexes}
         for _, index, sql in run(f"{INDEXES} AND tbl_name = ?", (name,)):

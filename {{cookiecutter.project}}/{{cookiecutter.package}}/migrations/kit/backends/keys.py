@@ -17,8 +17,7 @@ def free(connection: Connection, way: ops.OpContainer, needs_own: bool) -> None:
 
     That is an index of its columns, or of those that it refers to, and their types.
 
-    :param needs_own: whether its own columns need an index too; and whether it has to go even for
-        another length
+    :param needs_own: whether its own columns need an index, and may get no other length while it is there
     """
     changes = of_kind(ops.ModifyTableOps, way)
     steps: list[Any] = [(name_of(change), step) for change in changes for step in change.ops]

@@ -70,7 +70,7 @@ class MySQLBackend(Backend):
     @contextmanager
     def guarded(self, connection: Connection, name: str) -> Iterator[None]:
         if not connection.dialect.default_schema_name:
-            raise CommandError(f"The URL of database {name!r} names none of its server.")
+            raise CommandError(f"The URL of database {name!r} names a server, but no database.")
         lock = sha256(f"{connection.engine.url.database} {name}".encode()).hexdigest()
         if not run(connection, GET_LOCK, lock=lock):
             raise Busy(run(connection, HOLDER, lock=lock))

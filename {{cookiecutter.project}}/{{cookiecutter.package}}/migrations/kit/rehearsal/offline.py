@@ -90,8 +90,8 @@ def apart() -> Iterator[None]:
 
     logging.disable(logging.INFO)
     try:
-        with listening(Engine, do_connect=refuse), listening(Pool, checkout=refuse):
-            with redirect_stdout(sys.stderr):  # what revisions print
-                yield
+        no_engine, no_pool = listening(Engine, do_connect=refuse), listening(Pool, checkout=refuse)
+        with no_engine, no_pool, redirect_stdout(sys.stderr):  # what revisions print
+            yield
     finally:
         logging.disable(level)

@@ -75,12 +75,10 @@ UNSEEN = {
 # Where there is no squawk, nobody else sees these.
 UNREAD = {
     rf"DROP (TABLE|VIEW) {TABLE}": "ban-drop-table",
-    rf"RENAME TABLE {TABLE}": "renaming-table",
-    rf"{ALTER} RENAME (TO|AS) ": "renaming-table",
+    rf"(ALTER|RENAME) TABLE {TABLE} (RENAME )?(TO|AS) ": "renaming-table",
     rf"{ALTER} RENAME \S+ TO ": "renaming-column",
     rf"{ALTER} CHANGE (\S+) (?!\2 )": "renaming-column",
-    rf"{ALTER} CHANGE (\S+) \2 ": "changing-column-type",
-    rf"{ALTER} MODIFY ": "changing-column-type",
+    rf"{ALTER} (MODIFY|CHANGE (\S+) \3) ": "changing-column-type",
     rf"{ALTER} DROP {COLUMN}": "ban-drop-column",
     rf"{ALTER} ALTER \S+ DROP DEFAULT\b": "ban-drop-default",
     rf"{ALTER} ADD (CONSTRAINT (\S+ )?)?FOREIGN\b": "adding-foreign-key-constraint",

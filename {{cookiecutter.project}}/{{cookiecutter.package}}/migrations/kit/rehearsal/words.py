@@ -25,8 +25,6 @@ OPERATIONS = {
     "CreateCheckConstraintOp": ("adds check {name} to {table}", "constraint-missing-not-valid"),
     "DropConstraintOp": ("drops constraint {name} of {table}", ""),
     "BulkInsertOp": ("inserts rows into {table}", ""),
-    "CreateTableCommentOp": ("sets the comment of table {table}", ""),
-    "DropTableCommentOp": ("removes the comment of table {table}", ""),
 }
 
 
@@ -83,10 +81,7 @@ def table_of(operation: Any) -> str:
 
 
 def is_wider(operation: Any, spans: Sequence[tuple[float, float]]) -> bool:
-    """Say whether a type only takes more: an Enum at its end, or a text, and the rows stay as they are.
-
-    :param spans: lengths; the database makes a text longer at once if both are in one of them
-    """
+    """Say whether a type only takes more: an Enum at its end, or a text within one of the spans."""
     given = (getattr(operation, f"{which}_type", None) for which in ("existing", "modify"))
     old, new = (cast("Any", Column(each).type) for each in given)
     if isinstance(old, Enum) and isinstance(new, Enum):
