@@ -25,7 +25,9 @@ def test_graph_shows_heads_branches_dependencies_and_where_each_database_is(
 ) -> None:
     multidb.add_revision("pass")
     multidb.add_revision("pass")
-    (multidb.versions / "b1.py").write_text(f'"""A "<b>" & #1; more."""\n{BRANCH}', encoding="utf-8")
+    (multidb.versions / "b1.py").write_text(
+        f'"""A "<b>" & #1; more."""\n{BRANCH}', encoding="utf-8"
+    )
     multidb.alembic("upgrade", "r001")
     multidb.alembic("-x", "database=auth", "downgrade", "base")
     assert multidb.flask("db", "graph").stdout.splitlines() == [
