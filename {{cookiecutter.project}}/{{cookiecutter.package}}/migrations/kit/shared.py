@@ -80,7 +80,6 @@ def shared(connection: Connection) -> Iterator[None]:
     engine, pool = connection.engine, connection.engine.pool
     driver: Any = connection.connection.dbapi_connection
     done: list[Any] = []
-    # Not a connection of the engine's own pool: that may have no other to give, and would wait.
     engine.pool = SharedPool(pool, lambda: Shared(driver, done))
     try:
         with listening(connection, before_cursor_execute=lambda *_: done.append(None)):

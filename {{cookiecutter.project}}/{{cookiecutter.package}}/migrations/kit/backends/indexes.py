@@ -57,10 +57,7 @@ class ByName(Once):
 
 
 class AsDefined(Once):
-    """Creates the index of the models in a temporary table, and compares how PostgreSQL spells both.
-
-    So WHERE, kind and operator classes are compared, too; Alembic compares the expressions.
-    """
+    """Compares indexes as PostgreSQL spells them, with WHERE, kind, operator classes and all."""
 
     def compare_indexes(self, wanted: Any, found: Any) -> Any:  # Alembic asks since 1.12
         from alembic.ddl.impl import ComparisonResult
