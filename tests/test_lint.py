@@ -1,4 +1,4 @@
-"""``flask db lint``: what an app in use cannot bear, and the recipes of docs/lint.md."""
+"""``flask db lint``: what locks tables or breaks running code, and the recipes of docs/lint.md."""
 
 import re
 from collections.abc import Callable

@@ -98,7 +98,7 @@ def needs_upgrade() -> list[str]:
 
 
 def revisions() -> tuple[set[str], set[str]]:
-    """Return the newest revisions, and all, also those that were squashed into others."""
+    """Return the newest revisions, and all revisions, with those that were squashed."""
     script = ScriptDirectory.from_config(alembic_config())
     every = script.walk_revisions()
     squashed = {each.revision: getattr(each.module, "replaces", ()) for each in every}

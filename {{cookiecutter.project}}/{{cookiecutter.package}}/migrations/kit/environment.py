@@ -52,7 +52,7 @@ def app_context(factory: Callable[[], Flask]) -> Iterator[None]:
 
 
 def process_revision_directives(*arguments: Any) -> None:
-    """Import what writes revisions when one is written: other commands need nothing of it."""
+    """Import the code that writes revisions only when one is written."""
     from .autogenerate import hooks
 
     hooks.process_revision_directives(*arguments)

@@ -49,7 +49,7 @@ def graph(config: Config | None = None) -> str:
 
 
 def is_plain(each: Script, shown: set[str]) -> bool:
-    """Say whether a revision only leads from one to the next, and nothing else is to be seen of it."""
+    """Say whether a revision has one before it, one after it, and nothing else to show."""
     has_more = each.dependencies or labels_of(each) or each.revision in shown
     return not has_more and len(each.nextrev) == len(to_tuple(each.down_revision, ())) == 1
 

@@ -31,7 +31,7 @@ def says_where(ini: Path) -> bool:
 
 
 def set_script_location(config: Config, folder: str | Path) -> None:
-    """Use the ``env.py`` and the revisions of a folder, unless only its revisions are used already."""
+    """Use the ``env.py`` and the revisions of a folder, unless it is used already."""
     if config.get_main_option("script_location"):
         script = ScriptDirectory.from_config(config)
         mine = {Path(place).resolve() for place in (script.dir, *(script.version_locations or ()))}

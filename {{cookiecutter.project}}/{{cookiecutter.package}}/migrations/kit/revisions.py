@@ -68,7 +68,7 @@ def make_ready(log: Log, database: str | None = None) -> None:
 
 
 def try_to_record(log: Log, revisions: list[str]) -> None:
-    """Write no row, so that what hinders it is said before a revision that cannot be rolled back."""
+    """Write, but no row: what fails here would fail after a revision that cannot be rolled back."""
     nothing = sa.select(log.table).where(sa.false())
     log.connection.execute(log.table.insert().from_select([*log.table.columns.keys()], nothing))
     name, longest = log.migration.version_table, max(revisions, key=len, default="")

@@ -77,7 +77,7 @@ def commits(statement: str) -> bool:
 
 
 def as_text(sql: str) -> str:
-    """Return SQL as text() takes it, without parameters."""
+    """Escape SQL for text(), which would find parameters in it."""
     return re.sub(r"(?<![:\w]):(?=\w)", r"\\:", sql)
 
 

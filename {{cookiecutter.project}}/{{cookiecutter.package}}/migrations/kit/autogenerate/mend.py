@@ -35,7 +35,7 @@ def names_of_type(column: Column[Any]) -> set[Any]:
 
 
 def mend_columns(changes: ops.UpgradeOps, dialect: Dialect) -> None:
-    """Remove from the changed columns what is no change."""
+    """Remove changes of columns that change nothing."""
     usual = f"{dialect.default_schema_name}."  # which Alembic does not say, where the models do
     columns = {(t.fullname.removeprefix(usual), c.name): c for t in tables() for c in t.c}
     for change in of_kind(ops.ModifyTableOps, changes):

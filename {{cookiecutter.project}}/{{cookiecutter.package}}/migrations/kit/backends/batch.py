@@ -52,7 +52,7 @@ class Kept(AsWritten):
         self.kept = table, [*self.to_restore(batch, table)]
 
     def keep_checks(self, batch: Any, table: Table) -> None:
-        """Give the new table the checks that have no name, and the new names of columns in all."""
+        """Give the new table the checks without a name, and all checks the new names of columns."""
         types = {name: repr(column.type) for name, column in batch.columns.items()}
         altered = {c.name for c in table.columns if types.get(c.name) != repr(c.type)}
         copies = {constraint.name: constraint for constraint in batch.new_table.constraints}

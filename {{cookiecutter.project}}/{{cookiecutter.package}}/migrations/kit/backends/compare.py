@@ -52,7 +52,7 @@ class AsMade(Theirs):  # type: ignore[misc]
     def compare_server_default(
         self, found: Column[Any], wanted: Column[Any], new: str | None, old: str | None
     ) -> bool:
-        """Say whether the defaults differ: neither Alembic nor the database finds them the same."""
+        """Say whether the defaults differ, both to Alembic and to the database."""
         theirs = partial(super().compare_server_default, found, wanted, new, old)
         if new == old or (None in (new, old) and not theirs()):
             return False  # there is nothing to ask the database about

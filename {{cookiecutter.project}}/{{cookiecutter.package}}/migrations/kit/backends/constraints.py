@@ -45,7 +45,7 @@ def tables() -> list[Table]:
 
 
 def models_of(name: str) -> list[Table]:
-    """Return what the models have of a table."""
+    """Return the tables of this name in the models."""
     return [each.tables[name] for each in targets() if name in each.tables]
 
 
@@ -74,7 +74,7 @@ def is_made(item: Any) -> bool:
 
 
 def without_table(condition: Any) -> Any:
-    """Return a condition whose columns belong to no table, so that a check with it does neither."""
+    """Return a condition whose columns belong to no table, so that its check does not, either."""
 
     def bare(element: Any, **_: Any) -> ColumnClause[Any] | None:
         return ColumnClause(element.name, element.type) if isinstance(element, Column) else None

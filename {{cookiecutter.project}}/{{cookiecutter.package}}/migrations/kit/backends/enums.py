@@ -106,7 +106,7 @@ def without_default(step: ops.AlterColumnOp) -> Iterator[ops.AlterColumnOp]:
 
 
 def with_sql(column: Any, type_: str, is_freed: bool) -> Any:
-    """Return a column with its default as SQL; without one if it is free of it."""
+    """Return a column with its default as SQL; without it if it is freed."""
     default = getattr(column.existing_server_default, "arg", None)
     if default is None or is_freed:
         return replace(column, existing_server_default=None) if is_freed else column

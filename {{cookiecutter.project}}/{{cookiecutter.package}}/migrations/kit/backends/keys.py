@@ -52,13 +52,13 @@ def unindexed(step: Any) -> list[str]:
 
 
 def gets_type(step: Any, is_any: bool) -> bool:
-    """Say whether a column gets another type, or, if it is any, another length."""
+    """Say whether a column gets another type; if ``is_any``, another length counts, too."""
     both = getattr(step, "existing_type", None), getattr(step, "modify_type", None)
     return both[1] is not None and (is_any or not all(isinstance(each, sa.String) for each in both))
 
 
 def make_own_indexes(connection: Connection, changes: ops.UpgradeOps) -> None:
-    """Drop and create, with a foreign key, the index that MySQL makes for it, and then keeps.
+    """Drop and create the index that MySQL makes for a foreign key, and keeps without it.
 
     It has the name of the key, or of its first column if the key was made without a name.
     """
@@ -88,7 +88,7 @@ def make_own_indexes(connection: Connection, changes: ops.UpgradeOps) -> None:
 
 
 def needed(change: Any, models: list[sa.Table]) -> Iterator[tuple[Any, list[str]]]:
-    """Yield name and columns of the index of each new key for which no other has them first."""
+    """Yield name and columns of an index for each new key, unless another one begins with them."""
     kinds = sa.Index, sa.PrimaryKeyConstraint, sa.UniqueConstraint
     items = [item for model in models for item in (*model.indexes, *model.constraints)]
     known = [[column.name for column in i.columns] for i in items if isinstance(i, kinds)]

@@ -36,7 +36,7 @@ class AsWritten(Once):
     """Compares the words of two statements: SQLite keeps the one that has made an index."""
 
     def autogen_column_reflect(self, inspector: Inspector, table: Table, column_info: Any) -> None:
-        """Tell the collation of a column, also to batch mode, which makes the table anew."""
+        """Add the collation of a column, also for batch mode, which copies the table."""
         super().autogen_column_reflect(inspector, table, column_info)
         if self.inspector is not inspector:  # all are read at once
             self.inspector, self.collations = inspector, dict(self.read_collations())

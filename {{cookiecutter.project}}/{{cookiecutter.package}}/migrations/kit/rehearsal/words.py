@@ -93,6 +93,6 @@ def is_wider(operation: Any, spans: Sequence[tuple[float, float]]) -> bool:
 
 
 def is_required(column: Any) -> bool:
-    """Say whether no row can be written that leaves out a new column."""
+    """Say whether each new row must have a value for a new column."""
     value = column.computed or column.identity or column.primary_key or column.nullable
     return not value and column.server_default is None
