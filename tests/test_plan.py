@@ -144,13 +144,15 @@ def test_what_has_no_name_yet_and_types_are_in_plain_words(generic: Project) -> 
     generic.add_revision(
         "op.create_foreign_key(None, 'posts', 'users', ['author_id'], ['id'])\n"
         "op.alter_column('posts', 'title', existing_type=sa.String, type_=sa.Text)\n"
+        "op.alter_column('posts', 'title', existing_type=sa.Text, type_=sa.String(9))\n"
         "known = sa.Table('posts', sa.MetaData(), sa.Column('body', sa.Text))\n"
         "with op.batch_alter_table('posts', copy_from=known) as batch_op:\n"
         "    batch_op.drop_column('body')"
     )
     assert planned(generic, f"{FIRST_REVISION}:head", **POSTGRESQL)[2:] == [
         "      adds foreign key to posts",
-        "      changes the type of posts.title from String() to Text(); may rewrite the table",
+        "      changes the type of posts.title from String() to Text()",
+        "      changes the type of posts.title from Text() to String(length=9); may rewrite the table",
         "      drops column posts.body with its values",
     ]
 

@@ -117,10 +117,7 @@ def prepare(connection: Connection, name: str) -> None:
 
 
 def retry(function: Callable[[], None]) -> None:
-    """Run a function again if it did not get a lock, and nothing is left of it.
-
-    ``MIGRATION_LOCK_RETRIES`` says how often, after pauses that grow from a second on.
-    """
+    """Run a function again, ``MIGRATION_LOCK_RETRIES`` times, if it got no lock and has left nothing."""
     times = int(seconds("MIGRATION_LOCK_RETRIES", 3))
     for number in range(1, times + 2):
         try:

@@ -58,7 +58,8 @@ def altered(operation: ops.AlterColumnOp) -> Iterator[tuple[str, str]]:
     if operation.modify_type is not None:
         old = f" from {Column(operation.existing_type).type!r}" if operation.existing_type else ""
         text = f"changes the type of {name}{old} to {Column(operation.modify_type).type!r}"
-        yield f"{text}; may rewrite the table", "changing-column-type"
+        more = "" if is_wider(operation, [(1, inf)]) else "; may rewrite the table"
+        yield f"{text}{more}", "changing-column-type"
     if operation.modify_nullable is False:
         yield f"makes {name} NOT NULL", "adding-not-nullable-field"
     elif operation.modify_nullable:
