@@ -145,6 +145,7 @@ def test_what_has_no_name_yet_and_types_are_in_plain_words(generic: Project) -> 
         "op.create_foreign_key(None, 'posts', 'users', ['author_id'], ['id'])\n"
         "op.alter_column('posts', 'title', existing_type=sa.String, type_=sa.Text)\n"
         "op.alter_column('posts', 'title', existing_type=sa.Text, type_=sa.String(9))\n"
+        "op.create_table('kinds', sa.Column('kind', sa.Enum('a', name='kind')))\n"
         "known = sa.Table('posts', sa.MetaData(), sa.Column('body', sa.Text))\n"
         "with op.batch_alter_table('posts', copy_from=known) as batch_op:\n"
         "    batch_op.drop_column('body')"
@@ -153,6 +154,7 @@ def test_what_has_no_name_yet_and_types_are_in_plain_words(generic: Project) -> 
         "      adds foreign key to posts",
         "      changes the type of posts.title from String() to Text()",
         "      changes the type of posts.title from Text() to String(length=9); may rewrite the table",
+        "      creates table kinds",
         "      drops column posts.body with its values",
     ]
 

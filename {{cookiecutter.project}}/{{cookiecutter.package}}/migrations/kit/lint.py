@@ -80,13 +80,12 @@ def broken(found: list[Rehearsal], backend: Backend) -> Iterator[tuple[Script, S
             rules.pop("changing-column-type", None)
         if backend.linter and not any(map(REWRITES.search, step.sql)):
             rules.pop("adding-field-with-default", None)
-        sql, is_read = ";".join(step.sql), bool(backend.linter or step.operation)
-        table = table_of(step.operation)
-        for rule, name in broken_by("" if step.copied else sql, is_read):
+        sql, is_read = [] if step.copied else step.sql, bool(backend.linter or step.operation)
+        table, several = table_of(step.operation), ";" in ";".join(sql).rstrip("; ")
+        for rule, name in broken_by(sql, is_read):
             new |= {name} if rule == "new" else set()
             rules |= {rule: ""} if rule and name not in new else {}
-            if not table and ";" not in sql.rstrip("; "):  # its only statement
-                table = name
+            table = table or ("" if several else name)
         if table in new:
             new.add(getattr(step.operation, "new_table_name", table))
         elif table not in gone or isinstance(step.operation, DropTableOp):

@@ -60,7 +60,7 @@ class Recorder:
         """Write a statement for each row of its parameters, which Alembic leaves out."""
         for row in parameters if isinstance(parameters, list) else [parameters]:
             filled = row and (getattr(statement, "values", None) or statement.params)(row)
-            operations.execute(statement if filled is None else filled)
+            operations.impl.execute(statement if filled is None else filled)
 
     @contextmanager
     def batch(self, operations: Any, table: str, *arguments: Any, **options: Any) -> Iterator[Any]:

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sysconfig
 from collections.abc import Iterator
+from itertools import chain
 from typing import Any
 
 from alembic.script import Script
@@ -113,12 +114,12 @@ def statements(sql: str) -> Iterator[str]:
             yield each.strip()
 
 
-def broken_by(sql: str, is_read: bool) -> Iterator[tuple[str, str]]:
+def broken_by(sql: list[str], is_read: bool) -> Iterator[tuple[str, str]]:
     """Yield each rule that SQL breaks, with the table that it makes (``new``), locks or changes.
 
     :param is_read: whether squawk or an operation of Alembic has told the rest
     """
-    for statement in statements(sql):
+    for statement in chain.from_iterable(map(statements, sql)):
         for pattern, rule in (UNSEEN if is_read else {**UNSEEN, **UNREAD}).items():
             if found := re.match(pattern, statement, re.IGNORECASE):
                 yield rule, re.sub(r'[`"]', "", found["table"] or "")
