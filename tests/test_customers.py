@@ -47,7 +47,7 @@ def server(dialect: str, folder: Path) -> Iterator[tuple[URL, dict[str, Engine]]
 def edit_env(project: Project, dialect: str) -> None:
     """Edit env.py as the section says."""
     blocks = re.findall(
-        r"^```python\n(.*?)^```$", section("Many databases of one kind"), re.MULTILINE | re.DOTALL
+        r"^```python\n(.*?)^```$", section("A database for each customer"), re.MULTILINE | re.DOTALL
     )
     migrate, online, customers, sqlite, postgresql = blocks
     env = project.folder / project.package / "migrations" / "env.py"
@@ -122,7 +122,7 @@ def test_fifty_customers(dialect: str, generic: Project, tmp_path: Path) -> None
         assert at(engines) == {name: second for name in CUSTOMERS} | {"bob": FIRST_REVISION}
 
         in_each(bob, drop)
-        _, *commands = recipe("Many databases of one kind").splitlines()
+        _, *commands = recipe("A database for each customer").splitlines()
         follow("\n".join(reversed(commands)), generic.folder, {"default": url})
         assert set(at(engines).values()) == {second}
 

@@ -113,7 +113,7 @@ def test_table_that_is_locked_is_one_line(driven: Driven) -> None:
         line = driven.fails(MIGRATION_LOCK_TIMEOUT="1", MIGRATION_LOCK_RETRIES="0")
         holder.communicate("")
     assert "waited for a lock for longer than MIGRATION_LOCK_TIMEOUT" in line
-    assert " from " in line and " holds. " in line
+    assert ", held by " in line and " from " in line
     assert driven.upgrade()[0] == 0
 
 

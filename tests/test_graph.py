@@ -25,7 +25,9 @@ def test_graph_shows_heads_branches_dependencies_and_where_each_database_is(
 ) -> None:
     multidb.add_revision("pass")
     multidb.add_revision("pass")
-    (multidb.versions / "b1.py").write_text(f'"""A "<b>" & more."""\n{BRANCH}', encoding="utf-8")
+    (multidb.versions / "b1.py").write_text(
+        f'"""A "<b>" & #1; more."""\n{BRANCH}', encoding="utf-8"
+    )
     multidb.alembic("upgrade", "r001")
     multidb.alembic("-x", "database=auth", "downgrade", "base")
     assert multidb.flask("db", "graph").stdout.splitlines() == [
@@ -33,7 +35,7 @@ def test_graph_shows_heads_branches_dependencies_and_where_each_database_is(
         f'    r0["{FIRST_REVISION}<br>Users and posts."]',
         '    r1["r001"]',
         "    r0 --> r1",
-        """    r2["b1<br>A '&lt;b&gt;' &amp; more.<br>billing"]:::head""",
+        """    r2["b1<br>A '&lt;b&gt;' &amp; #35;1; more.<br>billing"]:::head""",
         "    r1 -. needed by .-> r2",
         '    r3["r002"]:::head',
         "    r1 --> r3",

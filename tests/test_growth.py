@@ -79,7 +79,7 @@ def test_from_one_database_to_several(shop: Callable[[str], Project], tmp_path: 
         for file in ("shop/config.py", "tests/conftest.py"):
             shutil.copy(tmp_path / "work" / "kit" / "shop" / file, project.folder / file)
         add_to_models(project, LOGIN)
-        follow(recipe("A database more, or one less"), project.folder, sqlite)
+        follow(recipe("Add or remove a database"), project.folder, sqlite)
 
         rows = {"default": {"users": 2, "posts": 2}, "auth": {"logins": 0}}
         there_and_back(project.folder, databases, rows)
@@ -124,7 +124,7 @@ def test_database_more_and_one_less(shop: Callable[[str], Project], tmp_path: Pa
 
         project.edit("config.py", '("AUTH_DATABASE_URL")}', f'("AUTH_DATABASE_URL"){log}')
         add_to_models(project, ENTRY)
-        follow(recipe("A database more, or one less"), project.folder, grown[0])
+        follow(recipe("Add or remove a database"), project.folder, grown[0])
 
         walk(project.folder, grown + rebuilt, "upgrade head", "check")
         for each, other in zip(grown, rebuilt, strict=True):

@@ -23,6 +23,9 @@ op.rename_table("tags", "labels")
 op.execute(sa.table("posts", sa.column("stars"), sa.column("body")).update().values(stars=True, body="x"))
 if str(op.get_bind().engine.url).startswith("sqlite"):
     op.get_bind().execute(sa.text("DELETE FROM posts"))
+rows = sa.text("UPDATE posts SET body = :body WHERE id = :id")
+op.get_bind().execute(rows, [{"body": "it's", "id": 1}, {"body": None, "id": 2}])
+op.get_bind().execute(sa.table("tags", sa.column("id")).insert(), {"id": 3})
 with op.get_context().autocommit_block():
     op.execute("DROP TABLE labels")
 op.get_bind().commit()
@@ -46,7 +49,7 @@ def planned(project: Project, *arguments: str, **options: str) -> list[str]:
 
 
 def test_each_step_is_told_in_words_and_as_sql(generic: Project) -> None:
-    generic.add_revision(MUCH, "raise NotImplementedError('no way back')")
+    generic.add_revision(MUCH, "print('On it.')\nraise RuntimeError('no way back')")
     (path,) = generic.versions.glob("*-r001.py")
     path.write_text('"""Much, which\nis described."""\n' + path.read_text("utf-8"), "utf-8")
     generic.alembic("upgrade", FIRST_REVISION)
@@ -67,6 +70,9 @@ def test_each_step_is_told_in_words_and_as_sql(generic: Project) -> None:
         "      renames table tags to labels",
         "      runs UPDATE posts SET stars=True, body='x'",
         "      runs DELETE FROM posts",
+        "      runs UPDATE posts SET body = 'it''s' WHERE id = 1",
+        "      runs UPDATE posts SET body = NULL WHERE id = 2",
+        "      runs INSERT INTO tags (id) VALUES (3)",
         "      commits all before this",
         "      runs DROP TABLE labels",
     ]
@@ -137,11 +143,19 @@ def test_no_statement_is_sent_that_changes_anything(
 def test_what_has_no_name_yet_and_types_are_in_plain_words(generic: Project) -> None:
     generic.add_revision(
         "op.create_foreign_key(None, 'posts', 'users', ['author_id'], ['id'])\n"
-        "op.alter_column('posts', 'title', existing_type=sa.String, type_=sa.Text)"
+        "op.alter_column('posts', 'title', existing_type=sa.String, type_=sa.Text)\n"
+        "op.alter_column('posts', 'title', existing_type=sa.Text, type_=sa.String(9))\n"
+        "op.create_table('kinds', sa.Column('kind', sa.Enum('a', name='kind')))\n"
+        "known = sa.Table('posts', sa.MetaData(), sa.Column('body', sa.Text))\n"
+        "with op.batch_alter_table('posts', copy_from=known) as batch_op:\n"
+        "    batch_op.drop_column('body')"
     )
     assert planned(generic, f"{FIRST_REVISION}:head", **POSTGRESQL)[2:] == [
         "      adds foreign key to posts",
-        "      changes the type of posts.title from String() to Text(); may rewrite the table",
+        "      changes the type of posts.title from String() to Text()",
+        "      changes the type of posts.title from Text() to String(length=9); may rewrite the table",
+        "      creates table kinds",
+        "      drops column posts.body with its values",
     ]
 
 

@@ -26,7 +26,7 @@ def stop(number: int, _: Any) -> None:
 
 @contextmanager
 def at_signal(name: str, function: Callable[..., None]) -> Iterator[bool]:
-    """Call a function at a signal; yield False, and do not, outside a command or if the app handles it."""
+    """Call a function at a signal, and yield True; False outside a command, or if the app handles it."""
     number: Any = getattr(signal, name, None)  # not on Windows, nor if the app has a signal.py
     own = os.getpid()
     is_main = threading.current_thread() is threading.main_thread()  # only there are signals

@@ -1,4 +1,4 @@
-"""What scripts and tests use; handed on by ``migrations/__init__.py``."""
+"""What scripts and tests use; ``migrations/__init__.py`` exports it."""
 
 import os
 import sys
@@ -43,7 +43,7 @@ def leave_alone(self: EnvironmentContext, *error: Any) -> None:
     try:
         leave(self, *error)
     finally:
-        if environment := around.pop():  # of a command, whose app migrates when it is made
+        if environment := around.pop():  # of a command: its app has migrated by itself
             enter(environment)
         lock.release()
 
@@ -98,7 +98,7 @@ def needs_upgrade() -> list[str]:
 
 
 def revisions() -> tuple[set[str], set[str]]:
-    """Return the newest revisions, and all, also those that were squashed into others."""
+    """Return the newest revisions, and all revisions, with those that were squashed."""
     script = ScriptDirectory.from_config(alembic_config())
     every = script.walk_revisions()
     squashed = {each.revision: getattr(each.module, "replaces", ()) for each in every}
@@ -108,7 +108,7 @@ def revisions() -> tuple[set[str], set[str]]:
 def differences() -> dict[str, list[Any]]:
     """Return what ``compare_metadata()`` finds for each database that differs, by its name.
 
-    A database that is behind is compared as it is. What ``check`` takes for the same is no difference.
+    A database that is behind is compared as it is. The same differences count as in ``check``.
     """
     from .autogenerate.mend import mend_columns  # only here is it needed
 
@@ -129,13 +129,13 @@ def read(function: Callable[[MigrationContext], T], config: Config | None = None
         return []
 
     config = copy(config or alembic_config())
-    config.stdout = StringIO()  # of what is read, env.py has nothing to print
+    config.stdout = StringIO()  # env.py prints nothing here
     run_env(config, visit, dont_mutate=True)
     return found
 
 
 def run_env(config: Config, function: Callable[..., Any], **options: Any) -> None:
-    """Run env.py, and in it a function in place of that which finds the revisions to run."""
+    """Run env.py with a function in place of the one that finds the revisions to run."""
     script = ScriptDirectory.from_config(config)
     with EnvironmentContext(config, script, fn=function, **options):
         script.run_env()

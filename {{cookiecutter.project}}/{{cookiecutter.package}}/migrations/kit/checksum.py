@@ -26,10 +26,7 @@ def digest(data: bytes) -> str:
 
 
 def meaning(source: bytes) -> str:
-    """Return a checksum that ignores whitespace, comments, kinds of quotes, last commas, the docstring.
-
-    So old revisions may be formatted. To parse them would take a tenth of the time of a long run.
-    """
+    """Return a checksum that ignores whitespace, comments, kinds of quotes, last commas, the docstring."""
     if docstring := DOCSTRING.match(source):
         source = source[docstring.end() :]
     code = b"".join(filter(None, WORDS.split(source)))  # strings stay, whatever is in them

@@ -1,4 +1,4 @@
-"""What env.py uses, as ``kit``; some of it is handed on from the files beside this one."""
+"""What env.py uses, as ``kit``."""
 
 import gc
 from collections.abc import Callable, Iterator
@@ -11,7 +11,7 @@ from alembic.util import CommandError
 from flask import Flask, has_app_context
 from sqlalchemy.engine import Dialect
 
-from . import api, logs  # noqa: F401  (api gives back the environment of a command)
+from . import api, logs  # noqa: F401  (api lets threads take turns)
 from .answer import stoppable
 from .autogenerate.filters import PLUGINS, all_but, schemas_of
 from .autogenerate.render import render_item
@@ -44,29 +44,29 @@ def app_context(factory: Callable[[], Flask]) -> Iterator[None]:
             if near and not each.startswith(f"{near[0]}="):
                 raise CommandError(f"-x {each} means nothing: did you mean -x {near[0]}=?")
         context.script.version_locations = version_locations(context.script)
-        if running_command():  # a process of its own, which has loaded nearly all that it needs
-            is_changing()  # looks up the target among the revisions, and so loads them
-            gc.freeze()  # the collector looks through none of it again: a tenth of a long run's time
+        if running_command():  # a process of its own
+            is_changing()  # loads the revisions
+            gc.freeze()  # the garbage collector skips them: that saves a tenth of a long run
         with told():
             yield
 
 
 def process_revision_directives(*arguments: Any) -> None:
-    """Import what writes revisions when one is written: other commands need nothing of it."""
+    """Import the code that writes revisions only when one is written."""
     from .autogenerate import hooks
 
     hooks.process_revision_directives(*arguments)
 
 
 def options(dialect: Dialect, name: str | None = None, names: list[str] | None = None) -> Any:
-    """Return options of ``context.configure()`` that are hardly a choice, for one of ``names``."""
-    backend = backend_of(dialect)  # first of all, for it may load Alembic's own
+    """Return the options of ``context.configure()`` that few change, for one of ``names``, if several."""
+    backend = backend_of(dialect)  # first: it may load Alembic's own
     hooks = {
         "autogenerate_plugins": PLUGINS,
         "compare_type": True,  # as from Alembic 1.12 on
         "process_revision_directives": process_revision_directives,
         "render_item": render_item,
-        # Said each time: context.configure() keeps for a database what the one before it was given.
+        # Set each time: context.configure() keeps the options of the database before.
         "transactional_ddl": impl_of(dialect).transactional_ddl,
         "version_table_schema": None,
         "version_table_pk": True,

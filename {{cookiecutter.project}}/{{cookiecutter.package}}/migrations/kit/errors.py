@@ -99,18 +99,18 @@ def explain(error: DBAPIError, outcome: Outcome, revision: str | None) -> None:
     is_timeout, is_lost = backend.lock_timeout in found, error.connection_invalidated
     statement, holders = " ".join((error.statement or "").split()), ""
     if (revision or is_timeout) and not (outcome.is_callers or is_lost):
-        with suppress(Exception):  # the drivers' own; what is said is true without it, too
+        with suppress(Exception):  # of the driver
             driver_of(connection).rollback()  # a failed transaction answers nothing
             fate += backend.remains(connection, statement)
             holders = backend.holders(connection, statement) if is_timeout else ""
     if is_timeout:
-        held = f", which {holders} holds" if holders else ""
+        held = f", held by {holders}" if holders else ""
         how = "for longer than MIGRATION_LOCK_TIMEOUT" if is_changing() else "too long"
         what += f" waited for a lock {how}, in {statement[:80] or 'COMMIT'!r}{held}."
         raise LockTimeout(what, fate) from error
     if is_there := revision and re.search("already exists|uplicate column", str(error.orig)):
-        fate += f" If all that it makes was there before: alembic stamp {revision}. If not, a "
-        fate += "failed run has left it: drop it; or two revisions make it: edit this one."
+        fate += f" If all of it was there before: alembic stamp {revision}. If a failed run has "
+        fate += "left it: drop it. If two revisions make it: edit this one."
     is_fault = not {*backend.faults}.isdisjoint(found)
     if is_there or not revision or is_lost or is_fault:
         where = "" if revision or is_lost or not statement else f", in {statement[:80]!r}"

@@ -10,6 +10,7 @@ from alembic.util import CommandError, to_tuple
 
 from .api import alembic_config, read
 
+PLAIN = str.maketrans({'"': "'", "#": "#35;"})  # else Mermaid reads more into them
 FEW = 40  # revisions: of more than that, those in a line between two others are drawn as one
 
 
@@ -48,7 +49,7 @@ def graph(config: Config | None = None) -> str:
 
 
 def is_plain(each: Script, shown: set[str]) -> bool:
-    """Say whether a revision only leads from one to the next, and nothing else is to be seen of it."""
+    """Say whether a revision has one before it, one after it, and nothing else to show."""
     has_more = each.dependencies or labels_of(each) or each.revision in shown
     return not has_more and len(each.nextrev) == len(to_tuple(each.down_revision, ())) == 1
 
@@ -60,7 +61,7 @@ def text_of(box: list[Script]) -> str:
     if first is not last:
         texts = [f"{len(box)} revisions", f"{first.revision} to {last.revision}"]
     texts += labels_of(first)
-    return "<br>".join(escape(each.replace('"', "'"), quote=False) for each in texts if each)
+    return "<br>".join(escape(each.translate(PLAIN), quote=False) for each in texts if each)
 
 
 def labels_of(revision: Script) -> list[str]:

@@ -1,9 +1,8 @@
 """How a connection is opened for migrating, so that nothing is lost and nothing half-applied.
 
 While a command changes a database (upgrade, downgrade, stamp), one migration runs at a time, however
-many start, and no statement waits long for a table that somebody else has locked. How, and what else
-a kind of database needs, is in backends/. The app's pool gets another connection: a revision may have
-set something in this one. A run that got no lock, and has left nothing, is tried again.
+many start, and no statement waits long for a table that somebody else has locked: see backends/. The
+connection does not go back to the app's pool, for a revision may have set something in it.
 """
 
 import logging
@@ -54,7 +53,7 @@ def guarded(
         enter(explained(outcome))
         yield connection
         if is_changing() and not outcome.is_callers and (left := connection.get_transaction()):
-            left.commit()  # of what came after op.get_bind().commit(), which Alembic knows nothing of
+            left.commit()  # after op.get_bind().commit() in a revision, Alembic commits nothing
 
 
 @contextmanager
@@ -111,17 +110,14 @@ def prepare(connection: Connection, name: str) -> None:
         try:
             transaction.prepare()
         except DBAPIError:
-            connection.invalidate()  # else psycopg rolls back what it believes to be prepared
+            connection.invalidate()  # else psycopg rolls back a transaction that is not prepared
             raise
     elif is_changing():
         backend_of(connection.dialect).prepare(connection)
 
 
 def retry(function: Callable[[], None]) -> None:
-    """Run a function again if it did not get a lock, and nothing is left of it.
-
-    ``MIGRATION_LOCK_RETRIES`` says how often, after pauses that grow from a second on.
-    """
+    """Run a function again, ``MIGRATION_LOCK_RETRIES`` times, if it got no lock and has left nothing."""
     times = int(seconds("MIGRATION_LOCK_RETRIES", 3))
     for number in range(1, times + 2):
         try:

@@ -21,7 +21,7 @@ from .progress import between
 from .rehearsal.offline import Rehearsal, rehearsals
 from .rehearsal.recorder import Step
 from .rehearsal.rules import ADVICE, PARTS, REWRITES, broken_by, by_linter
-from .rehearsal.words import effects, is_longer_text, table_of
+from .rehearsal.words import effects, is_wider, table_of
 
 logger = logging.getLogger("alembic.lint")
 WAYS = "Fetch it, or name the revisions: flask db lint FROM:TO."
@@ -53,6 +53,9 @@ def lint(revisions: str | None = None, config: Config | None = None) -> list[str
     lines = []
     for migration, found in rehearsals(config, lambda _: chosen()).values():
         linter = backend_of(migration.dialect).linter
+        for each in filter(lambda each: each.problem, found):
+            path = os.path.relpath(each.revision.path)
+            logger.warning("%s is checked only in part: it %s.", path, each.problem)
         for revision, step, rule, said in broken(found, backend_of(migration.dialect)):
             advice = ADVICE.get(rule, said)
             if not linter and re.search("VALIDATE|CONCURR|concurrently", advice):
@@ -73,15 +76,16 @@ def broken(found: list[Rehearsal], backend: Backend) -> Iterator[tuple[Script, S
         is_told = bool(backend.linter) and not step.copied
         rules = {rule: "" for _, rule in effects(step) if rule and not is_told}
         rules |= by_step.get(id(step), {})
-        if is_longer_text(step.operation, backend.longer_at_once):
+        if is_wider(step.operation, backend.longer_at_once):
             rules.pop("changing-column-type", None)
         if backend.linter and not any(map(REWRITES.search, step.sql)):
             rules.pop("adding-field-with-default", None)
-        sql, is_read = ";".join(step.sql), bool(backend.linter or step.operation)
-        for rule, table in broken_by("" if step.copied else sql, is_read):
-            new |= {table} if rule == "new" else set()
-            rules |= {rule: ""} if table not in new else {}
-        table = table_of(step.operation)
+        sql, is_read = [] if step.copied else step.sql, bool(backend.linter or step.operation)
+        table, several = table_of(step.operation), ";" in ";".join(sql).rstrip("; ")
+        for rule, name in broken_by(sql, is_read):
+            new |= {name} if rule == "new" else set()
+            rules |= {rule: ""} if rule and name not in new else {}
+            table = table or ("" if several else name)
         if table in new:
             new.add(getattr(step.operation, "new_table_name", table))
         elif table not in gone or isinstance(step.operation, DropTableOp):

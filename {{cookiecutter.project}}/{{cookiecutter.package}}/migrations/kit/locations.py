@@ -10,10 +10,7 @@ from flask import current_app
 
 
 def version_locations(script: ScriptDirectory) -> list[str]:
-    """Return the folders of the revisions: those of ``alembic.ini``, and those that the app adds.
-
-    Those are in ``ALEMBIC["version_locations"]``, as in Flask-Alembic, with or without a branch.
-    """
+    """Return the folders of the revisions: of ``alembic.ini``, and of the app's ``ALEMBIC`` setting."""
     # As folders: where the path separator is a colon, package:folder would be taken for two.
     places = script.version_locations or [str(Path(script.dir, "versions"))]
     own = [str(coerce_resource_to_filename(str(each))) for each in places]
@@ -27,14 +24,14 @@ def version_locations(script: ScriptDirectory) -> list[str]:
 
 
 def says_where(ini: Path) -> bool:
-    """Say whether it, or pyproject.toml, names a folder: that of an old tool may name its own."""
+    """Say whether it, or pyproject.toml, names a folder; that of an old tool may name ``.``, its own."""
     names = r'(?m)^script_location(?!\s*=\s*"?(\.|%\(here\)s)"?\s*$)'
     files = [file for file in (ini, ini.with_name("pyproject.toml")) if file.exists()]
     return any(re.search(names, file.read_text(encoding="utf-8")) for file in files)
 
 
 def set_script_location(config: Config, folder: str | Path) -> None:
-    """Use the ``env.py`` and the revisions of a folder; the folder of an old tool stands for this one."""
+    """Use the ``env.py`` and the revisions of a folder, unless it is used already."""
     if config.get_main_option("script_location"):
         script = ScriptDirectory.from_config(config)
         mine = {Path(place).resolve() for place in (script.dir, *(script.version_locations or ()))}

@@ -52,7 +52,7 @@ class Log:
         self.has_committed = False  # by a revision
 
     def create(self) -> None:
-        """Make the table, unless it is there, and its schema, as no revision can make that before."""
+        """Make the table and its schema, unless they are there: no revision could make them before."""
         if self.migration.as_sql:
             return self.migration.execute(sa.schema.CreateTable(self.table, if_not_exists=True))
         schema, schemas = self.table.schema, sa.inspect(self.connection).get_schema_names

@@ -27,7 +27,7 @@ class Outcome:
         self.is_committing = False  # or has done nothing since
         self.has_begun = False  # with a statement: psycopg begins none before
         self.error: BaseException | None = None
-        self.undone: str | None = None  # the revision that has rolled back what is not its own
+        self.undone: str | None = None  # the revision that has rolled back the ones before it
 
     def begin(self, _: Connection) -> None:
         self.is_committing = self.has_begun = False

@@ -56,10 +56,7 @@ revisions = cache(api.revisions)  # the files are read only once
 
 
 def configured() -> dict[str, tuple[Engine, dict[str, Any] | None]]:
-    """Return the engine and the version table of each database, as env.py has them.
-
-    env.py is run once for an app, as soon as all databases can be reached; nothing until then.
-    """
+    """Return engine and version table of each database, by one run of env.py; nothing until that works."""
     keys = ("version_table", "version_table_schema")
 
     def visit(found: Any) -> tuple[Engine, dict[str, Any] | None]:

@@ -68,7 +68,7 @@ def make_ready(log: Log, database: str | None = None) -> None:
 
 
 def try_to_record(log: Log, revisions: list[str]) -> None:
-    """Write no row, so that what hinders it is said before a revision that cannot be rolled back."""
+    """Write, but no row: what fails here would fail after a revision that cannot be rolled back."""
     nothing = sa.select(log.table).where(sa.false())
     log.connection.execute(log.table.insert().from_select([*log.table.columns.keys()], nothing))
     name, longest = log.migration.version_table, max(revisions, key=len, default="")
@@ -96,7 +96,7 @@ def explain_unknown(log: Log) -> bool:
                 f"out {commit}, run alembic upgrade {squashed.revision}, and come back."
             )
     if not log.is_newer(current, heads):
-        past = f" Its log does not say that it has passed {own}." if own else ""
+        past = f" Its log does not lead back to {own}." if own else ""
         raise CommandError(
             f"Database {log.name!r} is at {at}, a revision that this code does not have.{past} Run "
             "the code that has it. If that code is lost, set the revision with alembic stamp --purge."

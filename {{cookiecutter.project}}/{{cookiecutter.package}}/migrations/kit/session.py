@@ -60,12 +60,11 @@ def wait(attempt: Callable[[], T], name: str) -> T:
                     f"Database {name!r}: waited {longest:g} s (MIGRATION_WAIT) for {busy.what}"
                     f"{busy.holder}. Check whether it hangs, then run this again."
                 ) from busy
-        # Many may wait, and none should ask all the time, nor wait much longer than it has to.
         time.sleep(min(0.02 + waited / 10, 1) * random.uniform(0.5, 1))
 
 
 def run(connection: Connection, sql: str, **parameters: Any) -> Any:
-    """Return the first value of a statement; Alembic takes no transaction for its own that is left."""
+    """Return the first value of a statement. No transaction is left: Alembic would not commit it."""
     with connection.begin():  # SQLAlchemy 1.4 has no commit()
         result = connection.execute(text(sql), parameters)
         return result.scalar() if result.returns_rows else None
@@ -78,7 +77,7 @@ def commits(statement: str) -> bool:
 
 
 def as_text(sql: str) -> str:
-    """Return SQL as text() takes it, without parameters."""
+    """Escape SQL for text(), which would find parameters in it."""
     return re.sub(r"(?<![:\w]):(?=\w)", r"\\:", sql)
 
 
@@ -133,7 +132,7 @@ def in_transactions(connection: Connection) -> Iterator[None]:
     def change(to: Any) -> None:
         if is_option:
             connection.execution_options(isolation_level=to)
-        else:  # SQLAlchemy need not know, for it would not give back what the driver was told
+        else:  # not by SQLAlchemy, which would not set it back
             dialect.set_isolation_level(driver, to)
 
     change(level)

@@ -1,10 +1,9 @@
 """Lets revisions that open a connection of their own see what the run has done so far.
 
 ``db.session``, ``db.engine`` and ``op.get_bind().engine`` are connections beside the one that migrates:
-they would not see its transaction, and on SQLite wait for it in vain. So a connection that the same
-thread opens meanwhile is the migrating one, and its transactions are savepoints there: a revision that
-fails takes with it what it has written over such a connection, too. ``share_connection = false`` in
-alembic.ini is for histories that only run if revisions do not see what the run has done.
+they would not see its transaction, and on SQLite wait for it in vain. So a thread that migrates gets
+that connection again, with a savepoint for each transaction: if the revision fails, that is undone, too.
+``share_connection = false`` in alembic.ini is for histories that only run without this.
 """
 
 import threading
@@ -57,7 +56,7 @@ class Shared:
 
 
 class SharedPool(NullPool):
-    """Replaces the pool of an engine: one thread gets the shared connection, the others those of the pool."""
+    """A pool that gives one thread the shared connection, and the others a connection of the old pool."""
 
     def __init__(self, pool: Pool, connect: Callable[[], Any]) -> None:
         super().__init__(connect)
@@ -81,7 +80,6 @@ def shared(connection: Connection) -> Iterator[None]:
     engine, pool = connection.engine, connection.engine.pool
     driver: Any = connection.connection.dbapi_connection
     done: list[Any] = []
-    # Not a connection of the engine's own pool: that may have no other to give, and would wait.
     engine.pool = SharedPool(pool, lambda: Shared(driver, done))
     try:
         with listening(connection, before_cursor_execute=lambda *_: done.append(None)):

@@ -71,7 +71,7 @@ def ask(question: str) -> str:
 def is_renamed(old: str, new: str, hints: Hints, is_like: bool = True) -> bool:
     """Say whether a person or ``-x`` says that one name has become the other.
 
-    :param is_like: whether to ask; ``-x`` also renames what was changed as well
+    :param is_like: whether to ask; ``-x`` also renames what has changed in other ways
     """
     if key := told("rename", old):
         is_meant = given("rename")[key] in (new, new.rpartition(".")[2])

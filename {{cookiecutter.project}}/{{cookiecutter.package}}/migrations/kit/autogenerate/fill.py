@@ -23,10 +23,7 @@ NUMBER = re.compile(r"-?\d+(\.\d+)?")
 
 
 def fill(changes: ops.OpContainer, connection: Connection) -> None:
-    """Split a step that adds a NOT NULL column: add it, fill the existing rows, make it NOT NULL.
-
-    MariaDB would give them a value of its own instead of failing.
-    """
+    """Split a step that adds a NOT NULL column: add it, fill the existing rows, make it NOT NULL."""
     for change in of_kind(ops.ModifyTableOps, changes):
         change.ops = [each for step in change.ops for each in filled(step, change, connection)]
 

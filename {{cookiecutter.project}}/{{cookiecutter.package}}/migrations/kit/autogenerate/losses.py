@@ -56,7 +56,7 @@ def losses(step: Any, connection: Connection) -> Iterator[tuple[str, str]]:
 
 
 def texts(step: Any, connection: Connection) -> Iterator[tuple[str, str]]:
-    """Yield what has in its text a name that becomes another, or is dropped."""
+    """Yield the views, triggers and functions whose text has a name that is renamed or dropped."""
     is_gone = isinstance(step, ops.DropColumnOp | ops.DropTableOp)
     if is_gone or isinstance(step, RenameTable) or getattr(step, "modify_name", None):
         old, table_ = getattr(step, "column_name", step.table_name), step.table_name
@@ -67,7 +67,7 @@ def texts(step: Any, connection: Connection) -> Iterator[tuple[str, str]]:
 
 
 def misfit(step: Any, connection: Connection) -> str:
-    """Return what a new type is to values that it cannot hold as they are; nothing if there are none."""
+    """Return why a new type does not hold the values as they are; nothing if it does."""
     value, new = first_rows(step, [step.column_name]).c[0], step.modify_type
     if isinstance(new, String):
         found = read(connection, select(func.max(func.length(value)))) if new.length else None

@@ -13,7 +13,7 @@ from ..backends.steps import name_of, of_kind
 
 
 def mend_checks(changes: ops.UpgradeOps) -> None:
-    """Create the checks of columns, which Alembic does not write, and no other check twice or in vain."""
+    """Create the checks of columns, which Alembic does not write, and no check twice."""
     for table in of_kind(ops.CreateTableOp, changes):
         found = chain(*(c.constraints for c in table.columns if isinstance(c, Column)))
         checks = [each for each in found if isinstance(each, CheckConstraint)]
@@ -35,7 +35,7 @@ def names_of_type(column: Column[Any]) -> set[Any]:
 
 
 def mend_columns(changes: ops.UpgradeOps, dialect: Dialect) -> None:
-    """Remove from the changed columns what is no change."""
+    """Remove changes of columns that change nothing."""
     usual = f"{dialect.default_schema_name}."  # which Alembic does not say, where the models do
     columns = {(t.fullname.removeprefix(usual), c.name): c for t in tables() for c in t.c}
     for change in of_kind(ops.ModifyTableOps, changes):
@@ -49,8 +49,8 @@ def mend_columns(changes: ops.UpgradeOps, dialect: Dialect) -> None:
 def mend_column(step: ops.AlterColumnOp, model: Column[Any], dialect: Dialect) -> None:
     """Leave the check of a new type to its own step, and a primary key as the database makes it.
 
-    That is NOT NULL even if the models say else, and may be an IDENTITY. Not every database knows that.
-    A type that the database tells otherwise, or that SQLAlchemy cannot read, is what the models say.
+    A primary key is NOT NULL, whatever the models say, and may be an IDENTITY, where there is that.
+    If SQLAlchemy cannot read a type, that of the models is taken.
     """
     type_: Any = step.modify_type
     is_unread = isinstance(step.existing_type, NullType)

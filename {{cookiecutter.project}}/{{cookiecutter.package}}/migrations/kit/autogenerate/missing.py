@@ -1,4 +1,4 @@
-"""Refuses to drop tables only because their models were not imported, or have a name in other case."""
+"""Refuses to drop tables whose models were not imported, or whose names differ in case only."""
 
 import logging
 import os

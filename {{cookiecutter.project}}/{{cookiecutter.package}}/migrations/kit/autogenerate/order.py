@@ -26,8 +26,8 @@ Keys = dict[str, list[ForeignKeyConstraint]]
 def put_in_order(changes: ops.OpContainer, dialect: Dialect) -> None:
     """Put the steps of one direction of a revision in order.
 
-    :param dialect: if it can drop no foreign key (SQLite), the table is made anew: what its keys
-        refer to has to be there then, but only then
+    :param dialect: if it cannot drop a foreign key (SQLite), the table is copied, and what its keys
+        refer to has to be there only then
     """
     placed = sorted(place_all(changes, dialect), key=lambda each: each[0])
     changes.ops = [step for _, step in placed]
@@ -74,9 +74,8 @@ def place_all(changes: ops.OpContainer, dialect: Dialect) -> Placed:
 def place_parts(change: ops.ModifyTableOps, others: set[str], dialect: Dialect) -> Placed:
     """Split the changes of a table by phase.
 
-    MySQL lets no foreign key be without an index, nor between columns of two types; and there is
-    no check of a column that is gone. Rows are filled before a column is NOT NULL, and while those
-    that are dropped are there.
+    MySQL wants an index for each foreign key, and columns of one type; a check needs its columns.
+    Rows are filled before a column becomes NOT NULL, and before columns are dropped.
 
     :param others: the tables that are created or dropped
     """

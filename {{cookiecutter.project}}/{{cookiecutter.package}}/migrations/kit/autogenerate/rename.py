@@ -84,8 +84,8 @@ def both_ways(statement: str, owner: str, old: str, new: str) -> SQL:
 def renamed_table(drop: Any, create: Any, autogenerate: Any, backend: Backend) -> list[Any]:
     """Return the steps in place of two: a rename, and what else is different.
 
-    Alembic does not compare the names of foreign keys. Where one can be dropped without its table,
-    all are, and before all else: MySQL cannot change its index meanwhile.
+    Alembic does not compare the names of foreign keys. Where they can be dropped without the table,
+    that is done first: MySQL cannot change the index of one.
     """
     dialect, schema = autogenerate.dialect, drop.schema
     there, wanted = drop.to_table(), autogenerate.table_key_to_table[name_of(create)]
@@ -111,7 +111,7 @@ def renamed_table(drop: Any, create: Any, autogenerate: Any, backend: Backend) -
 
 
 def differences(autogenerate: Any, change: Any, there: Table, wanted: Table) -> Iterator[Any]:
-    """Yield the steps that Alembic finds for a table that is renamed, but those of foreign keys."""
+    """Yield the steps that Alembic finds for a renamed table, except those of foreign keys."""
     schema, new = change.schema, change.table_name
     found = there.to_metadata(there.metadata, name=new)
     compare(autogenerate, "table", change, there.name, found, wanted)

@@ -14,7 +14,7 @@ from sqlalchemy.engine import Connection, Dialect, Engine
 
 
 class Backend:
-    """What holds unless a kind of database overrides it."""
+    """The defaults, which a kind of database may override."""
 
     # More options of context.configure().
     options: Mapping[str, Any] = MappingProxyType({})
@@ -80,7 +80,7 @@ class Backend:
         return bool(is_known)
 
     def others(self, connection: Connection, schemas: Collection[str | None]) -> list[str]:
-        """Return the statements that drop what is no table, and what no table needs."""
+        """Return the statements that drop views, types and the like, as far as no table needs them."""
         quote, views = connection.dialect.identifier_preparer, inspect(connection).get_view_names()
         return [f"DROP VIEW {quote.quote(name)}" for name in views]
 
@@ -91,7 +91,7 @@ class Backend:
     def complete(
         self, connection: Connection, changes: UpgradeOps, filled: Collection[str]
     ) -> None:
-        """Add to what autogenerate found what else the database needs; rows get what is filled."""
+        """Add the changes that this database also needs; ``filled`` has the values that rows get."""
 
     def finish(self, connection: Connection, way: OpContainer) -> None:
         """Add to one direction of a revision what only this database needs."""

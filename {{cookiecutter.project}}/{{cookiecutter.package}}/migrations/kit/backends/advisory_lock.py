@@ -1,7 +1,6 @@
 """The lock of PostgreSQL that backends/postgresql.py takes: of a session, or of a transaction.
 
-A session that waits inside pg_advisory_lock() holds a snapshot. If the running migration has a CREATE
-INDEX CONCURRENTLY, it waits for that snapshot, and both wait for ever. So both guards poll instead.
+Both poll: a CREATE INDEX CONCURRENTLY would wait for a session that waits inside pg_advisory_lock().
 """
 
 import json
@@ -81,7 +80,7 @@ def in_transaction(connection: Connection, name: str, lock: int, limit: str) -> 
             raise
 
     def refuse(what: str) -> None:
-        problem = "behind a pooler such as PgBouncer no lock is kept for that"
+        problem = "a pooler such as PgBouncer keeps no lock for that"
         raise CommandError(f"{what}, but {problem}: connect directly (MIGRATION_POOLER).")
 
     def begin(_: Connection) -> None:

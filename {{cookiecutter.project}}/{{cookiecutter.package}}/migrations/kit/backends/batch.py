@@ -26,7 +26,7 @@ WORD = re.compile(r"'(?:''|[^'])*'|\"[^\"]+\"|\w+")
 
 
 class Kept(AsWritten):
-    kept: tuple[Any, list[str]] = (None, [])  # the table that is made anew, and what it gets then
+    kept: tuple[Any, list[str]] = (None, [])  # the table that is copied, and what to run then
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
@@ -52,7 +52,7 @@ class Kept(AsWritten):
         self.kept = table, [*self.to_restore(batch, table)]
 
     def keep_checks(self, batch: Any, table: Table) -> None:
-        """Give the new table the checks that have no name, and the new names of columns in all."""
+        """Give the new table the checks without a name, and all checks the new names of columns."""
         types = {name: repr(column.type) for name, column in batch.columns.items()}
         altered = {c.name for c in table.columns if types.get(c.name) != repr(c.type)}
         copies = {constraint.name: constraint for constraint in batch.new_table.constraints}
@@ -73,7 +73,7 @@ class Kept(AsWritten):
                 batch.new_table.append_constraint(made)
 
     def to_restore(self, batch: Any, table: Table) -> Iterator[str]:
-        """Yield what makes its indexes, triggers and numbers again."""
+        """Yield the statements that make its indexes, triggers and numbers again."""
         run, name = self.connection.exec_driver_sql, table.name
         read = {index.name for index in table.indexes}
         for _, index, sql in run(f"{INDEXES} AND tbl_name = ?", (name,)):

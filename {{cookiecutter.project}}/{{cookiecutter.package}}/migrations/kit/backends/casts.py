@@ -47,7 +47,7 @@ def converted(step: Any, connection: Connection) -> Iterator[ops.MigrateOperatio
 
 
 def is_text(type_: Any, connection: Connection) -> bool:
-    """Say whether it is a text, which values become by themselves: a cast would cut them off."""
+    """Say whether it is a text: values become one by themselves, and a cast would cut them off."""
     return bool(re.match(r"((VAR)?CHAR|TEXT)[^[]*$", type_.compile(dialect=connection.dialect)))
 
 

@@ -1,6 +1,6 @@
 """How autogenerate compares columns, checks and indexes with those of the models.
 
-In backends/, these classes are joined to Alembic's own of a dialect, which the result replaces.
+The classes in backends/ inherit from these and from Alembic's class of a dialect, which they replace.
 """
 
 import logging
@@ -24,15 +24,15 @@ logger = logging.getLogger("alembic.env")
 Reflect = Callable[[Inspector, str], list[Any]]
 # Its methods are without type hints.
 Theirs: Any = DefaultImpl
-# Of the temporary table: nobody has one of this name.
+# The temporary table: a name that nobody has.
 NAME = f"alembic_compared_{secrets.token_hex(4)}"
 
 
 class AsMade(Theirs):  # type: ignore[misc]
     """Compares with what the database makes of a model's column or check, in a temporary table.
 
-    Every database spells types and defaults in its own way: MariaDB says ``current_timestamp()``
-    for ``now()``, and ``DOUBLE`` for ``REAL``. What cannot be made is left to Alembic.
+    MariaDB, for example, writes ``current_timestamp()`` for ``now()``, and ``DOUBLE`` for ``REAL``.
+    What cannot be made is left to Alembic.
     """
 
     drop = "DROP TABLE"
@@ -52,7 +52,7 @@ class AsMade(Theirs):  # type: ignore[misc]
     def compare_server_default(
         self, found: Column[Any], wanted: Column[Any], new: str | None, old: str | None
     ) -> bool:
-        """Say whether the defaults differ: neither Alembic nor the database finds them the same."""
+        """Say whether the defaults differ, both to Alembic and to the database."""
         theirs = partial(super().compare_server_default, found, wanted, new, old)
         if new == old or (None in (new, old) and not theirs()):
             return False  # there is nothing to ask the database about
@@ -69,7 +69,7 @@ class AsMade(Theirs):  # type: ignore[misc]
         from alembic.ddl.impl import ComparisonResult
 
         condition: Any = without_table(wanted.sqltext)
-        for _ in range(2):  # PostgreSQL spells once more what a downgrade has made of its spelling
+        for _ in range(2):  # as after a downgrade: PostgreSQL changes its own spelling
             columns = [Column(column.name, column.type) for column in table_of(wanted).columns]
             check = CheckConstraint(condition, name="compared")
             made = self.make(Inspector.get_check_constraints, *columns, check)

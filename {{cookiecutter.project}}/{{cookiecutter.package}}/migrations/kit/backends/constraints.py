@@ -45,12 +45,12 @@ def tables() -> list[Table]:
 
 
 def models_of(name: str) -> list[Table]:
-    """Return what the models have of a table."""
+    """Return the tables of this name in the models."""
     return [each.tables[name] for each in targets() if name in each.tables]
 
 
 def has_unknown_check(found: Table) -> bool:
-    """Say whether the model of a table has a check that the database has another name for."""
+    """Say whether the model of a table has a check with another name in the database."""
     models = models_of(found.fullname)
     owners: list[Any] = [*models, *chain(*(model.columns for model in models))]
     checks = {c for each in owners for c in each.constraints if isinstance(c, CheckConstraint)}
@@ -65,7 +65,7 @@ def is_known(check: CheckConstraint) -> bool:
 
 
 def is_made(item: Any) -> bool:
-    """Say whether the database gets a check: not one for others, or of a type that it has itself."""
+    """Say whether the database gets a check: not one for other dialects, or of a type that is native."""
     if not isinstance(item, CheckConstraint) or not is_known(item):
         return True
     dialect = context.get_bind().dialect
@@ -74,7 +74,7 @@ def is_made(item: Any) -> bool:
 
 
 def without_table(condition: Any) -> Any:
-    """Return a condition whose columns belong to no table, so that a check with it does neither."""
+    """Return a condition whose columns belong to no table, so that its check does not, either."""
 
     def bare(element: Any, **_: Any) -> ColumnClause[Any] | None:
         return ColumnClause(element.name, element.type) if isinstance(element, Column) else None

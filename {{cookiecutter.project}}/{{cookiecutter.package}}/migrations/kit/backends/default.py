@@ -1,7 +1,7 @@
 """Any other kind of database: a lock that all of them can hold, a row in a table.
 
-It is changed in a transaction of a connection of its own, which stays open to the end. If its owner dies,
-the server rolls that transaction back, and the next one gets the lock: nothing has to be cleared away.
+A second connection changes it in a transaction that stays open to the end. If its owner dies, the server
+rolls that transaction back, and the lock is free.
 """
 
 import logging

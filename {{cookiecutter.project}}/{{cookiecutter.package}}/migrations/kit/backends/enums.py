@@ -23,7 +23,7 @@ LAST: Any = getattr(util, "DispatchPriority", None)  # since Alembic 1.18
 
 @comparators.dispatch_for("schema", **({"priority": LAST.LAST} if LAST else {}))
 def name_types(autogenerate: Any, changes: ops.UpgradeOps, _: Any) -> None:
-    """Do what alembic-postgresql-enum does next: 1.11.0 replaces the word Enum in names, too."""
+    """Make each Enum an ENUM before alembic-postgresql-enum 1.11.0 does: it changes names, too."""
     if not isinstance(autogenerate.migration_context.impl, PostgresqlImpl):
         return
     for column in [column for step in steps_of(changes) for column in columns_of(step)]:
@@ -33,16 +33,16 @@ def name_types(autogenerate: Any, changes: ops.UpgradeOps, _: Any) -> None:
             column.type = made if type_ is column.type else ARRAY(made)
 
 
-with suppress(ImportError):  # this way, nothing has to be known of it
+with suppress(ImportError):  # so type checkers need not have it
     import_module("alembic_postgresql_enum")
 
 
 def mend(changes: ops.UpgradeOps, filled: Collection[str], schema: str | None) -> None:
     """Change the values of Enums in a way that runs.
 
-    A new value cannot be used before the commit, if its type is not a new one. So the type is made
-    anew, before all else, if a row or a default gets one. alembic-postgresql-enum 1.11.0 puts values
-    into the wrong place, does not quote them, and knows one default only.
+    A new value of an existing type cannot be used before a commit. If a row or a default needs one,
+    the type is created again, before all else. alembic-postgresql-enum 1.11.0 puts values into the
+    wrong place, does not quote them, and knows one default only.
 
     :param filled: the values that existing rows get
     :param schema: of tables that name none
@@ -106,7 +106,7 @@ def without_default(step: ops.AlterColumnOp) -> Iterator[ops.AlterColumnOp]:
 
 
 def with_sql(column: Any, type_: str, is_freed: bool) -> Any:
-    """Return a column with its default as SQL; without one if it is free of it."""
+    """Return a column with its default as SQL; without it if it is freed."""
     default = getattr(column.existing_server_default, "arg", None)
     if default is None or is_freed:
         return replace(column, existing_server_default=None) if is_freed else column

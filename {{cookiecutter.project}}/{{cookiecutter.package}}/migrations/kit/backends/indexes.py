@@ -17,7 +17,7 @@ DEFINITION = "SELECT split_part(pg_get_indexdef(to_regclass(:name)), ' USING ', 
 
 
 class Once(AsMade):
-    """Wants no unique constraint that says what the primary key or another one says: it may not be made."""
+    """Ignores a unique constraint on the columns of the primary key or of another one: it may not exist."""
 
     def correct_for_autogen_constraints(self, *found_and_wanted: Any) -> None:
         names, wanted = {unique.name for unique in found_and_wanted[0]}, found_and_wanted[2]
@@ -30,7 +30,7 @@ class Once(AsMade):
 
 
 class ByName(Once):
-    """Compares indexes on expressions, such as ``DESC``, by their names: no more is read, if at all."""
+    """Compares indexes on expressions, such as ``DESC``, by name: SQLAlchemy reads little more."""
 
     index_names = ""
 
@@ -47,7 +47,7 @@ class ByName(Once):
         for table in {index.table for index in by_name.values()}:  # there is one, if any
             names = {*self.connection.exec_driver_sql(self.index_names, (table.name,)).scalars()}
         found -= {index for index in found if index.name in names & by_name.keys()}
-        # Of a dropped table, one with the name of a column, too: Alembic takes it for one of a key.
+        # Also of a dropped table: Alembic takes an index with the name of a column for that of a key.
         kept = {i for i in found if i.name in i.columns and not models_of(i.table.fullname)}
         kept -= {i for i in kept if i.name in [k.name for k in i.table.foreign_key_constraints]}
         wanted -= {*by_name.values()}
@@ -57,10 +57,7 @@ class ByName(Once):
 
 
 class AsDefined(Once):
-    """Compares what PostgreSQL says of an index with what it says of that of the models, if made.
-
-    That is its WHERE, its kind, its operator classes and more; Alembic compares the expressions.
-    """
+    """Compares indexes as PostgreSQL spells them, with WHERE, kind, operator classes and all."""
 
     def compare_indexes(self, wanted: Any, found: Any) -> Any:  # Alembic asks since 1.12
         from alembic.ddl.impl import ComparisonResult
@@ -77,7 +74,7 @@ class AsDefined(Once):
             run(f"CREATE TEMPORARY TABLE {NAME} (LIKE {table})")
             run(other.replace(" CONCURRENTLY ", " ", 1).replace(f" ON {table} ", f" ON {NAME} ", 1))
             one, other = (read({"name": f"{place}.{name}"}) for place in (schema, "pg_temp"))
-            if one != other:  # PostgreSQL spells its own spelling once more, after a downgrade
+            if one != other:  # as after a downgrade: PostgreSQL changes its own spelling
                 again = f"CREATE INDEX {NAME}_again ON {NAME} USING {other}"
                 self.connection.execute(text(as_text(again)))
                 other = read({"name": f"pg_temp.{NAME}_again"})

@@ -17,8 +17,7 @@ def free(connection: Connection, way: ops.OpContainer, needs_own: bool) -> None:
 
     That is an index of its columns, or of those that it refers to, and their types.
 
-    :param needs_own: whether its own columns need an index too; and whether it has to go even for
-        another length
+    :param needs_own: whether its own columns need an index, and may get no other length while it is there
     """
     changes = of_kind(ops.ModifyTableOps, way)
     steps: list[Any] = [(name_of(change), step) for change in changes for step in change.ops]
@@ -53,13 +52,13 @@ def unindexed(step: Any) -> list[str]:
 
 
 def gets_type(step: Any, is_any: bool) -> bool:
-    """Say whether a column gets another type, or, if it is any, another length."""
+    """Say whether a column gets another type; if ``is_any``, another length counts, too."""
     both = getattr(step, "existing_type", None), getattr(step, "modify_type", None)
     return both[1] is not None and (is_any or not all(isinstance(each, sa.String) for each in both))
 
 
 def make_own_indexes(connection: Connection, changes: ops.UpgradeOps) -> None:
-    """Drop and create, with a foreign key, the index that MySQL makes for it, and then keeps.
+    """Drop and create the index that MySQL makes for a foreign key, and keeps without it.
 
     It has the name of the key, or of its first column if the key was made without a name.
     """
@@ -89,7 +88,7 @@ def make_own_indexes(connection: Connection, changes: ops.UpgradeOps) -> None:
 
 
 def needed(change: Any, models: list[sa.Table]) -> Iterator[tuple[Any, list[str]]]:
-    """Yield name and columns of the index of each new key for which no other has them first."""
+    """Yield name and columns of an index for each new key, unless another one begins with them."""
     kinds = sa.Index, sa.PrimaryKeyConstraint, sa.UniqueConstraint
     items = [item for model in models for item in (*model.indexes, *model.constraints)]
     known = [[column.name for column in i.columns] for i in items if isinstance(i, kinds)]

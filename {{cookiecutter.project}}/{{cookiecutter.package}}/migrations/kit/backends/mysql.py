@@ -70,7 +70,7 @@ class MySQLBackend(Backend):
     @contextmanager
     def guarded(self, connection: Connection, name: str) -> Iterator[None]:
         if not connection.dialect.default_schema_name:
-            raise CommandError(f"The URL of database {name!r} names none of its server.")
+            raise CommandError(f"The URL of database {name!r} names a server, but no database.")
         lock = sha256(f"{connection.engine.url.database} {name}".encode()).hexdigest()
         if not run(connection, GET_LOCK, lock=lock):
             raise Busy(run(connection, HOLDER, lock=lock))
@@ -113,7 +113,7 @@ class MySQL(ByName, MySQLImpl):
     drop = "DROP TEMPORARY TABLE"  # without the word, MySQL would commit
 
     def autogen_column_reflect(self, inspector: Inspector, table: Table, column_info: Any) -> None:
-        """Tell a default that SQLAlchemy does not read, and that a changed column would lose."""
+        """Add a default that SQLAlchemy does not read: a changed column would lose it."""
         super().autogen_column_reflect(inspector, table, column_info)  # type: ignore[no-untyped-call]
         if self.inspector is not inspector:  # all are read at once
             self.inspector, rows = inspector, self.connection.exec_driver_sql(DEFAULTS)
@@ -142,7 +142,7 @@ class MySQL(ByName, MySQLImpl):
 
 
 def is_unread(column: Any) -> bool:
-    """Say whether no default is read, or one up to its first space; the comment is not, either."""
+    """Say whether the default is not read, or only up to its first space; then no comment is read."""
     default = column["default"] or "("
     return not default.startswith("'") and default.count("(") != default.count(")")
 

@@ -76,8 +76,7 @@ class SQLiteBackend(Backend):
             if autocommit is not None:
                 driver.autocommit = autocommit
 
-        # The lock of the database would not do: transaction_per_migration and autocommit_block()
-        # give it up between two revisions.
+        # SQLite's own lock is given up between two revisions, for example by autocommit_block().
         with (
             unmoved(file, name),
             closing(lock_beside(file)),
@@ -90,7 +89,6 @@ class SQLiteBackend(Backend):
                     driver.autocommit = -1  # sqlite3.LEGACY_TRANSACTION_CONTROL: begin() begins
                     driver.rollback()
                 longest = math.ceil(seconds("MIGRATION_LOCK_TIMEOUT", 10) * 1000) or 2**31 - 1
-                # Batch mode drops a table to change it, and would take with it what refers to it.
                 for pragma, value in zip(PRAGMAS, (longest, MEMORY, "OFF"), strict=True):
                     ask(f"{pragma}={value}")
                 yield

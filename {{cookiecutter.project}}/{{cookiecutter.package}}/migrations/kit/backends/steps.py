@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 
 class AlterColumn(ops.AlterColumnOp):
-    """A changed column, with what Alembic does not write of it; one with a new name gets it back."""
+    """A changed column, with what Alembic leaves out; its reverse gives the old name back."""
 
     def reverse(self) -> ops.AlterColumnOp:
         back = super().reverse()

@@ -1,4 +1,4 @@
-"""How autogenerate compares what SQLite only has as it was written: collations, and indexes on more than columns."""
+"""How autogenerate compares what SQLite keeps as text: collations, and indexes on more than columns."""
 
 import re
 from collections import defaultdict
@@ -33,10 +33,10 @@ TOKEN = re.compile(r"'(?:''|[^'])*'|\w+|[^\w\s\"`\[\]]")
 
 
 class AsWritten(Once):
-    """Compares the words of both: SQLite keeps those of the statement that has made an index."""
+    """Compares the words of two statements: SQLite keeps the one that has made an index."""
 
     def autogen_column_reflect(self, inspector: Inspector, table: Table, column_info: Any) -> None:
-        """Tell the collation of a column, also to batch mode, which makes the table anew."""
+        """Add the collation of a column, also for batch mode, which copies the table."""
         super().autogen_column_reflect(inspector, table, column_info)
         if self.inspector is not inspector:  # all are read at once
             self.inspector, self.collations = inspector, dict(self.read_collations())
@@ -45,7 +45,7 @@ class AsWritten(Once):
             column_info["type"].collation = collation
 
     def read_collations(self) -> Iterator[tuple[tuple[str, str], str]]:
-        """Let an index of a like table say which they are: it has those of its columns."""
+        """Yield the collations of columns: an index on a copy of their table tells them."""
         if not self.can_make:
             return
         run, quote = self.connection.exec_driver_sql, self.dialect.identifier_preparer.quote
@@ -100,7 +100,7 @@ def parts(sql: str) -> tuple[str, ...]:
 
 
 def tokens(sql: str) -> list[list[str]]:
-    """Return the same as it is compared."""
+    """Return these as they are compared."""
     found = (TOKEN.findall(part) for part in parts(sql))
     return [[t if t.startswith("'") else t.lower() for t in part] for part in found]
 

@@ -2,9 +2,10 @@
 
 import logging
 import re
+import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from io import StringIO
 from threading import get_ident
@@ -40,11 +41,12 @@ def rehearse(revision: Script, migration: MigrationContext, is_up: bool) -> Rehe
     with Operations.context(migration) as operations:
         recorder = Recorder(operations, revision)
         try:
-            function = recorder.module["upgrade" if is_up else "downgrade"]
+            function = getattr(revision.module, "upgrade" if is_up else "downgrade")
             function(**{"engine_name": name} if name else {})
         except (Exception, SystemExit) as error:  # noqa: BLE001 (a revision may do anything)
             raised = [frame for frame, _ in traceback.walk_tb(error.__traceback__)][-1]
-            if isinstance(error, NotImplementedError) and raised.f_globals is recorder.module:
+            is_told = isinstance(error, RuntimeError) and raised.f_globals is recorder.module
+            if is_told and not is_up:  # NotImplementedError is one, too
                 problem = f"cannot go back: {error}"
             else:
                 reason = f"{type(error).__name__}: {first_line(error)}"
@@ -88,7 +90,8 @@ def apart() -> Iterator[None]:
 
     logging.disable(logging.INFO)
     try:
-        with listening(Engine, do_connect=refuse), listening(Pool, checkout=refuse):
+        no_engine, no_pool = listening(Engine, do_connect=refuse), listening(Pool, checkout=refuse)
+        with no_engine, no_pool, redirect_stdout(sys.stderr):  # what revisions print
             yield
     finally:
         logging.disable(level)

@@ -34,6 +34,7 @@ class Recorder:
         vars(operations)["batch_alter_table"] = partial(self.batch, operations)
         vars(operations.impl)["static_output"] = self.write
         bind, dialect = vars(operations.get_bind()), operations.impl.dialect
+        bind["execute"] = partial(self.execute, operations)
         bind["commit"] = lambda: [*map(self.write, ("COMMIT;", "BEGIN;"))]
         bind["url"] = URL.create(f"{dialect.name}+{dialect.driver}")  # for its kind
 
@@ -54,6 +55,12 @@ class Recorder:
             return type(operations).invoke(operations, operation)
         finally:
             self.running = before
+
+    def execute(self, operations: Any, statement: Any, parameters: Any = None, *_: Any) -> None:
+        """Write a statement for each row of its parameters, which Alembic leaves out."""
+        for row in parameters if isinstance(parameters, list) else [parameters]:
+            filled = row and (getattr(statement, "values", None) or statement.params)(row)
+            operations.impl.execute(statement if filled is None else filled)
 
     @contextmanager
     def batch(self, operations: Any, table: str, *arguments: Any, **options: Any) -> Iterator[Any]:
@@ -78,8 +85,8 @@ class Recorder:
         def invoke(operation: MigrateOperation) -> None:
             before, self.running = self.running, self.add(operation)
             type(batch).invoke(batch, operation)
-            if batch.impl.copy_from is None:  # else the table is known, and all is one copy
-                flush()
+            if batch.impl.copy_from is None or operations.impl.dialect.supports_alter:
+                flush()  # else the table is known, and all is one copy
             self.running = before
 
         vars(batch)["invoke"] = invoke
@@ -97,4 +104,5 @@ class Shown(NullType):
     """The type of values without one, as in ``sa.column("x")``: their SQL is only to be read."""
 
     def literal_processor(self, dialect: Any) -> Any:
-        return lambda value: repr(value if isinstance(value, (int, float)) else str(value))
+        quote = "'{}'".format
+        return lambda v: str(v) if isinstance(v, (int, float)) else quote(str(v).replace("'", "''"))

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sysconfig
 from collections.abc import Iterator
+from itertools import chain
 from typing import Any
 
 from alembic.script import Script
@@ -57,28 +58,31 @@ TABLE = r"""(?P<table>(?:[\w.]|"[^"]*"|`[^`]*`)+)"""
 KEYS = "CHECK|CONSTRAINT|FOREIGN|FULLTEXT|INDEX|KEY|PARTITION|PRIMARY|SPATIAL|UNIQUE"
 COLUMN = rf"(?!(?:{KEYS})\b)\S+"
 ALTER = f"ALTER TABLE {TABLE}"
+WITH = r"(WITH .*? AS )?"
 # How a statement begins, as statements() writes it, and the rule that it breaks. Squawk does not see these:
 UNSEEN = {
     rf"CREATE (\w+ )*TABLE {TABLE}": "new",
-    rf"UPDATE {TABLE}(?!.* (WHERE|LIMIT)\b)": "updating-whole-table",
-    rf"DELETE FROM {TABLE}(?!.* (WHERE|LIMIT)\b)": "updating-whole-table",
+    rf"(ALTER|DROP) TABLE {TABLE}": "",
+    rf"{WITH}UPDATE {TABLE}(?!.* (WHERE|LIMIT)\b(?! \S+ IS NULL( RETURNING .*)?$))": "updating-whole-table",
+    rf"{WITH}DELETE (\w+ )?FROM {TABLE}(?!.* (WHERE|LIMIT)\b)": "updating-whole-table",
     rf"VACUUM .*\bFULL\b.*?{TABLE}?$": "locking-table",
     rf"CLUSTER\b ?{TABLE}?": "locking-table",
-    rf"LOCK TABLES? {TABLE}": "locking-table",
+    rf"(LOCK|TRUNCATE) (TABLES? )?{TABLE}": "locking-table",
+    rf"{ALTER} (SET ((UN)?LOGGED|TABLESPACE|ACCESS METHOD)|CONVERT TO)\b": "locking-table",
     rf"REFRESH MATERIALIZED VIEW (?!CONCURRENTLY\b){TABLE}": "locking-table",
-    rf"{ALTER} ADD {COLUMN} (big|small)?serial\b": "adding-field-with-default",
-    rf"{ALTER} ADD {COLUMN} .*\bCHECK\b": "constraint-missing-not-valid",
+    rf"{ALTER} ADD {COLUMN} ((big|small)?serial|.*\b(AUTO_INCREMENT|STORED))\b": "adding-field-with-default",
+    rf"{ALTER} ADD .*\bCHECK\b(?!.* NOT VALID\b)": "constraint-missing-not-valid",
 }
 # Where there is no squawk, nobody else sees these.
 UNREAD = {
-    rf"DROP TABLE {TABLE}": "ban-drop-table",
-    rf"RENAME TABLE {TABLE}": "renaming-table",
-    rf"{ALTER} RENAME (TO|AS) ": "renaming-table",
+    rf"DROP (TABLE|VIEW) {TABLE}": "ban-drop-table",
+    rf"(ALTER|RENAME) TABLE {TABLE} (RENAME )?(TO|AS) ": "renaming-table",
     rf"{ALTER} RENAME \S+ TO ": "renaming-column",
     rf"{ALTER} CHANGE (\S+) (?!\2 )": "renaming-column",
-    rf"{ALTER} CHANGE (\S+) \2 ": "changing-column-type",
-    rf"{ALTER} MODIFY ": "changing-column-type",
+    rf"{ALTER} (MODIFY|CHANGE (\S+) \3) ": "changing-column-type",
     rf"{ALTER} DROP {COLUMN}": "ban-drop-column",
+    rf"{ALTER} ALTER \S+ DROP DEFAULT\b": "ban-drop-default",
+    rf"{ALTER} ADD (CONSTRAINT (\S+ )?)?FOREIGN\b": "adding-foreign-key-constraint",
     rf"{ALTER} ADD {COLUMN} (?=.*\bNOT NULL\b)(?!.*\b(DEFAULT|AS|AUTO_\w+)\b)": "adding-required-field",
 }
 # Words that change nothing here.
@@ -110,12 +114,12 @@ def statements(sql: str) -> Iterator[str]:
             yield each.strip()
 
 
-def broken_by(sql: str, is_read: bool) -> Iterator[tuple[str, str]]:
-    """Yield each rule that SQL breaks, with the table that it makes (``new``), changes or locks.
+def broken_by(sql: list[str], is_read: bool) -> Iterator[tuple[str, str]]:
+    """Yield each rule that SQL breaks, with the table that it makes (``new``), locks or changes.
 
     :param is_read: whether squawk or an operation of Alembic has told the rest
     """
-    for statement in statements(sql):
+    for statement in chain.from_iterable(map(statements, sql)):
         for pattern, rule in (UNSEEN if is_read else {**UNSEEN, **UNREAD}).items():
             if found := re.match(pattern, statement, re.IGNORECASE):
                 yield rule, re.sub(r'[`"]', "", found["table"] or "")

@@ -5,7 +5,7 @@ from math import inf
 from typing import Any, cast
 
 from alembic.operations import ops
-from sqlalchemy import TEXT, VARCHAR, Column, String, Text, Unicode, UnicodeText
+from sqlalchemy import TEXT, VARCHAR, Column, Enum, String, Text, Unicode, UnicodeText
 
 from .recorder import Step
 
@@ -25,8 +25,6 @@ OPERATIONS = {
     "CreateCheckConstraintOp": ("adds check {name} to {table}", "constraint-missing-not-valid"),
     "DropConstraintOp": ("drops constraint {name} of {table}", ""),
     "BulkInsertOp": ("inserts rows into {table}", ""),
-    "CreateTableCommentOp": ("sets the comment of table {table}", ""),
-    "DropTableCommentOp": ("removes the comment of table {table}", ""),
 }
 
 
@@ -60,7 +58,8 @@ def altered(operation: ops.AlterColumnOp) -> Iterator[tuple[str, str]]:
     if operation.modify_type is not None:
         old = f" from {Column(operation.existing_type).type!r}" if operation.existing_type else ""
         text = f"changes the type of {name}{old} to {Column(operation.modify_type).type!r}"
-        yield f"{text}; may rewrite the table", "changing-column-type"
+        more = "" if is_wider(operation, [(1, inf)]) else "; may rewrite the table"
+        yield f"{text}{more}", "changing-column-type"
     if operation.modify_nullable is False:
         yield f"makes {name} NOT NULL", "adding-not-nullable-field"
     elif operation.modify_nullable:
@@ -82,10 +81,12 @@ def table_of(operation: Any) -> str:
     return f"{schema}.{name}" if schema else str(name)
 
 
-def is_longer_text(operation: Any, spans: Sequence[tuple[float, float]]) -> bool:
-    """Say whether a text may only become longer, within lengths of which the database does it at once."""
+def is_wider(operation: Any, spans: Sequence[tuple[float, float]]) -> bool:
+    """Say whether a type only takes more: an Enum at its end, or a text within one of the spans."""
     given = (getattr(operation, f"{which}_type", None) for which in ("existing", "modify"))
     old, new = (cast("Any", Column(each).type) for each in given)
+    if isinstance(old, Enum) and isinstance(new, Enum):
+        return bool(new.enums[: len(old.enums)] == old.enums)
     if not {type(old), type(new)} <= TEXTS or old.collation != new.collation:
         return False
     before, after = old.length or inf, new.length or inf
@@ -93,6 +94,6 @@ def is_longer_text(operation: Any, spans: Sequence[tuple[float, float]]) -> bool
 
 
 def is_required(column: Any) -> bool:
-    """Say whether no row can be written that leaves out a new column."""
+    """Say whether each new row must have a value for a new column."""
     value = column.computed or column.identity or column.primary_key or column.nullable
     return not value and column.server_default is None
