@@ -143,6 +143,7 @@ def found(project: Project, *arguments: str, **options: str) -> list[tuple[str, 
     assert "Traceback" not in done.stderr
     lines = re.findall(r"^\S+\.py:[1-9]\d*: (\w+): ([a-z-]+): \w", done.stdout, re.MULTILINE)
     assert done.returncode == (255 if lines else 0), done.stdout + done.stderr
+    assert lines or done.stdout.splitlines()[0] == "Nothing found."
     return lines
 
 

@@ -30,8 +30,9 @@ PAGE = "https://github.com/org/flask-alembic-kit/blob/main/docs/lint.md"
 
 def show(config: Config, revisions: str | None) -> None:
     """Print what is found, and fail if there is anything."""
-    if found := lint(revisions, config):
-        config.print_stdout("%s", "\n".join(found))
+    found = lint(revisions, config)
+    config.print_stdout("%s", "\n".join(found) or "Nothing found.")
+    if found:
         raise CommandError(f"{len(found)} found. What to write instead: {PAGE}")
 
 
