@@ -69,7 +69,12 @@ def opened(found: Given, name: str, tries: int) -> Iterator[Connection]:
         elif is_changing():
             if found is not connection and isinstance(connection.engine.pool, QueuePool):
                 stack.callback(give_back, connection, connection.invalidate)
-            stack.enter_context(backend.guarded(connection, name))
+            try:
+                stack.enter_context(backend.guarded(connection, name))
+            except DBAPIError as error:
+                if found is connection or not error.connection_invalidated:
+                    raise
+                raise Busy(first_line(error), "a connection") from error  # killed while it asked
             if backend.is_one_transaction:
                 stack.enter_context(shared(connection))
         yield connection
