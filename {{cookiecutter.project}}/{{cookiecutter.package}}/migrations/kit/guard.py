@@ -6,7 +6,6 @@ a kind of database needs, is in backends/. The app's pool gets another connectio
 set something in this one. A run that got no lock, and has left nothing, is tried again.
 """
 
-import logging
 import random
 import re
 import time
@@ -26,7 +25,7 @@ from .databases import Given, given
 from .errors import LockTimeout, explained, interrupted, unreachable
 from .mistakes import first_line
 from .outcome import followed, is_changing
-from .session import Busy, give_back, in_transactions, seconds, wait
+from .session import Busy, give_back, in_transactions, logger, seconds, wait
 from .shared import shared
 
 # Messages of servers that take no connection now, and of DuckDB if another process has the file.
@@ -135,7 +134,5 @@ def retry(function: Callable[[], None]) -> None:
             if number > times or not error.is_clean:
                 raise
             pause = min(2**number * random.uniform(0.25, 0.5), 60)
-            logging.getLogger("alembic.retry").warning(
-                "%s Trying again in %.1f s (%d/%d)", error.message, pause, number, times
-            )
+            logger.warning("%s Trying again in %.1f s (%d/%d)", error.message, pause, number, times)
         time.sleep(pause)
