@@ -629,6 +629,41 @@ def test_lost_connection_is_one_line(generic: Project, postgresql: URL) -> None:
     assert tables(postgresql) == set()
 
 
+# Ends its own session, once, when it asks for the lock.
+KILL_WHO_ASKS = """
+
+from sqlalchemy import Engine, event, text
+
+KILLS = {
+    "postgresql": ("pg_try_advisory_lock", "SELECT pg_terminate_backend({})", "pg_backend_pid()"),
+    "mysql": ("GET_LOCK", "KILL {}", "CONNECTION_ID()"),
+}
+killed = []
+
+
+@event.listens_for(Engine, "before_cursor_execute")
+def kill(connection, cursor, statement, *_):
+    asks, sql, pid = KILLS[connection.dialect.name]
+    if asks in statement and not killed:
+        cursor.execute(f"SELECT {pid}")
+        killed.append(cursor.fetchone()[0])
+        with connection.engine.connect() as other:
+            other.execute(text(sql.format(*killed)))
+"""
+
+
+@pytest.mark.parametrize("kind", ["postgresql", "mysql"])
+def test_who_loses_the_connection_while_it_asks_for_the_lock_asks_again(
+    generic: Project, kind: str
+) -> None:
+    with (generic.folder / generic.package / "db.py").open("a", encoding="utf-8") as module:
+        module.write(KILL_WHO_ASKS)
+    with database(kind) as url:
+        done = generic.alembic("upgrade", "head", env=at(url))
+        assert query(url, "SELECT version_num FROM alembic_version") == [FIRST_REVISION]
+    assert "Waiting for a connection of database 'default'" in done.stderr
+
+
 def test_readers_of_sqlite_go_on_while_it_is_migrated(generic: Project, sqlite: URL) -> None:
     generic.alembic("upgrade", "head", env=at(sqlite))
     generic.add_revision('op.add_column("users", sa.Column("email", sa.String))')

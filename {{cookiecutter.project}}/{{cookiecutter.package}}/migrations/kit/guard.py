@@ -5,7 +5,6 @@ many start, and no statement waits long for a table that somebody else has locke
 connection does not go back to the app's pool, for a revision may have set something in it.
 """
 
-import logging
 import random
 import re
 import time
@@ -25,7 +24,7 @@ from .databases import Given, given
 from .errors import LockTimeout, explained, interrupted, unreachable
 from .mistakes import first_line
 from .outcome import followed, is_changing
-from .session import Busy, give_back, in_transactions, seconds, wait
+from .session import Busy, give_back, in_transactions, logger, seconds, wait
 from .shared import shared
 
 # Messages of servers that take no connection now, and of DuckDB if another process has the file.
@@ -68,7 +67,12 @@ def opened(found: Given, name: str, tries: int) -> Iterator[Connection]:
         elif is_changing():
             if found is not connection and isinstance(connection.engine.pool, QueuePool):
                 stack.callback(give_back, connection, connection.invalidate)
-            stack.enter_context(backend.guarded(connection, name))
+            try:
+                stack.enter_context(backend.guarded(connection, name))
+            except DBAPIError as error:
+                if found is connection or not error.connection_invalidated:
+                    raise
+                raise Busy(first_line(error), "a connection") from error  # killed while it asked
             if backend.is_one_transaction:
                 stack.enter_context(shared(connection))
         yield connection
@@ -126,7 +130,5 @@ def retry(function: Callable[[], None]) -> None:
             if number > times or not error.is_clean:
                 raise
             pause = min(2**number * random.uniform(0.25, 0.5), 60)
-            logging.getLogger("alembic.retry").warning(
-                "%s Trying again in %.1f s (%d/%d)", error.message, pause, number, times
-            )
+            logger.warning("%s Trying again in %.1f s (%d/%d)", error.message, pause, number, times)
         time.sleep(pause)

@@ -16,6 +16,7 @@ from sqlalchemy import event, text
 from sqlalchemy.engine import Connection
 
 T = TypeVar("T")
+logger = logging.getLogger("alembic.guard")
 LONGEST = 2_000_000  # seconds, 23 days: more would be none to some servers
 # What does nothing in SQL: comments and texts, such as the body of a function.
 SKIPPED = re.compile(r"--.*|/\*(?s:.*?)\*/|'[^']*'|\$(\w*)\$(?s:.*?)\$\1\$")
@@ -52,7 +53,6 @@ def wait(attempt: Callable[[], T], name: str) -> T:
             return attempt()
         except Busy as busy:
             if not waited:
-                logger = logging.getLogger("alembic.guard")
                 logger.info("Waiting for %s of database %r, up to %g s", busy.what, name, longest)
             waited = time.monotonic() - start
             if waited > longest:

@@ -4,7 +4,6 @@ Both poll: a CREATE INDEX CONCURRENTLY would wait for a session that waits insid
 """
 
 import json
-import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from traceback import walk_stack
@@ -14,7 +13,7 @@ from sqlalchemy import text
 from sqlalchemy.engine import Connection
 
 from ..outcome import option, revision_in
-from ..session import Busy, driver_of, give_back, listening, run, setting, wait
+from ..session import Busy, driver_of, give_back, listening, logger, run, setting, wait
 
 HOLDER = """
     SELECT string_agg(format('pid %s from %s', pid, coalesce(host(client_addr), 'here')), ', ')
@@ -58,7 +57,7 @@ def in_session(connection: Connection, name: str, lock: int, limit: str) -> Iter
         if not run(connection, GIVE_BACK, lock=lock, before=before):
             holder = run(connection, HOLDER, lock=lock) or "nobody"
             message = "The lock of database %r was lost, maybe by a pooler; now %s holds it"
-            logging.getLogger("alembic.guard").warning(message, name, holder)
+            logger.warning(message, name, holder)
 
     try:
         yield

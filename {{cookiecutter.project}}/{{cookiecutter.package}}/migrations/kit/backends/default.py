@@ -4,7 +4,6 @@ A second connection changes it in a transaction that stays open to the end. If i
 rolls that transaction back, and the lock is free.
 """
 
-import logging
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
@@ -12,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DBAPIError
 
-from ..session import Busy, driver_of
+from ..session import Busy, driver_of, logger
 from . import Backend
 
 LOCK = sa.Table(
@@ -31,7 +30,7 @@ NO_LOCK = "Database %r (%s) cannot be locked while it is migrated: run one migra
 class DefaultBackend(Backend):
     @contextmanager
     def guarded(self, connection: Connection, name: str) -> Iterator[None]:
-        logger, kind = logging.getLogger("alembic.guard"), connection.dialect.name
+        kind = connection.dialect.name
         change = LOCK.update().where(LOCK.c.name == name).values(times=LOCK.c.times + 1)
         is_held = False
         with connection.engine.connect() as lock:
