@@ -4,7 +4,7 @@ import re
 import warnings
 from collections.abc import Iterable
 from io import StringIO
-from typing import Any
+from typing import Any, Literal
 
 import sqlalchemy as sa
 from alembic.autogenerate import render_python_code
@@ -175,7 +175,7 @@ class Renderer:
             exec(code, {})  # noqa: S102 (it is what has just been rendered)
 
 
-def made_apart(kind: str, thing: Any, _: object) -> str | bool:
+def made_apart(kind: str, thing: Any, _: object) -> str | Literal[False]:
     """Return an enum of PostgreSQL as Python; False for all else. SQLAlchemy 2.0 would make its type again."""
     if kind != "type" or not isinstance(thing, ENUM):
         return False

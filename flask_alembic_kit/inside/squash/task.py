@@ -211,7 +211,7 @@ class Squash:
         try:
             self.environment.upgrade(self.chain.last.revision)
         except Refused as error:
-            line = f"{str(error).rstrip('.')}. Name a server where one can be made: --scratch URL."
+            line = f"{str(error).rstrip('.?')}. Name a server where one can be made: --scratch URL."
             raise Refused(line) from error
         except Exception as error:
             said = line_of(error) if isinstance(error, CommandError) else where(error)
