@@ -140,7 +140,7 @@ PLANTED = {
 
 
 # What squash might not see at all: a query of it, and what it says.
-SEEN = {
+SEEN: dict[str, dict[str, list[Any]]] = {
     "postgresql": {
         "SELECT indexrelid::regclass::text FROM pg_index WHERE indisclustered": ["ix_part_2"],
         "SELECT relname::text FROM pg_class WHERE relkind = 'm' AND NOT relispopulated": ["unread"],
