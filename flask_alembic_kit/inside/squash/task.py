@@ -220,17 +220,19 @@ class Squash:
     def code(self, migration: MigrationContext) -> Code:
         return code_for(migration, self.choices[database_of(migration)])
 
-    def avoided(self, old: States, codes: dict[str, Code], failed: set[str]) -> bool:
-        """Write the table of a failed operation as the server says it, or else all tables.
+    def avoided(self, old: States, codes: dict[str, Code], failed: list[str]) -> bool:
+        """Write the table of a failed operation as the server says it, or those that it names, or all.
 
         :return: whether there was one that was not written so before
         """
         before = repr(self.choices)
-        for is_any in (False, True):
+        text = min(failed, key=len, default="")
+        for way in ("own", "named", "all"):
             for name, state in old.items():
-                tables = {t for code, t in codes[name].tables.items() if normal(code) in failed}
+                own = {t for code, t in codes[name].tables.items() if normal(code) in failed}
                 for key in [key for key in state.items if key[0] == "table"]:
-                    if is_any or key[2] in tables:
+                    is_named = re.search(rf"(?<!\w){re.escape(key[2])}(?!\w)", text)
+                    if {"own": key[2] in own, "named": is_named, "all": True}[way]:
                         self.choices[name].raw.add(key)
                         self.choices[name].literal.add(key[2])
             if repr(self.choices) != before:
@@ -334,18 +336,18 @@ class Squash:
         return None
 
 
-def failed_in(text: str, error: BaseException | None) -> set[str]:
+def failed_in(text: str, error: BaseException | None) -> list[str]:
     """Return the statements of a revision in which an error was raised, as Python writes them."""
     lines: set[int | None] = set()
     while error:
         frames = traceback.extract_tb(error.__traceback__)
         lines |= {each.lineno for each in frames if Path(each.filename).name == SQUASHED}
         error = error.__cause__ or error.__context__
-    return {
+    return [
         ast.unparse(node)
         for node in ast.walk(ast.parse(text))
         if isinstance(node, ast.stmt) and {*range(node.lineno, (node.end_lineno or 0) + 1)} & lines
-    }
+    ]
 
 
 def normal(code: str) -> str:
