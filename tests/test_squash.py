@@ -125,6 +125,8 @@ PLANTED = {
         "rows": "INSERT INTO odd (a, c, d, e, f, g) VALUES (1, '{\"a\": [1]}', x'ff00', now(3), 2, b'101')",
         "collation": "CREATE TABLE collated (a varchar(9) COLLATE utf8mb4_bin) DEFAULT CHARSET latin1",
         "number": "ALTER TABLE users AUTO_INCREMENT = 41",
+        "bytes": "CREATE TABLE files (body blob)",
+        "a file": "INSERT INTO files VALUES (x'00ff')",
         "mode": "SET sql_mode = ''",
         "procedure of that mode": "CREATE PROCEDURE lax() SELECT 1",
         "mode again": "SET sql_mode = DEFAULT",
