@@ -30,9 +30,10 @@ def items(connection: Any, own: set[str]) -> Iterator[Item]:
         if its == mode:
             yield item
         else:
-            yield Item("sql_mode", f"of {item}", f"SET sql_mode = '{its}'", when=item.when)
+            set_ = f"SET @usual_mode = @@sql_mode, sql_mode = '{its}'"
+            yield Item("sql_mode", f"of {item}", set_, when=item.when)
             yield item
-            yield Item("sql_mode", f"after {item}", f"SET sql_mode = '{mode}'", when=item.when)
+            yield Item("sql_mode", f"after {item}", "SET sql_mode = @usual_mode", when=item.when)
 
     found = ask(connection, "SHOW FULL TABLES").all()
     views = {}
