@@ -28,7 +28,8 @@ def main() -> None:
             signal.signal(signal.SIGINT, signal.default_int_handler)
             do(Path(json.loads(line)))
         os.wait()
-        print(line, end="", flush=True)
+        with suppress(BrokenPipeError):  # the command was killed
+            print(line, end="", flush=True)
     os._exit(0)
 
 

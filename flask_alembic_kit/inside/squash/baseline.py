@@ -3,6 +3,8 @@
 import ast
 import re
 import textwrap
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -32,11 +34,15 @@ class Choices:
 
 @dataclass
 class Code:
-    """The code of a revision for one database."""
+    """The code of a revision for one database.
+
+    :param tables: the table of each piece of code that is of one
+    """
 
     up: list[str] = field(default_factory=list)
     down: list[str] = field(default_factory=list)
     imports: set[str] = field(default_factory=set)
+    tables: dict[str, str] = field(default_factory=dict)
 
 
 def code_for(migration: MigrationContext, choices: Choices) -> Code:
@@ -79,17 +85,21 @@ class Writer:
         if is_unordered:
             self.code.up.append(executed("SET foreign_key_checks = 0"))
         for table in tables:
-            self.create(table, creates[table])
+            with self.code_of(table):
+                self.create(table, creates[table])
         for table in tables:
-            self.rows(table, exact.tables[table.key])
+            with self.code_of(table):
+                self.rows(table, exact.tables[table.key], creates[table])
         for table in tables:
-            self.indexes(table)
+            with self.code_of(table):
+                self.indexes(table)
         for key in waiting:
             if not self.is_raw(key.table):
-                self.add(
-                    ops.CreateForeignKeyOp.from_constraint(key),
-                    ops.DropConstraintOp.from_constraint(key),
-                )
+                with self.code_of(key.table):
+                    self.add(
+                        ops.CreateForeignKeyOp.from_constraint(key),
+                        ops.DropConstraintOp.from_constraint(key),
+                    )
         if is_unordered:
             self.code.up.append(executed("SET foreign_key_checks = 1"))
         self.statements(
@@ -98,6 +108,14 @@ class Writer:
         self.code.imports |= self.renderer.imports
         self.code.down.reverse()
         return self.code
+
+    @contextmanager
+    def code_of(self, table: sa.Table) -> Iterator[None]:
+        """Note what code is of a table."""
+        before = len(self.code.up), len(self.code.down)
+        yield
+        added = self.code.up[before[0] :] + self.code.down[before[1] :]
+        self.code.tables |= dict.fromkeys(added, full_name(table))
 
     def is_raw(self, table: sa.Table) -> bool:
         return any(key[0] == "table" and key[2] == full_name(table) for key in self.choices.raw)
@@ -150,11 +168,15 @@ class Writer:
             and bool(all_rows(self.connection, table))
         )
 
-    def rows(self, table: sa.Table, exact: sa.Table) -> None:
-        """Insert the rows of a table: by Alembic, or as the server writes them."""
+    def rows(self, table: sa.Table, exact: sa.Table, created: str) -> None:
+        """Insert the rows of a table: by Alembic, or as the server writes them.
+
+        :param created: the operation that creates the table
+        """
         if self.is_bulk(table):
             try:
                 code, imports = bulk_insert(self.connection, table, variable(table))
+                self.renderer.run(*imports, f"{variable(table)} = {created}", code)
             except Exception:  # noqa: BLE001 (of whatever type its values are)
                 self.choices.literal.add(full_name(table))
             else:
@@ -195,6 +217,8 @@ class Writer:
             if item.create:
                 up.append(executed(item.create))
                 down += [executed(item.drop)] if item.drop else []
+                if item.table:
+                    self.code.tables[up[-1]] = item.table
         names = MYSQL if self.dialect.name in MYSQL else (self.dialect.name,)
         is_here = " in " + repr(names) if names[1:] else f' == "{names[0]}"'
         condition = f"if op.get_context().dialect.name{is_here}:\n"

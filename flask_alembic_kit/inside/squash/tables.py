@@ -4,12 +4,13 @@ import re
 import warnings
 from collections.abc import Iterable
 from io import StringIO
-from typing import Any
+from typing import Any, Literal
 
 import sqlalchemy as sa
 from alembic.autogenerate import render_python_code
 from alembic.migration import MigrationContext
 from alembic.operations import MigrateOperation, Operations, ops
+from sqlalchemy.dialects.postgresql import ENUM
 from sqlalchemy.schema import conv, sort_tables_and_constraints
 
 from .said import Item, escaped, listed
@@ -142,13 +143,24 @@ class Renderer:
         """
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            text = render_python_code(ops.UpgradeOps([operation]), migration_context=self.context)
+            text = render_python_code(
+                ops.UpgradeOps([operation]),
+                render_item=made_apart,
+                migration_context=self.context,
+            )
         lines = [line.removeprefix("    ") for line in text.splitlines()]
         code = "\n".join(line for line in lines if not line.startswith("# ###"))
         code = NOW.sub("sa.func.now()", code)
-        imports = f"from sqlalchemy.dialects import {self.dialect.name}"
         if f"{self.dialect.name}." in code:
-            self.imports.add(imports)
+            self.imports.add(f"from sqlalchemy.dialects import {self.dialect.name}")
+        self.run(code)
+        return code
+
+    def run(self, *codes: str) -> None:
+        """Run code without a database, as ``alembic upgrade --sql`` does.
+
+        :raises Exception: if it does not run
+        """
         offline = MigrationContext.configure(
             dialect=self.dialect,
             opts={
@@ -157,7 +169,14 @@ class Renderer:
                 "target_metadata": self.target_metadata,
             },
         )
+        imports = f"from sqlalchemy.dialects import {self.dialect.name}\nimport sqlalchemy as sa"
         with Operations.context(offline):
-            code_here = f"{imports}\nimport sqlalchemy as sa\nfrom alembic import op\n{code}"
-            exec(code_here, {})  # noqa: S102 (it is what has just been rendered)
-        return code
+            code = "\n".join([imports, "from alembic import op", *codes])
+            exec(code, {})  # noqa: S102 (it is what has just been rendered)
+
+
+def made_apart(kind: str, thing: Any, _: object) -> str | Literal[False]:
+    """Return an enum of PostgreSQL as Python; False for all else. SQLAlchemy 2.0 would make its type again."""
+    if kind != "type" or not isinstance(thing, ENUM):
+        return False
+    return f"postgresql.{repr(thing).replace(', create_type=False', '')[:-1]}, create_type=False)"

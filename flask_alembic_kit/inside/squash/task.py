@@ -1,6 +1,8 @@
 """The tasks of squash in the process inside the app."""
 
+import ast
 import re
+import traceback
 from pathlib import Path
 from textwrap import wrap
 from typing import Any
@@ -21,6 +23,7 @@ from .chain import Chain, chain
 from .state import State
 
 States = dict[str, State]
+SQUASHED = "squashed.py"  # the file of the new revision, while it is tried
 
 
 class Alone(Kit):
@@ -174,7 +177,7 @@ class Squash:
             try:
                 new, left = self.build(text)
             except Exception as error:  # noqa: BLE001 (whatever the operations raise)
-                if self.avoided(old, str(getattr(error, "statement", None) or "")):
+                if self.avoided(old, codes, failed_in(text, error)):
                     continue
                 return {"failed": line_of(error).rstrip(".")}
             differ = {name: old[name].differences(new[name]) for name in old}
@@ -208,7 +211,7 @@ class Squash:
         try:
             self.environment.upgrade(self.chain.last.revision)
         except Refused as error:
-            line = f"{str(error).rstrip('.')}. Name a server where one can be made: --scratch URL."
+            line = f"{str(error).rstrip('.?')}. Name a server where one can be made: --scratch URL."
             raise Refused(line) from error
         except Exception as error:
             said = line_of(error) if isinstance(error, CommandError) else where(error)
@@ -217,16 +220,19 @@ class Squash:
     def code(self, migration: MigrationContext) -> Code:
         return code_for(migration, self.choices[database_of(migration)])
 
-    def avoided(self, old: States, statement: str) -> bool:
-        """Write the table of a failed statement as the server says it, or else all tables.
+    def avoided(self, old: States, codes: dict[str, Code], failed: list[str]) -> bool:
+        """Write the table of a failed operation as the server says it, or those that it names, or all.
 
         :return: whether there was one that was not written so before
         """
         before = repr(self.choices)
-        for is_any in (False, True):
+        text = min(failed, key=len, default="")
+        for way in ("own", "named", "all"):
             for name, state in old.items():
+                own = {t for code, t in codes[name].tables.items() if normal(code) in failed}
                 for key in [key for key in state.items if key[0] == "table"]:
-                    if is_any or re.search(rf"\b{re.escape(key[2])}\b", statement[:200]):
+                    is_named = re.search(rf"(?<!\w){re.escape(key[2])}(?!\w)", text)
+                    if {"own": key[2] in own, "named": is_named, "all": True}[way]:
                         self.choices[name].raw.add(key)
                         self.choices[name].literal.add(key[2])
             if repr(self.choices) != before:
@@ -263,20 +269,22 @@ class Squash:
         scratch = self.scratches.new()
         versions = scratch.folder / "versions"
         versions.mkdir()
-        (versions / "squashed.py").write_text(text, encoding="utf-8")
+        (versions / SQUASHED).write_text(text, encoding="utf-8")
         alone = Alone(self.environment, versions)
-        with scratch.on():
-            empty = alone.read(State)
-            alone.upgrade()
-            new = alone.read(State)
-            alone.downgrade()
-            left = [
-                str(item)
-                for name, state in alone.read(State).items()
-                for key, item in state.items.items()
-                if key not in empty[name].items
-            ]
-        scratch.drop()
+        try:
+            with scratch.on():
+                empty = alone.read(State)
+                alone.upgrade()
+                new = alone.read(State)
+                alone.downgrade()
+                left = [
+                    str(item)
+                    for name, state in alone.read(State).items()
+                    for key, item in state.items.items()
+                    if key not in empty[name].items
+                ]
+        finally:
+            scratch.drop()
         return new, left
 
     def write(self, codes: dict[str, Code]) -> str:
@@ -326,6 +334,25 @@ class Squash:
             if name and name in Path(each.path).read_text(encoding="utf-8"):
                 return f"{each.revision} ({' '.join(each.doc.split())})"
         return None
+
+
+def failed_in(text: str, error: BaseException | None) -> list[str]:
+    """Return the statements of a revision in which an error was raised, as Python writes them."""
+    lines: set[int | None] = set()
+    while error:
+        frames = traceback.extract_tb(error.__traceback__)
+        lines |= {each.lineno for each in frames if Path(each.filename).name == SQUASHED}
+        error = error.__cause__ or error.__context__
+    return [
+        ast.unparse(node)
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.stmt) and {*range(node.lineno, (node.end_lineno or 0) + 1)} & lines
+    ]
+
+
+def normal(code: str) -> str:
+    """Return code as Python writes it, however it was indented."""
+    return ast.unparse(ast.parse(code))
 
 
 def line_of(error: Exception) -> str:

@@ -23,6 +23,18 @@ def items(connection: Any, own: set[str]) -> Iterator[Item]:
         text = re.sub(r" DEFINER=`[^`]*`@`[^`]*`", "", row[column])
         return text.replace(f"`{database}`.", "").replace(f"{database}.", "")
 
+    mode = ask(connection, "SELECT @@sql_mode").scalar()
+
+    def in_mode(item: Item, its: str) -> Iterator[Item]:
+        """Yield what runs in the mode that it was made in: where that is another, it is set and reset."""
+        if its == mode:
+            yield item
+        else:
+            set_ = f"SET @usual_mode = @@sql_mode, sql_mode = '{its}'"
+            yield Item("sql_mode", f"of {item}", set_, when=item.when)
+            yield item
+            yield Item("sql_mode", f"after {item}", "SET sql_mode = @usual_mode", when=item.when)
+
     found = ask(connection, "SHOW FULL TABLES").all()
     views = {}
     for name, kind in found:
@@ -44,22 +56,28 @@ def items(connection: Any, own: set[str]) -> Iterator[Item]:
             if number:
                 set_ = f"ALTER TABLE {quoted(name)} AUTO_INCREMENT = {number[1]}"
                 yield Item("next number", name, set_, table=name)
-    for kind, name in ask(
+    for kind, name, its in ask(
         connection,
-        "SELECT routine_type, routine_name FROM information_schema.routines"
+        "SELECT routine_type, routine_name, sql_mode FROM information_schema.routines"
         " WHERE routine_schema = DATABASE() AND routine_type IN ('FUNCTION', 'PROCEDURE')"
         " ORDER BY created, routine_name",
     ).all():
         drop = f"DROP {kind} {quoted(name)}"
-        yield Item(kind.lower(), name, shown(kind, name, 2), drop, when="before")
+        item = Item(kind.lower(), name, shown(kind, name, 2), drop, when="before")
+        yield from in_mode(item, its)
     for name in in_order(views):
         yield Item("view", name, views[name], f"DROP VIEW {quoted(name)}")
     for row in ask(connection, "SHOW TRIGGERS").mappings().all():
         name, drop = row["Trigger"], f"DROP TRIGGER {quoted(row['Trigger'])}"
-        yield Item("trigger", name, shown("TRIGGER", name, 2), drop, row["Table"])
-    for row in ask(connection, "SHOW EVENTS").mappings().all():
-        name = row["Name"]
-        yield Item("event", name, shown("EVENT", name, 3), f"DROP EVENT {quoted(name)}")
+        item = Item("trigger", name, shown("TRIGGER", name, 2), drop, row["Table"])
+        yield from in_mode(item, row["sql_mode"])
+    for name, its in ask(
+        connection,
+        "SELECT event_name, sql_mode FROM information_schema.events"
+        " WHERE event_schema = DATABASE() ORDER BY event_name",
+    ).all():
+        item = Item("event", name, shown("EVENT", name, 3), f"DROP EVENT {quoted(name)}")
+        yield from in_mode(item, its)
 
 
 def quoted(name: str) -> str:

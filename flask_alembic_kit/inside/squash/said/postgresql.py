@@ -23,9 +23,12 @@ SCHEMAS = """
     ORDER BY oid
 """
 EXTENSIONS = """
-    SELECT 'extension', format('%I', extname), format('CREATE EXTENSION IF NOT EXISTS %I', extname),
+    SELECT 'extension', format('%I', extname), format('CREATE EXTENSION IF NOT EXISTS %I', extname)
+        || CASE WHEN n.nspname <> current_schema() THEN format(' SCHEMA %I', n.nspname) ELSE '' END
+        || CASE WHEN extversion <> default_version THEN format(' VERSION %L', extversion) ELSE '' END,
         format('DROP EXTENSION %I', extname), NULL, 'before'
-    FROM pg_extension WHERE extname <> 'plpgsql' ORDER BY oid
+    FROM pg_extension e JOIN pg_namespace n ON n.oid = extnamespace LEFT JOIN pg_available_extensions a ON a.name = extname
+    WHERE extname <> 'plpgsql' ORDER BY e.oid
 """
 # The locale of ICU is in a column that each version of the server names otherwise.
 COLLATIONS = f"""
@@ -41,7 +44,7 @@ COLLATIONS = f"""
     WHERE {OURS.format(ns="n", catalog="pg_collation", oid="k.oid")} ORDER BY k.oid
 """
 TYPES = f"""
-    SELECT CASE t.typtype WHEN 'e' THEN 'enum' WHEN 'd' THEN 'domain' ELSE 'type' END,
+    SELECT CASE t.typtype WHEN 'e' THEN 'enum' WHEN 'd' THEN 'domain' WHEN 'r' THEN 'range' ELSE 'type' END,
         t.oid::regtype::text, CASE t.typtype
         WHEN 'e' THEN format('CREATE TYPE %s AS ENUM (', t.oid::regtype) || (
             SELECT string_agg(quote_literal(enumlabel), ', ' ORDER BY enumsortorder)
@@ -53,18 +56,27 @@ TYPES = f"""
             || coalesce((SELECT string_agg(' CONSTRAINT ' || quote_ident(conname) || ' '
                 || pg_get_constraintdef(oid, true), '' ORDER BY conname)
                 FROM pg_constraint WHERE contypid = t.oid AND contype = 'c'), '')
+        WHEN 'r' THEN (SELECT format('CREATE TYPE %s AS RANGE (SUBTYPE = %s, SUBTYPE_OPCLASS = %I.%I', t.oid::regtype,
+                rngsubtype::regtype, opcnamespace::regnamespace, opcname)
+            || coalesce(', COLLATION = ' || nullif(rngcollation, 0)::regcollation, '')
+            || coalesce(', SUBTYPE_DIFF = ' || nullif(rngsubdiff, 0)::regproc, '')
+            || coalesce(', MULTIRANGE_TYPE_NAME = ' || (to_jsonb(r) ->> 'rngmultitypid')::oid::regtype, '') || ')'
+            FROM pg_range r JOIN pg_opclass o ON o.oid = rngsubopc WHERE rngtypid = t.oid)
         ELSE format('CREATE TYPE %s AS (', t.oid::regtype) || (
-            SELECT string_agg(quote_ident(attname) || ' ' || format_type(atttypid, atttypmod), ', ' ORDER BY attnum)
-            FROM pg_attribute WHERE attrelid = t.typrelid AND attnum > 0 AND NOT attisdropped) || ')'
+            SELECT string_agg(quote_ident(attname) || ' ' || format_type(atttypid, atttypmod)
+                || CASE WHEN attcollation = i.typcollation THEN '' ELSE ' COLLATE ' || attcollation::regcollation END,
+                ', ' ORDER BY attnum)
+            FROM pg_attribute JOIN pg_type i ON i.oid = atttypid
+            WHERE attrelid = t.typrelid AND attnum > 0 AND NOT attisdropped) || ')'
         END, format('DROP %s %s', CASE t.typtype WHEN 'd' THEN 'DOMAIN' ELSE 'TYPE' END, t.oid::regtype), NULL, 'before'
     FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace LEFT JOIN pg_class c ON c.oid = t.typrelid
-    WHERE (t.typtype IN ('e', 'd') OR (t.typtype = 'c' AND c.relkind = 'c'))
+    WHERE (t.typtype IN ('e', 'd', 'r') OR (t.typtype = 'c' AND c.relkind = 'c'))
         AND {OURS.format(ns="n", catalog="pg_type", oid="t.oid")}
     ORDER BY t.oid
 """
 FOUND = f"""
     WITH found AS (
-        SELECT s.*, c.oid, c.oid::regclass::text AS name, d.deptype, d.refobjid::regclass::text AS of,
+        SELECT s.*, c.oid, c.relpersistence, c.oid::regclass::text AS name, d.deptype, d.refobjid::regclass::text AS of,
             quote_ident(a.attname) AS part
         FROM pg_sequence s JOIN pg_class c ON c.oid = s.seqrelid JOIN pg_namespace n ON n.oid = c.relnamespace
         LEFT JOIN pg_depend d ON d.objid = c.oid AND d.classid = 'pg_class'::regclass AND d.deptype IN ('a', 'i')
@@ -73,8 +85,9 @@ FOUND = f"""
         WHERE {CLASSES} ORDER BY c.oid)
 """
 SEQUENCES = f"""{FOUND}
-    SELECT 'sequence', name, format('CREATE SEQUENCE %s AS %s INCREMENT %s MINVALUE %s MAXVALUE %s START %s CACHE %s%s',
-        name, format_type(seqtypid, NULL), seqincrement, seqmin, seqmax, seqstart, seqcache,
+    SELECT 'sequence', name, format(
+        'CREATE %sSEQUENCE %s AS %s INCREMENT %s MINVALUE %s MAXVALUE %s START %s CACHE %s%s',
+        CASE relpersistence WHEN 'u' THEN 'UNLOGGED ' END, name, format_type(seqtypid, NULL), seqincrement, seqmin, seqmax, seqstart, seqcache,
         CASE WHEN seqcycle THEN ' CYCLE' END),
         CASE WHEN of IS NULL THEN 'DROP SEQUENCE ' || name ELSE '' END, of, 'before'
     FROM found WHERE deptype IS DISTINCT FROM 'i'
@@ -94,8 +107,8 @@ TABLES = f"""
         quote_ident(a.attname) || ' ' || format_type(a.atttypid, a.atttypmod)
         || coalesce(' COLLATE ' || CASE WHEN pg_collation_is_visible(k.oid) THEN '' ELSE
             quote_ident(k.collnamespace::regnamespace::text) || '.' END || quote_ident(k.collname), '')
-        || CASE WHEN a.attgenerated = 's' THEN
-            ' GENERATED ALWAYS AS (' || pg_get_expr(d.adbin, d.adrelid) || ') STORED'
+        || CASE WHEN a.attgenerated <> '' THEN ' GENERATED ALWAYS AS (' || pg_get_expr(d.adbin, d.adrelid)
+            || CASE a.attgenerated WHEN 's' THEN ') STORED' ELSE ') VIRTUAL' END
             WHEN d.oid IS NOT NULL THEN ' DEFAULT ' || pg_get_expr(d.adbin, d.adrelid) ELSE '' END
         || CASE a.attidentity WHEN 'a' THEN ' GENERATED ALWAYS AS IDENTITY'
             WHEN 'd' THEN ' GENERATED BY DEFAULT AS IDENTITY' ELSE '' END
@@ -128,7 +141,9 @@ CONSTRAINTS = f"""
     ORDER BY contype <> 'p', o.oid
 """
 INDEXES = f"""
-    SELECT 'index', i.indexrelid::regclass::text, pg_get_indexdef(i.indexrelid, 0, true), '', c.oid::regclass::text,
+    SELECT 'index', i.indexrelid::regclass::text, CASE c.relkind WHEN 'p'  -- each partition gets one, too
+        THEN replace(pg_get_indexdef(i.indexrelid, 0, true), ' ON ONLY ', ' ON ')
+        ELSE pg_get_indexdef(i.indexrelid, 0, true) END, '', c.oid::regclass::text,
         CASE WHEN c.relkind IN ('r', 'p') THEN 'index' ELSE 'after' END
     FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE NOT EXISTS (SELECT FROM pg_constraint WHERE conindid = i.indexrelid AND contype IN ('p', 'u', 'x'))
@@ -143,7 +158,8 @@ MADE = f"""
         SELECT FROM pg_depend d WHERE d.refclassid = 'pg_proc'::regclass AND d.refobjid = p.oid AND d.classid IN (
             'pg_attrdef'::regclass, 'pg_constraint'::regclass, 'pg_class'::regclass, 'pg_type'::regclass)) AS early
     FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
-    WHERE p.prokind <> 'a' AND {OURS.format(ns="n", catalog="pg_proc", oid="p.oid")}
+    WHERE p.prokind <> 'a' AND {OURS.format(ns="n", catalog="pg_proc", oid="p.oid")} AND NOT EXISTS (
+        SELECT FROM pg_depend i WHERE i.classid = 'pg_proc'::regclass AND i.objid = p.oid AND i.deptype = 'i')
     UNION ALL SELECT c.oid, what, c.oid::regclass::text, format(E'CREATE %s %s%s AS\\n%s', upper(what), c.oid::regclass,
         ' WITH (' || array_to_string(reloptions, ', ') || ')', rtrim(pg_get_viewdef(c.oid), ';'))
         || CASE WHEN relispopulated THEN '' ELSE E'\\nWITH NO DATA' END,
@@ -170,12 +186,21 @@ TRIGGER = f"""
 """
 TRIGGERS = f"""
     SELECT 'trigger', quote_ident(tgname), pg_get_triggerdef(t.oid, true),
-        format('DROP TRIGGER %I ON %s', tgname, c.oid::regclass), c.oid::regclass::text, 'after' {TRIGGER} ORDER BY t.oid
+        format('DROP TRIGGER %I ON %s', tgname, c.oid::regclass), c.oid::regclass::text, 'after' {TRIGGER}
+        AND coalesce(to_jsonb(t) ->> 'tgparentid', '0') = '0'  -- a partition gets that of its table
+    ORDER BY t.oid
 """
 STATES = f"""
     SELECT 'trigger''s state', quote_ident(tgname), format('ALTER TABLE %s %s TRIGGER %I', c.oid::regclass,
         CASE tgenabled WHEN 'D' THEN 'DISABLE' WHEN 'R' THEN 'ENABLE REPLICA' ELSE 'ENABLE ALWAYS' END, tgname),
         '', c.oid::regclass::text, 'after' {TRIGGER} AND tgenabled <> 'O' ORDER BY t.oid
+"""
+RULE_STATES = f"""
+    SELECT 'rule''s state', quote_ident(rulename), format('ALTER TABLE %s %s RULE %I', c.oid::regclass,
+        CASE ev_enabled WHEN 'D' THEN 'DISABLE' WHEN 'R' THEN 'ENABLE REPLICA' ELSE 'ENABLE ALWAYS' END, rulename),
+        '', c.oid::regclass::text, 'after'
+    FROM pg_rewrite r JOIN pg_class c ON c.oid = r.ev_class JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE ev_enabled <> 'O' AND {CLASSES} ORDER BY r.oid
 """
 RULES = f"""
     SELECT 'rule', quote_ident(rulename), rtrim(pg_get_ruledef(r.oid, true), ';'),
@@ -196,6 +221,9 @@ SETTINGS = f"""
     SELECT c.oid::regclass::text AS name, unnest(array[
         CASE WHEN relrowsecurity THEN 'ENABLE ROW LEVEL SECURITY' END,
         CASE WHEN relforcerowsecurity THEN 'FORCE ROW LEVEL SECURITY' END,
+        'OF ' || nullif(reloftype, 0)::regtype,
+        (SELECT 'SET (' || string_agg('toast.' || o, ', ') || ')' FROM pg_class t, unnest(t.reloptions) o
+            WHERE t.oid = c.reltoastrelid),
         CASE relreplident WHEN 'f' THEN 'REPLICA IDENTITY FULL' WHEN 'n' THEN 'REPLICA IDENTITY NOTHING'
             WHEN 'i' THEN 'REPLICA IDENTITY USING INDEX ' || (
                 SELECT quote_ident(x.relname) FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid
@@ -206,6 +234,7 @@ SETTINGS = f"""
         CASE WHEN attstorage <> typstorage THEN 'STORAGE ' || CASE attstorage WHEN 'p' THEN 'PLAIN'
             WHEN 'e' THEN 'EXTERNAL' WHEN 'x' THEN 'EXTENDED' ELSE 'MAIN' END END,
         CASE WHEN attstattarget >= 0 THEN 'STATISTICS ' || attstattarget END,
+        CASE to_jsonb(a) ->> 'attcompression' WHEN 'p' THEN 'COMPRESSION pglz' WHEN 'l' THEN 'COMPRESSION lz4' END,
         '(' || (SELECT string_agg(o, ', ') FROM unnest(attoptions) o WHERE o ^@ 'n_distinct') || ')'])
     FROM pg_attribute a JOIN pg_class c ON c.oid = attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
     JOIN pg_type t ON t.oid = atttypid
@@ -238,6 +267,18 @@ COMMENTS = """
         SELECT FROM pg_depend e WHERE e.classid = d.classoid AND e.objid = d.objoid AND e.deptype = 'e')
     ORDER BY 1, 2
 """
+# The number of rows that ANALYZE looks at, for a column of an index, and for statistics.
+TARGETS = f"""
+    SELECT 'setting', format('of %s, column %s', c.oid::regclass, attnum), format(
+        'ALTER INDEX %s ALTER %s SET STATISTICS %s', c.oid::regclass, attnum, attstattarget), '', indrelid::regclass::text,
+        'after'
+    FROM pg_attribute JOIN pg_class c ON c.oid = attrelid JOIN pg_index ON indexrelid = c.oid
+    JOIN pg_namespace n ON n.oid = c.relnamespace WHERE attstattarget >= 0 AND {CLASSES}
+    UNION ALL SELECT 'setting', 'of ' || name, format('ALTER STATISTICS %s SET STATISTICS %s', name, target), '',
+        stxrelid::regclass::text, 'after'
+    FROM (SELECT format('%I.%I', stxnamespace::regnamespace, stxname) AS name, stxrelid,
+        (to_jsonb(s) ->> 'stxstattarget')::int AS target FROM pg_statistic_ext s) AS s WHERE target >= 0
+"""
 STATISTICS = f"""
     SELECT 'statistics', format('%I.%I', s.stxnamespace::regnamespace, stxname), pg_get_statisticsobjdef(s.oid), '',
         c.oid::regclass::text, 'after'
@@ -256,7 +297,7 @@ CATALOGS = """
 """
 OBJECTS = """
     SELECT i.type, i.identity FROM {catalog} o
-    CROSS JOIN LATERAL pg_identify_object('{catalog}'::regclass, o.oid, 0) i
+    CROSS JOIN LATERAL pg_identify_object(replace('{catalog}', '_metadata', '')::regclass, o.oid, 0) i
     WHERE o.oid >= 16384 AND i.identity !~ 'pg_toast|(RI|PK|Unique)_ConstraintTrigger|pg_temp'
         AND to_jsonb(o) ->> 'contype' IS DISTINCT FROM 'n' AND NOT EXISTS (
         SELECT FROM pg_depend e WHERE e.classid = '{catalog}'::regclass AND e.objid = o.oid AND e.deptype = 'e')
@@ -270,8 +311,10 @@ QUERIES = (
         TRIGGERS,
         STATES,
         RULES,
+        RULE_STATES,
         POLICIES,
         STATISTICS,
+        TARGETS,
         SETTINGS,
         DATABASE,
     ),
@@ -303,12 +346,15 @@ def mentions(identity: str, table: str) -> bool:
 def comments(rows: Any, usual: str) -> Iterator[Item]:
     for kind, identity, schema, literal, column, table, name, constrained in rows:
         what = "COLUMN" if column else kind.removeprefix("table ").removeprefix("domain ").upper()
+        what = what.removesuffix(" OBJECT")  # of statistics
         if name:
             identity = name
         elif schema == usual:
             identity = identity.replace(f"{schema}.", "")
         elif constrained:
             identity = f"{identity.partition(' on ')[0]} on {constrained}"
+        if kind == "domain constraint":
+            identity = identity.replace(" on ", " ON DOMAIN ", 1)
         if identity != usual:  # "standard public schema"
             statement = f"COMMENT ON {what} {identity} IS {literal}"
             yield Item("comment", identity, statement, "", table, "with" if table else "after")

@@ -35,6 +35,13 @@ def items(connection: Any, own: set[str]) -> Iterator[Item]:
     for pragma in ("user_version", "application_id"):
         if value := ask(connection, f"PRAGMA {pragma}").scalar():
             yield Item("pragma", pragma, f"PRAGMA {pragma} = {value}", f"PRAGMA {pragma} = 0")
+    for pragma in (
+        "auto_vacuum",
+        "encoding",
+        "journal_mode",
+        "page_size",
+    ):  # none runs in a transaction
+        yield Item("pragma", pragma, text=str(ask(connection, f"PRAGMA {pragma}").scalar()))
     if ask(connection, "SELECT 1 FROM sqlite_master WHERE name = 'sqlite_sequence'").scalar():
         for name, value in ask(connection, "SELECT name, seq FROM sqlite_sequence"):
             if name not in own:
