@@ -332,7 +332,8 @@ class Squash:
         name = words[-1] if words else ""
         for each in self.chain.replaced:
             if name and name in Path(each.path).read_text(encoding="utf-8"):
-                return f"{each.revision} ({' '.join(each.doc.split())})"
+                title = " ".join(each.doc.split())
+                return f"{each.revision} ({title})" if title else each.revision
         return None
 
 
