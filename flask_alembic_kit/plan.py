@@ -1,5 +1,6 @@
 """What is to be done: files to add, files that keep another name, and what is left to a human."""
 
+import ast
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,7 +32,7 @@ def plan_for(files: dict[str, str], found: dict[str, Any], layout: Layout) -> Pl
     for path in [*(path for path in files if path != "alembic.ini"), "alembic.ini"]:
         there = layout.root / path
         kept = there.with_name(OLD + there.name)
-        is_own = there == layout.target / "__init__.py"  # of a package that was there: it stays
+        is_own = there == layout.target / "__init__.py" and has_code(there)  # it stays
         if not os.path.lexists(there):
             plan.add[path] = files[path]
         elif there.is_file() and (is_own or same(there, files[path])):
@@ -54,10 +55,18 @@ def same(file: Path, text: str) -> bool:
     return file.read_text(encoding="utf-8", errors="replace") == text
 
 
+def has_code(file: Path) -> bool:
+    """Say whether a module does anything; one without code only makes a folder a package."""
+    if not file.is_file():
+        return False
+    return any(not isinstance(node, ast.Expr) for node in ast.parse(file.read_bytes()).body)
+
+
 def replaceable(old: dict[str, Any] | None, layout: Layout) -> set[Path]:
     """Return the files of the old tool that keep another name if they are in the way."""
     # Of Flask-Alembic without a revision, a script.py.mako is there.
     folder = Path(old["folder"]) if old else layout.target
     names = ("env.py", "script.py.mako") if old else ("script.py.mako",)
     # Apps that have changed their tool, or have two, may have one that theirs does not read.
-    return {layout.root / "alembic.ini", *(folder / name for name in names)}
+    own = {layout.root / "alembic.ini", layout.target / "__init__.py"}
+    return own | {folder / name for name in names}

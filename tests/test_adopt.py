@@ -23,13 +23,13 @@ import pytest
 import servers
 from click import ClickException
 from kit import ROOT, git, new_environment, run
-from shapes import LITE_ENV, POSTS, SHAPES, USERS, App, build
+from shapes import LITE, LITE_ENV, POSTS, SHAPES, USERS, App, build
 from sqlalchemy import create_engine, inspect, make_url, text
 from sqlalchemy.exc import OperationalError
 
 from flask_alembic_kit import proof, usage
 from flask_alembic_kit.environment import with_setting
-from flask_alembic_kit.inside import finding, loading
+from flask_alembic_kit.inside import environments, finding, loading
 from flask_alembic_kit.inside.errors import Refused
 from flask_alembic_kit.inside.options import is_standard_hook
 from flask_alembic_kit.inside.scratch import Scratch
@@ -47,6 +47,8 @@ OLDEST = (
     "flask-migrate==3.1.*",
     "flask-alembic==2.*",
     "werkzeug<3",
+    "psycopg2-binary",
+    "pymysql",
 )
 # Files that keep another name where the new ones take their place.
 MOVED = ("env.py", "script.py.mako", "alembic.ini")
@@ -279,6 +281,13 @@ def test_the_app_is_what_an_image_calls_so(
     (tmp_path / "shop" / "web.py").touch()
     (tmp_path / "Dockerfile").write_text(f"ENV FLASK_APP={named}\n", encoding="utf-8")
     assert loading.named() == re.sub(r"^(/app|\.)/", "", named)
+
+
+def test_an_app_further_down_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "src" / "shop" / "web").mkdir(parents=True)
+    (tmp_path / "src" / "shop" / "web" / "app.py").write_text("def create_app():\n", "utf-8")
+    assert loading.candidates() == ["src/shop/web/app.py"]
 
 
 def test_a_hook_that_does_more_than_the_usual_one_is_not_taken_for_it() -> None:
@@ -621,6 +630,20 @@ def test_a_folder_that_no_setting_leads_to(tmp_path: Path) -> None:
     start_replicas(app, "base")
 
 
+ENGINE_OF_THE_APP = """\
+import os
+
+from flask import Flask
+from sqlalchemy import create_engine
+
+
+def create_app():
+    from . import models
+    app = Flask(__name__)
+    app.extensions["engine"] = create_engine(os.environ["DATABASE_URL"])
+    return app
+"""
+
 # What old migrations need that is not there, and what adopt says of it.
 LOST = {
     "import alembic_enums": "No module named 'alembic_enums', in migrations/env.py:1: import alem",
@@ -667,6 +690,46 @@ def test_old_migrations_that_cannot_run_are_one_line(tmp_path: Path) -> None:
         "Error: The app cannot be loaded: ModuleNotFoundError: No module named 'lost', in shop/ext"
     )
     assert app.adopt(status=1).stderr.startswith(said)
+
+
+@pytest.mark.parametrize("content", [b"[alembic]\n# \xe9\n", b"script_location = here\n"])
+def test_an_alembic_ini_that_cannot_be_read_is_one_line(content: bytes, tmp_path: Path) -> None:
+    """It is in Latin-1, or is none."""
+    ini = tmp_path / "alembic.ini"
+    ini.write_bytes(content)
+    with pytest.raises(Refused, match=r"alembic\.ini cannot be read: .*UTF-8"):
+        environments.adopted(ini)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("code", ["# mine\n", "NAME = 'mine'\n"])
+def test_the_folder_was_a_package(code: str, tmp_path: Path) -> None:
+    """Without code, its ``__init__.py`` makes room for that with the functions."""
+    app = build("inside-with-options", tmp_path)
+    init = app.folder / "shop" / "migrations" / "__init__.py"
+    init.write_text(code, encoding="utf-8")
+    (app.folder / "seed.py").write_text("from flask_migrate import current\n", encoding="utf-8")
+    line = re.findall(r"seed.py:1: .*\n *(.*)", app.adopt().stdout)[0]
+    if "NAME" in code:
+        assert init.read_text(encoding="utf-8") == code
+        return
+    assert init.with_name("old___init__.py").read_text(encoding="utf-8") == code
+    made = "with create_app().app_context(): current()"
+    app.python("-c", f"from shop import create_app; {line}\n{made}")
+
+
+@pytest.mark.slow
+def test_an_engine_that_only_the_app_has(tmp_path: Path) -> None:
+    """Its option says what leads to it."""
+    app = build("nothing", tmp_path)
+    models = LITE["shop/models.py"] + "    body = db.Column(db.Text)\n"
+    (app.folder / "shop" / "models.py").write_text(models, encoding="utf-8")
+    (app.folder / "shop" / "__init__.py").write_text(ENGINE_OF_THE_APP, encoding="utf-8")
+    assert "Name it with --db" in app.adopt(status=1).stderr
+    assert "it has no engine" in app.adopt("--db", "flask:current_app.gone", status=1).stderr
+    done = app.adopt("--db", "flask:current_app.extensions['engine']")
+    assert "it is stamped with the revision" in done.stdout
+    app.alembic("check")
 
 
 @pytest.mark.slow
@@ -1206,6 +1269,13 @@ def test_installed_from_its_wheel(
         older = build("flask-alembic", tmp_path / "older")
         older.interpreter = str(programs / "python")
         assert "Revisions: 2 of flask-alembic." in older.adopt().stdout
+        for dialect, driver in {"postgresql": "psycopg2", "mysql": "pymysql"}.items():
+            with databases(dialect, False) as urls:
+                older = build("factory", tmp_path / dialect, **urls)
+                older.interpreter = str(programs / "python")
+                older.urls["DATABASE_URL"] = re.sub(r"\+\w+", f"+{driver}", urls["DATABASE_URL"])
+                assert "Done." in older.adopt().stdout
+                revise(older)
 
 
 @pytest.mark.slow

@@ -153,6 +153,7 @@ def summarized(paths: list[str]) -> list[str]:
 
 def prove(found: dict[str, Any], arguments: dict[str, Any]) -> None:
     """Compare old and new, say what was found, and end with status 1 if anything is wrong."""
+    click.echo("\nProof:")  # which takes a while
     old = found["old"] if revisions(found["old"]) else None
     old = old and made(old, arguments, is_old=True)
     new = answers(arguments)
@@ -164,7 +165,6 @@ def prove(found: dict[str, Any], arguments: dict[str, Any]) -> None:
         before = old or ask("rebuild", **arguments, is_old=True, is_made=False)
         if "build_error" in before:
             new["known_error"] = new.pop("build_error")
-    click.echo("\nProof:")
     for line in proof.summary(old, new):
         click.echo(f"    {line}")
     for what, lines in proof.drift(old, new).items():

@@ -55,7 +55,7 @@ def folder_of(root: Path) -> Path:
     :raises ClickException: if there is none
     """
     ini = root / "alembic.ini"
-    text = ini.read_text(encoding="utf-8") if ini.exists() else ""
+    text = ini.read_text(encoding="utf-8", errors="replace") if ini.exists() else ""
     found = re.search(r"^script_location *= *(.+?) *$", text, re.MULTILINE)
     if not found:
         raise click.ClickException("No alembic.ini here names a folder: name it with --into.")

@@ -4,6 +4,7 @@ import os
 import sys
 from argparse import Namespace
 from collections.abc import Callable, Iterator
+from configparser import Error as ConfigError
 from contextlib import contextmanager
 from copy import copy
 from io import StringIO
@@ -18,7 +19,7 @@ from alembic.script import ScriptDirectory
 from flask import current_app
 
 from ..layout import OLD, own_folders
-from .errors import Refused
+from .errors import Refused, shown
 
 T = TypeVar("T")
 # What the kit's env.py has.
@@ -208,10 +209,8 @@ def old_environment(root: Path) -> Environment | None:
             return environment if environment.history() else None
     kept = root / f"{OLD}alembic.ini"
     ini = kept if kept.exists() else root / "alembic.ini"
-    if ini.exists() and not adopted(ini):
-        location = Config(str(ini)).get_main_option("script_location")
-        if location:
-            return Environment(resolved(location, root), ini)
+    if ini.exists() and not adopted(ini) and (location := location_in(ini)):
+        return Environment(resolved(location, root), ini)
     return elsewhere(root)
 
 
@@ -259,9 +258,23 @@ def histories(root: Path) -> list[Path]:
 
 def adopted(ini: Path) -> Path | None:
     """Return the folder of the kit's env.py, if an alembic.ini names one."""
-    location = Config(str(ini)).get_main_option("script_location") if ini.exists() else None
+    location = location_in(ini) if ini.exists() else None
     folder = ini.parent / location if location else None
     return folder if folder and (folder / "kit" / "__init__.py").exists() else None
+
+
+def location_in(ini: Path) -> str | None:
+    """Return the folder that an alembic.ini names.
+
+    :raises Refused: if Alembic cannot read it
+    """
+    try:
+        return Config(str(ini)).get_main_option("script_location")
+    except (ConfigError, UnicodeDecodeError) as error:
+        said = " ".join(str(error).split())
+        raise Refused(
+            f"{shown(str(ini))} cannot be read: {said}. Mend that first, and save it as UTF-8. Nothing has been changed."
+        ) from error
 
 
 def resolved(location: str, root: Path) -> Path:

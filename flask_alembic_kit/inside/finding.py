@@ -1,6 +1,7 @@
 """Finds in a loaded app what its migrations need: the databases, the models, how to import them."""
 
 import ast
+import re
 import sys
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
@@ -48,12 +49,13 @@ def database(app: Flask, named: str | None, root: Path) -> Db:
     :raises Refused: if there is none, or if it is not known how to import it
     """
     if named:
-        module, _, name = named.partition(":")
+        module, _, expression = named.partition(":")
+        name, path = re.fullmatch(r"(\w*)(.*)", expression).groups("")  # type: ignore[union-attr]
         try:
             found = getattr(import_module(module), name or "db")
         except (ImportError, AttributeError) as error:
             raise Refused(f"--db {named}: {error}.") from error
-        place, way = found_at(found, (module, name or "db"))
+        place, way = found_at(found, (module, name or "db"), path)
         if not way:
             raise Refused(f"--db {named}: it has no engine; name what has, or the engine itself.")
         return Db(found, place, way)
@@ -105,15 +107,20 @@ def only_db(root: Path) -> Db:
     return next(iter(found.values()))
 
 
-def found_at(thing: Any, place: tuple[str, str]) -> tuple[tuple[str, str | None], str | None]:
+def found_at(
+    thing: Any, place: tuple[str, str], path: str = ""
+) -> tuple[tuple[str, str | None], str | None]:
     """Return how a thing is imported, and how its engine is got; None if it has none.
 
     An engine is asked of its module: a factory may put another there.
+
+    :param path: what leads from the thing to what has the engine, in Python
     """
     module, name = place
     if isinstance(thing, Engine):
         return (module, None), f"{{}}.{name}"
-    return place, next((way for way in WAYS if engine_by(thing, way)), None)
+    ways = [way.replace("{}", f"{{}}{path}") for way in (*WAYS, "{}")]
+    return place, next((way for way in ways if engine_by(thing, way)), None)
 
 
 def engine_by(thing: Any, way: str) -> Engine | None:

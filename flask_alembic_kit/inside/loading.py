@@ -29,7 +29,10 @@ SAY_FLASK_APP = [
     "docker/*/*ockerfile*",
     ".github/workflows/*",
 ]
-MAY_HAVE_APP = ("*.py", "*/__init__.py", "*/app.py", "*/main.py", "*/factory.py", "*/*/__init__.py")
+MAY_HAVE_APP = (
+    *("*.py", "*/__init__.py", "*/app.py", "*/main.py", "*/factory.py"),
+    *("*/*/__init__.py", "*/*/app.py"),
+)
 HAS_APP = re.compile(r"^(app|application) *(:.*)?= |^def (create_app|make_app)\b", re.MULTILINE)
 
 

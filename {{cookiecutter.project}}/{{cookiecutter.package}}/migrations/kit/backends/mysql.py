@@ -9,11 +9,11 @@ from typing import Any
 from alembic.ddl.mysql import MySQLImpl
 from alembic.operations import ops
 from alembic.util import CommandError
-from sqlalchemy import Column, ColumnElement, Integer, Table, TextClause, text
+from sqlalchemy import Column, Integer, Table, text
 from sqlalchemy.engine import Connection
 from sqlalchemy.engine.reflection import Inspector
 from sqlalchemy.schema import CreateColumn
-from sqlalchemy.sql.elements import Grouping
+from sqlalchemy.sql.elements import ColumnElement, Grouping, TextClause
 
 from ..session import Busy, give_back, run, seconds
 from . import Backend
