@@ -692,6 +692,17 @@ def test_old_migrations_that_cannot_run_are_one_line(tmp_path: Path) -> None:
     assert app.adopt(status=1).stderr.startswith(said)
 
 
+def test_an_old_env_that_migrates_another_database_is_refused(tmp_path: Path) -> None:
+    app = build("alembic", tmp_path)
+    env = app.folder / "migrations" / "env.py"
+    source = env.read_text(encoding="utf-8")
+    other = f"url = 'sqlite:///{tmp_path / 'other.db'}'"
+    env.write_text(re.sub(r"^url = .*", other, source, flags=re.MULTILINE), encoding="utf-8")
+    before = app.tree()
+    assert "migrates another database than the app's" in app.adopt(status=1).stderr
+    assert app.tree() == before
+
+
 @pytest.mark.parametrize("content", [b"[alembic]\n# \xe9\n", b"script_location = here\n"])
 def test_an_alembic_ini_that_cannot_be_read_is_one_line(content: bytes, tmp_path: Path) -> None:
     """It is in Latin-1, or is none."""

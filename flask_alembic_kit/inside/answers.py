@@ -61,6 +61,7 @@ def built(environment: Environment, engines: dict[str, Any], scratch: Scratch) -
 
     :return: the contents, ``built``; the revisions, ``built_at``; the ``version_tables``; the differences from
         the models, ``built_differs``; or ``build_error`` or ``compare_error``
+    :raises Refused: if an old env.py migrates another database
     """
     found: dict[str, Any] = {}
     with scratch.on(), kept(found, "build_error"):
@@ -70,6 +71,11 @@ def built(environment: Environment, engines: dict[str, Any], scratch: Scratch) -
         found["version_tables"] = environment.read(version_table)
         with kept(found, "compare_error"):
             found["built_differs"] = environment.read(differences)
+    if environment.is_old and environment.heads() and not any(found.get("built", {1: 1}).values()):
+        raise Refused(
+            "The old env.py migrates another database than the app's, or by another URL: let both use the same, in alembic.ini "
+            "or env.py and in the app. Nothing has been changed."
+        )
     return found
 
 

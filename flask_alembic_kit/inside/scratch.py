@@ -3,6 +3,7 @@
 The proof builds the schema there, and no code of the app or of an old env.py can reach the real one.
 """
 
+import os
 import secrets
 import weakref
 from collections.abc import Iterator
@@ -92,7 +93,10 @@ class Scratch:
             own.commit()
             return own
         if dialect.name == "sqlite":
-            name = sha256(str(cargs[0] if cargs else "").encode()).hexdigest()[:16]
+            file = os.path.abspath(
+                str(cargs[0] if cargs else "")
+            )  # an alembic.ini may have it relative
+            name = sha256(file.encode()).hexdigest()[:16]
             self.used.add(name)
             others = {key: value for key, value in cparams.items() if key != "uri"}
             return self.remembered(dialect.connect(str(self.folder / f"{name}.db"), **others))
