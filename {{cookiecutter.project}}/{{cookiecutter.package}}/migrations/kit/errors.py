@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 from alembic import context
 from alembic.util import CommandError, msg
 from sqlalchemy.engine import Engine
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from .backends import backend_of
 from .mistakes import changed_by_hand, first_line, two_ways
@@ -138,8 +138,9 @@ def unreachable(engine: Engine, name: str, error: Exception) -> CommandError:
     return CommandError(f"{problem}. Check the URL, and that the server runs.")
 
 
-def codes(error: DBAPIError) -> list[Any]:
+def codes(error: SQLAlchemyError) -> list[Any]:
     """Return what drivers call the code of an error, where they have it."""
-    first = next(iter(getattr(error.orig, "args", ())), None)
+    cause = getattr(error, "orig", None)
+    first = next(iter(getattr(cause, "args", ())), None)
     found = [first.get("C") if isinstance(first, dict) else first]  # a dict is of pg8000
-    return found + [getattr(error.orig, name, None) for name in ("sqlstate", "pgcode", "errno")]
+    return found + [getattr(cause, name, None) for name in ("sqlstate", "pgcode", "errno")]

@@ -50,8 +50,7 @@ def altered(step: ops.AlterColumnOp, dialect: Dialect) -> Iterator[str]:
     name = f"{name_of(step)}.{step.column_name}"
     if step.modify_type is not None:
         both: list[Any] = [step.existing_type, step.modify_type]
-        types = [type_.compile(dialect=dialect) for type_ in both]
-        yield f"{name}: {' -> '.join(types)}"
+        yield f"{name}: " + " -> ".join(type_.compile(dialect=dialect) for type_ in both)
     if step.modify_nullable is not None:
         yield f"{name}: {'NOT NULL -> NULL' if step.modify_nullable else 'NULL -> NOT NULL'}"
     if step.modify_server_default is not False:

@@ -15,8 +15,6 @@ from .ask import answer, ask, can_ask, told
 from .losses import first_rows, read
 
 logger = logging.getLogger("alembic.env")
-
-Step = ops.MigrateOperation
 # Answers that are SQL, not a text that has to be quoted.
 IS_SQL = re.compile(r"'.*'|[\w.]*\(.*\)|true|false|current_\w+", re.IGNORECASE | re.DOTALL)
 NUMBER = re.compile(r"-?\d+(\.\d+)?")
@@ -28,7 +26,7 @@ def fill(changes: ops.OpContainer, connection: Connection) -> None:
         change.ops = [each for step in change.ops for each in filled(step, change, connection)]
 
 
-def filled(step: Step, change: ops.ModifyTableOps, connection: Connection) -> Iterator[Step]:
+def filled(step: Any, change: ops.ModifyTableOps, connection: Connection) -> Iterator[Any]:
     if (column := not_null(step, connection)) is None:
         yield step
         return
@@ -38,7 +36,7 @@ def filled(step: Step, change: ops.ModifyTableOps, connection: Connection) -> It
         added: Column[Any] = Column(column.name, column.type, comment=column.comment)
         yield ops.AddColumnOp(change.table_name, added, schema=change.schema)
         last.existing_type, last.existing_comment = column.type, column.comment
-    elif isinstance(step, ops.AlterColumnOp) and (step.modify_type or step.modify_name):
+    elif step.modify_type or step.modify_name:
         default, comment = step.modify_server_default, step.modify_comment
         last.existing_type = step.modify_type or step.existing_type
         last.existing_server_default = step.existing_server_default if default is False else default
@@ -60,8 +58,7 @@ def not_null(step: Any, connection: Connection) -> Column[Any] | None:
     if isinstance(step, ops.AddColumnOp):
         default = step.column.server_default
         is_known = not isinstance(default, Identity) or connection.dialect.supports_identity_columns
-        has_value = step.column.nullable or (default and is_known) or step.column.primary_key
-        return None if has_value else step.column
+        return None if step.column.nullable or (default and is_known) else step.column
     if is_not_null(step):
         empty = select(literal(1)).where(first_rows(step, [step.column_name]).c[0].is_(None))
         name = step.modify_name or step.column_name

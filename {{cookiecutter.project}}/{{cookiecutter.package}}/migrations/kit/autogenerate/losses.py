@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from alembic.operations import ops
-from sqlalchemy import String, and_, cast, column, func, select, table, text
+from sqlalchemy import Enum, String, and_, cast, column, false, func, select, table, text
 from sqlalchemy.engine import Connection
-from sqlalchemy.exc import DataError, DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import DataError, SQLAlchemyError
 
 from ..backends import backend_of
 from ..backends.steps import Comment, RenameTable, name_of, steps_of
@@ -41,11 +41,11 @@ def losses(step: Any, connection: Connection) -> Iterator[tuple[str, str]]:
         needs_value = not found.nullable and not found.server_default
         back = ", and there is no way back with rows (NOT NULL)" if needs_value else ""
         yield name, f"{name} is dropped; rows with a value: {number}{back}"
-    elif isinstance(step, ops.AlterColumnOp) and step.modify_type is not None:
-        if problem := misfit(step, connection):
-            yield name, f"{name} becomes {problem}"
+    elif getattr(step, "modify_type", None) is not None and is_misfit(step, connection):
+        type_ = step.modify_type.compile(connection.dialect)
+        yield name, f"{name} becomes {type_}: a value changes, or does not fit"
     elif isinstance(step, ops.CreateUniqueConstraintOp) or getattr(step, "unique", False):
-        names = [str(item) for item in step.columns]
+        names = [str(getattr(item, "name", item)) for item in step.columns]
         some = first_rows(step, names).c
         repeated = select(*some).where(*(each.is_not(None) for each in some)).group_by(*some)
         if read(connection, repeated.having(func.count() > 1).limit(1)):
@@ -66,21 +66,21 @@ def texts(step: Any, connection: Connection) -> Iterator[tuple[str, str]]:
             yield "", f"The text of {told[0]} contains {old!r}: change that, if it means this one"
 
 
-def misfit(step: Any, connection: Connection) -> str:
-    """Return why a new type does not hold the values as they are; nothing if it does."""
+def is_misfit(step: Any, connection: Connection) -> bool:
+    """Say whether a column gets a type that cannot hold the values as they are."""
     value, new = first_rows(step, [step.column_name]).c[0], step.modify_type
-    if isinstance(new, String):
-        found = read(connection, select(func.max(func.length(value)))) if new.length else None
-        longest, length = found[0] or 0 if found else 0, new.length or 0
-        return f"too short: a value has {longest} characters" if longest > length else ""
     type_ = new.compile(connection.dialect)
     is_time = "DATE" in type_ or "TIME" in type_
     changed = cast(cast(value, new), step.existing_type or new) != value
-    if is_time and isinstance(step.existing_type, String):  # it may be spelled in many ways
+    if isinstance(new, Enum):
+        changed = cast(value, String).not_in(new.enums)
+    elif isinstance(new, String):
+        changed = func.length(value) > new.length if new.length else false()
+    elif not connection.dialect.supports_alter and (is_time or type_ == "JSON"):  # it is copied
+        changed = func.time(value) != "00:00:00" if type_ == "DATE" else false()
+    elif is_time and isinstance(step.existing_type, String):  # it may be spelled in many ways
         changed = and_(value.is_not(None), cast(value, new).is_(None))
-    is_copied = not connection.dialect.supports_alter and (is_time or type_ == "JSON")
-    is_wrong = not is_copied and read(connection, select(value).where(changed).limit(1), True)
-    return f"{type_}: a value changes, or does not fit" if is_wrong else ""
+    return bool(read(connection, select(value).where(changed).limit(1), True))
 
 
 def count(connection: Connection, step: Any, name: str | None = None) -> str:
@@ -109,11 +109,9 @@ def read(connection: Connection, query: Any, is_wrong: Any = None, **names: Any)
     try:
         connection.exec_driver_sql(begin)
         return connection.execute(query, names).first()
-    except DBAPIError as error:
+    except SQLAlchemyError as error:
         is_cast = isinstance(error, DataError) or backend.no_cast in codes(error)
         return is_wrong if is_cast else None
-    except SQLAlchemyError:
-        return None
     finally:
         savepoint.rollback()
         connection.exec_driver_sql(end)

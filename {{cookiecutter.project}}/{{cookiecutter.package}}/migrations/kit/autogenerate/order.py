@@ -20,7 +20,6 @@ Phase = IntEnum(
 )
 Turn = IntEnum("Turn", "DROP_KEY DROP_INDEX ALTER CREATE_INDEX CREATE_KEY")
 Placed = Iterator[tuple[Phase, ops.MigrateOperation]]
-Keys = dict[str, list[ForeignKeyConstraint]]
 
 
 def put_in_order(changes: ops.OpContainer, dialect: Dialect) -> None:
@@ -38,15 +37,20 @@ def place_all(changes: ops.OpContainer, dialect: Dialect) -> Placed:
     created = {name_of(s): s for s in changes.ops if isinstance(s, ops.CreateTableOp)}
     dropped = {name_of(s): s for s in changes.ops if isinstance(s, ops.DropTableOp)}
     indexes: dict[str, list[ops.MigrateOperation]] = {}  # of created tables
+    names = {name_of(s): s.new_table_name for s in changes.ops if isinstance(s, ops.RenameTableOp)}
+    back = names if isinstance(changes, ops.DowngradeOps) else {}  # before the keys to them
     is_first = True
     for step in changes.ops:
         if isinstance(step, ops.RenameTableOp):
-            yield Phase.BACK if isinstance(changes, ops.DowngradeOps) else Phase.RENAME, step
+            yield Phase.BACK if back else Phase.RENAME, step
         elif isinstance(step, ops.ModifyTableOps):
             if name_of(step) in created:
                 indexes.setdefault(name_of(step), []).append(step)
             elif name_of(step) not in dropped:  # its indexes are dropped with it
-                yield from place_parts(step, {*created, *dropped}, dialect)
+                for phase, part in place_parts(step, {*created, *dropped, *back.values()}, dialect):
+                    if phase is Phase.CREATE_KEYS and isinstance(part, TableChanges):
+                        part.table_name = back.get(name_of(part), part.table_name)
+                    yield phase, part
         elif not isinstance(step, ops.CreateTableOp | ops.DropTableOp):  # types and schemas
             yield Phase.BEFORE if is_first or isinstance(step, SQL) else Phase.AFTER, step
             continue
@@ -77,7 +81,7 @@ def place_parts(change: ops.ModifyTableOps, others: set[str], dialect: Dialect) 
     MySQL wants an index for each foreign key, and columns of one type; a check needs its columns.
     Rows are filled before a column becomes NOT NULL, and before columns are dropped.
 
-    :param others: the tables that are created or dropped
+    :param others: the tables that are created or dropped, or get their old names back
     """
     fills = [step for step in change.ops if isinstance(step, ops.ExecuteSQLOp | Comment)]
     is_renamed = any(getattr(step, "modify_name", None) for step in change.ops)
@@ -115,10 +119,10 @@ def parent_of(key: ForeignKeyConstraint) -> str:
     return str(key.elements[0].target_fullname).rpartition(".")[0]
 
 
-def parents_first(tables: Mapping[str, Iterable[object]]) -> Keys:
+def parents_first(tables: Mapping[str, Iterable[object]]) -> dict[str, list[ForeignKeyConstraint]]:
     """Return the foreign keys of tables by name: parents before children, except in a circle."""
     keys = {n: [i for i in t if isinstance(i, ForeignKeyConstraint)] for n, t in tables.items()}
-    found: Keys = {}
+    found: dict[str, list[ForeignKeyConstraint]] = {}
 
     def visit(name: str) -> None:
         if name in keys:

@@ -36,8 +36,9 @@ class Kept(AsWritten):
     def prep_table_for_batch(self, batch: Any, table: Table) -> None:
         """Give the new table what it would lose, or note it, before it is made."""
         for name, transfer in batch.column_transfers.items():
-            if batch.columns[name].computed is not None:
+            if (computed := batch.columns[name].computed) is not None:
                 transfer.pop("expr", None)  # SQLite computes it again
+                computed.sqltext = literal_column(renamed(str(computed.sqltext), batch, table))
         names = [constraint.name for constraint in table.constraints if constraint.name]
         for twice in [name for name in names if names.count(name) > 1]:
             problem = f"Two constraints of {table.name} would get the name {twice}"
