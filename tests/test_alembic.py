@@ -23,6 +23,31 @@ TABLES = {
 NOT_AT_HEAD = 3
 MODELS_DIFFER = 4
 
+# What somebody has done to the database, and how `check` says that.
+DIFFERENT = """
+    CREATE TABLE old (id INTEGER);
+    DROP TABLE posts;
+    CREATE TABLE posts (id SERIAL CONSTRAINT pk_posts PRIMARY KEY, title VARCHAR(9) DEFAULT 'x', gone INTEGER,
+        author_id INTEGER NOT NULL, CONSTRAINT uq_gone UNIQUE (gone));
+    CREATE INDEX ix_gone ON posts (gone);
+    COMMENT ON TABLE posts IS 'old';
+    COMMENT ON COLUMN posts.title IS 'its title'
+"""
+WORDS = """
+  + foreignkey fk_posts_author_id_users of posts
+  + index ix_posts_author_id of posts
+  + posts.created_at: TIMESTAMP WITHOUT TIME ZONE
+  - index ix_gone of posts
+  - posts.gone: INTEGER
+  - table old
+  - unique uq_gone of posts
+  posts.title: NULL -> NOT NULL
+  posts.title: VARCHAR(9) -> VARCHAR(200)
+  posts.title: comment 'its title' -> None
+  posts.title: default 'x'::character varying -> None
+  posts: comment 'old' -> None
+"""
+
 
 def operations(revision: str, function: str) -> list[str]:
     """Return the names of the operations that a function of a revision calls."""
@@ -61,6 +86,16 @@ def test_check_fails_when_models_and_database_differ(migrated: Project) -> None:
     done = migrated.alembic("check", status=MODELS_DIFFER)
     assert "Database default differs from its models:\n  + posts.body: " in done.stdout
     assert "auth" not in done.stdout
+
+
+def test_check_says_in_words_what_differs(generic: Project) -> None:
+    """What is in the models only has a +, what is in the database only a -."""
+    with servers.database("postgresql") as url:
+        environment = {"env": servers.at(url)}
+        generic.alembic("upgrade", "head", **environment)
+        servers.query(url, DIFFERENT)
+        done = generic.alembic("check", status=MODELS_DIFFER, **environment)
+    assert sorted(done.stdout.splitlines()[1:-1]) == WORDS.splitlines()[1:]
 
 
 def test_check_has_a_status_of_its_own_for_databases_that_are_behind(project: Project) -> None:
