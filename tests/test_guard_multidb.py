@@ -1,7 +1,7 @@
 """Several databases: all migrate, or none does."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -196,6 +196,14 @@ def test_renamed_bind_is_one_line(multidb: Project) -> None:
     text = config.read_text(encoding="utf-8")
     config.write_text(text.replace('"auth": ', '"people": '), encoding="utf-8")
     assert "The database 'auth' has models, but no URL" in multidb.fails("upgrade", "head")
+
+
+def test_bind_without_a_base_class_of_models_is_one_line(
+    rendered: Callable[..., Project], tmp_path: Path
+) -> None:
+    project = rendered(variant="multidb", layer="flask-sqlalchemy-lite").copy(tmp_path)
+    project.edit("config.py", '"auth": ', '"people": "sqlite://", "auth": ')
+    assert "The database 'people' has no model" in project.fails("upgrade", "head")
 
 
 def test_only_binds(multidb: Project, tmp_path: Path) -> None:
