@@ -146,11 +146,12 @@ def test_pip_before_25_1_is_replaced_first(generic: Project, uv: str, tmp_path: 
 def test_older_python_is_refused_in_one_line(version: str, uv: str, tmp_path: Path) -> None:
     """With the last cookiecutter that it can install."""
     needed = read_toml(ROOT / "pyproject.toml")["project"]["requires-python"].removeprefix(">=")
-    environment = {**ENVIRONMENT, "VIRTUAL_ENV": str(tmp_path / "venv")}
-    environment["COOKIECUTTER_CONFIG"] = str(cookiecutter_config(tmp_path / "config"))
+    config = str(cookiecutter_config(tmp_path / "config"))
+    environment = {**ENVIRONMENT, "COOKIECUTTER_CONFIG": config}
+    old = python_of(tmp_path / "venv")
     run(uv, "venv", "--quiet", "--python", python(version), "venv", cwd=tmp_path)
-    run(uv, "pip", "install", "cookiecutter", cwd=tmp_path, env=environment)
-    command = (python_of(tmp_path / "venv"), "-m", "cookiecutter", ROOT, "--output-dir", "out")
+    run(uv, "pip", "install", "--python", old, "cookiecutter", cwd=tmp_path)
+    command = (old, "-m", "cookiecutter", ROOT, "--output-dir", "out")
     done = run(*command, cwd=tmp_path, env=environment, status=1, input="\n" * 9)
     (line,) = (done.stdout + done.stderr).splitlines()
     assert f"Python {version}, and this kit needs {needed} or newer" in line

@@ -78,6 +78,8 @@ PLANTED = {
         "restarted": "ALTER SEQUENCE users_id_seq RESTART 900",
         "sequence of another name": "CREATE TABLE old (id serial PRIMARY KEY)",
         "renamed": "ALTER TABLE old RENAME TO renamed",
+        "serial": "CREATE TABLE wide (id serial PRIMARY KEY)",
+        "wider": "ALTER TABLE wide ALTER id TYPE bigint",
         "collation": 'CREATE TABLE collated (a text COLLATE "C")',
         "ring": "CREATE TABLE rings (id int PRIMARY KEY, owner int REFERENCES users (id))",
         "its other half": "ALTER TABLE users ADD ring int REFERENCES rings (id)",
@@ -234,7 +236,7 @@ def test_all_that_revisions_make_is_carried_over(
         generic.alembic("downgrade", "base", env=env)
     assert (b"op.create_table('users'" in source) == (dialect != "postgresql")
     assert (b"setval('users_id_seq', 900, False)" in source) == (dialect == "postgresql")
-    for table in (b"moods", b"kinds", b"listed") if dialect == "postgresql" else ():
+    for table in (b"moods", b"kinds", b"listed", b"wide") if dialect == "postgresql" else ():
         assert b"op.create_table('%b'" % table in source
 
 

@@ -59,7 +59,11 @@ def simplify(table: sa.Table, dialect: Any, items: dict[Any, Item], raw: set[Any
         default = str(getattr(column.server_default, "arg", ""))
         name = f"{full_name(table)}_{column.name}_seq"
         is_key = list(table.primary_key.columns) == [column]
-        if default == f"nextval('{name}'::regclass)" and is_key and ("sequence", name) not in raw:
+        if (
+            default == f"nextval('{name}'::regclass)"
+            and is_key
+            and ("sequence", name, full_name(table)) not in raw
+        ):
             column.server_default = None
             serials.append(name)
         elif typed := TYPED.fullmatch(default):
