@@ -91,10 +91,10 @@ def test_check_fails_when_models_and_database_differ(migrated: Project) -> None:
 def test_check_says_in_words_what_differs(generic: Project) -> None:
     """What is in the models only has a +, what is in the database only a -."""
     with servers.database("postgresql") as url:
-        environment = {"env": servers.at(url)}
-        generic.alembic("upgrade", "head", **environment)
+        env = servers.at(url)
+        generic.alembic("upgrade", "head", env=env)
         servers.query(url, DIFFERENT)
-        done = generic.alembic("check", status=MODELS_DIFFER, **environment)
+        done = generic.alembic("check", status=MODELS_DIFFER, env=env)
     assert sorted(done.stdout.splitlines()[1:-1]) == WORDS.splitlines()[1:]
 
 
