@@ -42,4 +42,5 @@ def test_changes_with_an_older_alembic(
     revision = ("revision", "--autogenerate", "-m", "body")
     done = run(python, "-m", "alembic", *revision, cwd=generic.folder, env=env)
     assert "Checks are not compared before Alembic 1.19.2" in done.stderr
-    run(python, DRIVER, generic.package, cwd=generic.folder, env=env)
+    if version == LOWEST["alembic"]:  # what runs there and with the newest runs between them, too
+        run(python, DRIVER, generic.package, cwd=generic.folder, env=env)
