@@ -24,6 +24,7 @@ MISTAKES: tuple[tuple[type[Exception], str, str], ...] = (
     (ImportError, "import_dbapi", URL + " has a driver that is not installed: {}."),
     (UnicodeDecodeError, "parse_stream", "{file} is not UTF-8: save it as that."),
     (SyntaxError, "load_module_py", "{error.filename}, line {error.lineno}: {error.msg}."),
+    (ValueError, "source_to_code", "{file}, line 1: {}."),  # Python 3.10, of a null byte
     (AttributeError, "alembic.script.base", "{file} is no revision: {}."),
     (TypeError, "verify_rev_id", "{file} is no revision: its id is not a text."),
     (ImportError, "load_module_py", "{last.f_code.co_filename}, line {last.f_lineno}: {}."),

@@ -53,7 +53,7 @@ def mend(changes: ops.UpgradeOps, filled: Collection[str], schema: str | None) -
         used |= {*defaults(step)}
         table = (getattr(step, "schema", None) or schema, getattr(step, "table_name", None))
         if isinstance(step, ops.AlterColumnOp) and step.modify_server_default is not False:
-            altered[(*table, step.column_name)] = step
+            altered |= {(*table, step.column_name): step}
         elif isinstance(step, ops.AddColumnOp):
             added.add((*table, step.column.name))
     for step in [step for step in steps_of(changes) if hasattr(step, "new_values")]:
