@@ -71,7 +71,8 @@ def built(environment: Environment, engines: dict[str, Any], scratch: Scratch) -
         found["version_tables"] = environment.read(version_table)
         with kept(found, "compare_error"):
             found["built_differs"] = environment.read(differences)
-    if environment.is_old and environment.heads() and not any(found.get("built", {1: 1}).values()):
+    is_elsewhere = "built" in found and not any(found["built"].values())
+    if environment.is_old and environment.heads() and is_elsewhere:
         raise Refused(
             "The old env.py migrates another database than the app's, or by another URL: let both use the same, in alembic.ini "
             "or env.py and in the app. Nothing has been changed."
