@@ -4,6 +4,7 @@ What no line of a project can change is not here: Flask reads .env before it loo
 plain ``alembic`` reads alembic.ini and env.py before anything of the kit is there.
 """
 
+import shlex
 from typing import NamedTuple
 
 import pytest
@@ -131,6 +132,13 @@ LINES = {
     "-c nosuch.ini current": "script_location",
     "stamp --purge --sql head": "purge",
 }
+EMPTY = (
+    "alembic upgrade ''",
+    "flask db upgrade ''",
+    "alembic stamp ''",
+    "flask db show ''",
+    "alembic downgrade ''",
+)
 SETTINGS = [
     (name, value)
     for name in ("MIGRATION_WAIT", "MIGRATION_LOCK_TIMEOUT", "MIGRATION_LOCK_RETRIES")
@@ -154,6 +162,7 @@ MISTAKES: dict[str, list[Mistake]] = {
     "commands": [
         *(Mistake(f"alembic {line}", said) for line, said in LINES.items()),
         *(Mistake(f"flask db {line}", said) for line, said in [*LINES.items()][:9]),
+        *(Mistake(line, "revision is empty: say head") for line in EMPTY),  # as of a variable that is not set
         Mistake("alembic upgrade", "arguments are required: revision", USAGE),
         Mistake("alembic upgrad head", "invalid choice: 'upgrad'", USAGE),
         Mistake("flask db upgrad", "invalid choice: 'upgrad'", USAGE),
@@ -181,7 +190,7 @@ def wrongs(project: Project, mistake: Mistake) -> str:
         path = project.folder / name.replace("PACKAGE", project.package)
         before[path] = path.read_bytes() if path.exists() else None
         path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    program, *arguments = mistake.command.split()
+    program, *arguments = shlex.split(mistake.command)
     done = project.python(
         *("-m", program, *arguments),
         env={**at("sqlite:///shop.db"), **(mistake.env or {})},

@@ -36,6 +36,7 @@ MISTAKES: tuple[tuple[type[Exception], str, str], ...] = (
     (CompileError, "compare_type", "This database lacks the type of a model: {error.args[0]}."),
     (Exception, "fileConfig", "The logging in alembic.ini cannot be set up: {}."),
     (RevisionError, "_revision_map", "{}: correct a down_revision."),
+    (AssertionError, "_revision_for_ident", "The name of a revision is empty: say head, for one."),
     (AssertionError, "_parse_downgrade_target", "The database is not at one head of that branch."),
     (KeyError, "alembic.script.revision", "A revision follows or needs {}, which does not exist."),
     (AttributeError, "alembic.runtime.migration", "A revision lacks a function: {}."),
