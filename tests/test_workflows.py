@@ -51,3 +51,6 @@ def test_own_tests_skip_a_way_down_that_there_is_not(project: Project) -> None:
     failed = project.python(*own_tests, status=1).stdout
     assert "FAILED tests/test_migrations.py::test_every_revision_goes_up_and_down" in failed
     assert "No support for ALTER of constraints in SQLite dialect" in failed
+    project.alembic("upgrade", "head")
+    last = project.alembic("downgrade", "-1", status=1).stderr.splitlines()[-1]
+    assert last.endswith("Below `with op.batch_alter_table(TABLE) as batch:` it works on SQLite.")
