@@ -123,8 +123,8 @@ def ratio(contenders: dict[str, list[Sample]], other: str) -> str:
 
 
 WHY = """\
-- **No row is lost.** SQLite changes a table by a copy. With `ON DELETE CASCADE`, that deletes the rows that
-  refer to it: of 100 rows Flask-Migrate leaves {rows[1]}, the kit {rows[0]}. The kit also asks what was renamed.
+- **No row is lost.** SQLite changes a table by a copy. With `foreign_keys=ON` and `ON DELETE CASCADE`, that
+  deletes the rows that refer to it: of 100, Flask-Migrate leaves {rows[1]}, the kit {rows[0]}. The kit also asks what was renamed.
 - **Every replica starts.** Of {number} that run `upgrade head` at once on PostgreSQL, {replicas[1]} succeeds with
   Flask-Migrate, {replicas[0]} with the kit.
 - **It is quick.** 1000 revisions on SQLite take {large[1]} s with Flask-Migrate, {large[0]} s with the kit. 200

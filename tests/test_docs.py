@@ -9,6 +9,7 @@ from xml.etree import ElementTree
 
 import pytest
 from kit import ROOT, Project, run
+from servers import query
 from test_readme import SUITE, commands
 
 from benchmarks.documents import RESULTS, documents, figures, filled
@@ -99,6 +100,31 @@ def test_commands(page: str, request: pytest.FixtureRequest) -> None:
             if part in line:
                 project.edit("models.py", old, new)
         run(sys.executable, "-m", *shlex.split(line), cwd=project.folder)
+
+
+def test_questions_name_what_the_kit_says_and_their_example_runs(generic: Project) -> None:
+    """The longer pieces of each message, between the names and dots."""
+    page = (ROOT / "docs" / "questions.md").read_text(encoding="utf-8")
+    kit = "".join(
+        path.read_text("utf-8") for path in (generic.versions.parent / "kit").rglob("*.py")
+    )
+    said = re.sub(r'"\s+f?"', "", kit)
+    rows = re.findall(r"^\| [^|]* \| ([^|]*) \| ", page, re.MULTILINE)
+    messages = [message for row in rows for message in re.findall("`([^`]+)`", row)]
+    pieces = [
+        piece for each in messages for piece in re.split(r"\.\.\.|'\w+'|: run | \d |\w+\.\w+", each)
+    ]
+    pieces = [piece.strip(" .,") for piece in pieces if len(piece.split()) > 2]
+    assert len(pieces) >= 8 and [piece for piece in pieces if piece not in said] == []
+    (example,) = re.findall(r"^```python\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    generic.add_revision("op.execute(\"INSERT INTO users (name) VALUES (' ada ')\")")
+    generic.add_revision("pass")
+    (path,) = generic.versions.glob("*r002*")
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text[: text.index("def ")] + example, encoding="utf-8")
+    generic.alembic("upgrade", "head")
+    assert query(f"sqlite:///{generic.databases['default']}", "SELECT name FROM users") == ["Ada"]
+    generic.alembic("downgrade", "base")
 
 
 def test_commands_of_all_pages_are_run() -> None:

@@ -176,7 +176,9 @@ def test_database_of_other_code_is_an_error_with_advice(
     generic.add_revision("pass")
     generic.alembic("upgrade", "head", env=env)
     line = old.fails("upgrade", "head", env=env)
-    assert "Database 'default' is at r001" in line and "mine" in line and "stamp --purge" in line
+    assert (
+        "Database 'default' is at r001" in line and "mine" in line and "stamp --purge REV" in line
+    )
     assert health(old, env) == (503, "unknown", False)
     assert "nothing" not in line
     old.alembic("stamp", "--purge", FIRST_REVISION, env=env)

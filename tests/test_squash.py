@@ -434,6 +434,26 @@ def test_several_databases_and_branches(multidb: Project) -> None:
 
 
 @pytest.mark.slow
+def test_databases_of_two_kinds_may_have_one_name(multidb: Project) -> None:
+    """On servers of this machine whose URLs need no port."""
+    multidb.add_revision("op.add_column('posts', sa.Column('body', sa.Text()))")
+    with servers.database("mysql") as first, servers.database("postgresql") as other:
+        if (first.port, other.port) != (3306, 5432):
+            pytest.skip("the ports have to be in the URLs")
+        server = servers.server("postgresql")
+        servers.query(server, f"ALTER DATABASE {other.database} RENAME TO {first.database}")
+        try:
+            urls = [url._replace(port=None) for url in (first, other.set(database=first.database))]
+            env = servers.at(urls[0]) | servers.at(urls[1], "AUTH_DATABASE_URL")
+            multidb.alembic("upgrade", "head", env=env)
+            commit(multidb.folder)
+            assert "downgrades to empty" in squash(multidb, env=env).stdout
+            multidb.alembic("upgrade", "head", env=env)
+        finally:
+            servers.query(server, f"ALTER DATABASE {first.database} RENAME TO {other.database}")
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("dialect", ["sqlite", "postgresql", "mysql"])
 def test_random_histories_are_the_same_squashed(
     dialect: str, generic: Project, tmp_path: Path

@@ -104,7 +104,8 @@ class Scratch:
         key = key or {"postgresql": "dbname", "mysql": "database"}.get(dialect.name)
         if key is None:
             raise Refused(f"No scratch database can be made on {dialect.name}.")
-        where = tuple(str(cparams.get(word)) for word in ("host", "port", "unix_socket", key))
+        place = (cparams.get(word) for word in ("host", "port", "unix_socket", key))
+        where = (dialect.name, *map(str, place))  # two kinds have different ports if none is given
         if self.server is not None:
             if self.server.get_backend_name() not in (dialect.name, SAME.get(dialect.name)):
                 raise Refused(f"--scratch is not the URL of a server of {dialect.name}.")

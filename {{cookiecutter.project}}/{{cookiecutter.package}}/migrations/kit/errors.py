@@ -20,9 +20,7 @@ from .outcome import NOTHING_KEPT, Outcome, failed, is_changing, option, revisio
 from .session import driver_of
 
 # The exit statuses of `check`; all other failures are Alembic's 255.
-NOT_AT_HEAD = 3
-MODELS_DIFFER = 4
-NEWER = 5
+NOT_AT_HEAD, MODELS_DIFFER, NEWER = 3, 4, 5
 
 
 def running_command() -> Any:
@@ -78,6 +76,8 @@ def explained(outcome: Outcome) -> Iterator[None]:
         if isinstance(error, SystemExit) and revision:
             status = error.code if isinstance(error.code, int) and error.code else 255
             fail(f"{what} ended the process, with {error.code!r}. {fate}", status)
+        if "batch mode" in str(error):
+            fate += " Below `with op.batch_alter_table(TABLE) as batch:` it works on SQLite."
         if fate and hasattr(error, "add_note"):  # what matters is below the traceback
             error.add_note(f"{what} failed. {fate}")
         elif fate and running_command():  # Python 3.10

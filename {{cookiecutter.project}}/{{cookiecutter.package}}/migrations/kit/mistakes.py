@@ -86,7 +86,7 @@ def first_line(error: BaseException) -> str:
 def changed_by_hand() -> str:
     """Say what to do about rows of the version table that Alembic has not written."""
     rows = " and ".join(map(repr, context.get_context().get_current_heads()))
-    advice = "set the revision with alembic stamp --purge"
+    advice = "set one that fits the tables by alembic stamp --purge REVISION"
     return f"The version table holds {rows}, which no migration has written: {advice}."
 
 

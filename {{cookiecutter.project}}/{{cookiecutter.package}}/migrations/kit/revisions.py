@@ -98,8 +98,8 @@ def explain_unknown(log: Log) -> bool:
     if not log.is_newer(current, heads):
         past = f" Its log does not lead back to {own}." if own else ""
         raise CommandError(
-            f"Database {log.name!r} is at {at}, a revision that this code does not have.{past} Run "
-            "the code that has it. If that code is lost, set the revision with alembic stamp --purge."
+            f"Database {log.name!r} is at {at}, a revision that this code does not have.{past} Run the "
+            "code that has it. If it is lost: alembic stamp --purge REVISION, one that fits its tables."
         )
     state = f"Database {log.name!r} is newer than this code: it is at {at}, after {own}."
     goal = log.migration.opts.get("destination_rev")

@@ -63,7 +63,7 @@ def texts(step: Any, connection: Connection) -> Iterator[tuple[str, str]]:
         naming = text(backend_of(connection.dialect).naming)
         told = read(connection, naming, word=old, table=table_ if is_gone else None)
         if told and told[0]:
-            yield "", f"The text of {told[0]} contains {old!r}: change that, if it means this one"
+            yield "", f"The text of {told[0]} contains {old!r}: change that, if it means the same"
 
 
 def is_misfit(step: Any, connection: Connection) -> bool:

@@ -29,7 +29,7 @@ def refuse(changes: ops.UpgradeOps, models: int) -> None:
     for module in sorted({*modules_with_models()} - given("without").keys()):
         problem = f"{module} defines models, but is not imported when the app is created"
         if not is_check():
-            raise CommandError(f"{problem}: import it, or say -x without={module}.")
+            raise CommandError(f"{problem}: import it, or give -x without={module}.")
         logging.getLogger("alembic.env").warning("%s.", problem)
     if is_check():
         return

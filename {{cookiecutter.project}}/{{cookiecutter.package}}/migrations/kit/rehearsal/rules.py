@@ -29,20 +29,21 @@ ADVICE = {
     "adding-not-nullable-field": "others wait while the table is read: first VALIDATE a check",
     "adding-required-field": "running code leaves it out: give it a server_default, or allow NULL",
     "adding-serial-primary-key-field": f"{BUILDS} ... PRIMARY KEY USING INDEX",
+    "attaching-partition": "others wait while its rows are read: first VALIDATE a check of its bounds",
     "ban-drop-column": WITHOUT,
     "ban-drop-default": "running code may leave the column out: deploy code that writes it first",
     "ban-drop-table": WITHOUT,
-    "changing-column-type": f"may rewrite the table, and {OLD} type: fill another one in batches",
+    "changing-column-type": f"may rewrite the table, and {OLD} type: fill a new column in batches",
     "constraint-missing-not-valid": f"{SCANS}: {LATER}",
     "copying-table": "others wait while all rows are copied: run it when nobody needs the table",
     "disallowed-unique-constraint": f"{BUILDS} ... UNIQUE USING INDEX",
     "locking-table": "others wait until it is done: run it when nobody uses the table, or CONCURRENTLY",
-    "renaming-column": f"{OLD} name: in the model only, write new: ... = mapped_column('old')",
+    "renaming-column": f"{OLD} name: rename it in the model only: new = mapped_column('old')",
     "renaming-table": f"{OLD} name: keep __tablename__, or leave a view with it",
     "require-concurrent-index-creation": f"{SCANS}: {CONCURRENTLY}",
     "require-concurrent-index-deletion": f"others wait until it gets its lock: {CONCURRENTLY}",
     "syntax-error": "squawk cannot read it: check it yourself, then say so in a comment",
-    "updating-whole-table": "its rows stay locked to the end of the run: do it in batches",
+    "updating-whole-table": "takes long, and locks stay to the end of the run: do it in batches",
 }
 # Rules that only repeat what another finding of the same step says.
 PARTS = ("ban-drop-function", "constraint-missing-not-valid", "renaming-object")
@@ -55,21 +56,23 @@ OFF = (
 )
 # A name of a table; a name that can only be that of a column.
 TABLE = r"""(?P<table>(?:[\w.]|"[^"]*"|`[^`]*`)+)"""
-KEYS = "CHECK|CONSTRAINT|FOREIGN|FULLTEXT|INDEX|KEY|PARTITION|PRIMARY|SPATIAL|UNIQUE"
-COLUMN = rf"(?!(?:{KEYS})\b)\S+"
+COLUMN = r"(?!(CHECK|CONSTRAINT|FOREIGN|INDEX|KEY|PARTITION|PRIMARY|UNIQUE)\b)\S+"
 ALTER = f"ALTER TABLE {TABLE}"
-WITH = r"(WITH .*? AS )?"
+WITH = r"(WITH .*? AS ~ )?"
+# What may choose a few rows, and conditions that mostly hold for all of them.
+FEW = r"(?!WITH .* WHERE|.*(FROM|JOIN|,) (~|DUAL\b))"
+BROAD = r"( (\S+ IS (NOT )?NULL|\S+\.\D\S* = \S+\.\D\S*|TRUE)( AND| OR| RETURNING .*)?)+$"
 # How a statement begins, as statements() writes it, and the rule that it breaks. Squawk does not see these:
 UNSEEN = {
     rf"CREATE (\w+ )*TABLE {TABLE}": "new",
-    rf"(ALTER|DROP) TABLE {TABLE}": "",
-    rf"{WITH}UPDATE {TABLE}(?!.* (WHERE|LIMIT)\b(?! \S+ IS NULL( RETURNING .*)?$))": "updating-whole-table",
+    rf"(ALTER|DROP) TABLE {TABLE}(?!\S* ATTACH\b)": "",
+    rf"{FEW}{WITH}UPDATE {TABLE}(?!.* (WHERE|LIMIT)\b(?!{BROAD}))": "updating-whole-table",
     rf"{WITH}DELETE (\w+ )?FROM {TABLE}(?!.* (WHERE|LIMIT)\b)": "updating-whole-table",
+    rf"{FEW}INSERT (\w+ )*INTO \S+ (~ )?SELECT .*?\bFROM {TABLE}(?!\S* ~|.* (WHERE|LIMIT)\b)": "updating-whole-table",
+    rf"ALTER TABLE \S+ ATTACH PARTITION {TABLE}": "attaching-partition",
     rf"VACUUM .*\bFULL\b.*?{TABLE}?$": "locking-table",
-    rf"CLUSTER\b ?{TABLE}?": "locking-table",
-    rf"(LOCK|TRUNCATE) (TABLES? )?{TABLE}": "locking-table",
-    rf"{ALTER} (SET ((UN)?LOGGED|TABLESPACE|ACCESS METHOD)|CONVERT TO)\b": "locking-table",
-    rf"REFRESH MATERIALIZED VIEW (?!CONCURRENTLY\b){TABLE}": "locking-table",
+    rf"(CLUSTER|LOCK|TRUNCATE|REFRESH MATERIALIZED VIEW(?! CONCURRENTLY))\b ?(TABLES? )?{TABLE}?": "locking-table",
+    rf"{ALTER} (SET ((UN)?LOGGED|TABLESPACE|ACCESS METHOD)|CONVERT TO|PARTITION BY)\b": "locking-table",
     rf"{ALTER} ADD {COLUMN} ((big|small)?serial|.*\b(AUTO_INCREMENT|STORED))\b": "adding-field-with-default",
     rf"{ALTER} ADD .*\bCHECK\b(?!.* NOT VALID\b)": "constraint-missing-not-valid",
 }
@@ -77,8 +80,7 @@ UNSEEN = {
 UNREAD = {
     rf"DROP (TABLE|VIEW) {TABLE}": "ban-drop-table",
     rf"(ALTER|RENAME) TABLE {TABLE} (RENAME )?(TO|AS) ": "renaming-table",
-    rf"{ALTER} RENAME \S+ TO ": "renaming-column",
-    rf"{ALTER} CHANGE (\S+) (?!\2 )": "renaming-column",
+    rf"{ALTER} (RENAME \S+ TO |CHANGE (\S+) (?!\3 ))": "renaming-column",
     rf"{ALTER} (MODIFY|CHANGE (\S+) \3) ": "changing-column-type",
     rf"{ALTER} DROP {COLUMN}": "ban-drop-column",
     rf"{ALTER} ALTER \S+ DROP DEFAULT\b": "ban-drop-default",
@@ -89,20 +91,18 @@ UNREAD = {
 NOISE = re.compile(r"\b(?:COLUMN|IF EXISTS|IF NOT EXISTS|ONLY) ", re.IGNORECASE)
 # Functions in defaults that rewrite no table, though squawk finds each expression there.
 STABLE = r"(?:now|timezone|lower|upper|cast|array|coalesce|concat|date_trunc|jsonb?_\w+|make_\w+|\w*char)"
-REWRITES = re.compile(
-    rf"\bGENERATED|serial\b|\bDEFAULT\b.*\b(?!{STABLE}\b)[a-z_]\w* ?\(", re.IGNORECASE
-)
+REWRITES = re.compile(rf"(?i)\bGENERATED|serial\b|\bDEFAULT\b.*\b(?!{STABLE}\b)[a-z_]\w* ?\(")
 
 
 def statements(sql: str) -> Iterator[str]:
-    """Yield each statement on one line, without texts and parentheses; each change of a table by itself.
+    """Yield each statement on one line, without texts, ~ for parentheses; each change of a table by itself.
 
-    ``ALTER TABLE a ADD COLUMN b decimal(9, 2), DROP c`` is ``ALTER TABLE a ADD b decimal`` and
+    ``ALTER TABLE a ADD COLUMN b decimal(9, 2), DROP c`` is ``ALTER TABLE a ADD b decimal ~`` and
     ``ALTER TABLE a DROP c``.
     """
     text = " ".join(SKIPPED.sub(" ", sql).split())
     text = re.sub(r"(?i)\bVACUUM ?\((.*?)\)", r"VACUUM \1", text)  # its options are in these
-    while (shorter := re.sub(r"\([^()]*\)", " ", text)) != text:
+    while (shorter := re.sub(r"\([^()]*\)", " ~ ", text)) != text:
         text = shorter
     text = NOISE.sub("", " ".join(text.split()))
     # A trigger has statements of its own, which do not run now.
