@@ -1296,6 +1296,20 @@ def test_an_app_that_ends_the_process_is_shown_with_what_it_says(tmp_path: Path)
     assert "Error: The app ended the process:\nno key" in app.adopt(status=1).stderr
 
 
+def test_an_installed_app_is_not_adopted_where_it_is_installed(tmp_path: Path) -> None:
+    """As one that pip has brought, with its settings in the folder."""
+    app = build("nothing", tmp_path)
+    installed = app.folder / ".venv" / "site-packages"
+    installed.mkdir(parents=True)
+    (app.folder / "shop").rename(installed / "shop")
+    before = app.tree()
+    environment = {**app.environment, "PYTHONPATH": str(installed)}
+    for named in ([], ["--db", "shop.extensions:db"]):
+        done = app.adopt(*named, status=1, env=environment)
+        assert f"Error: The app shop is in {installed / 'shop'}, not in this folder." in done.stderr
+    assert app.tree() == before
+
+
 def test_too_old_for_the_kit(tmp_path: Path) -> None:
     """Says which package is too old, and changes nothing."""
     app = build("factory", tmp_path)
