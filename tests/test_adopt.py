@@ -483,11 +483,13 @@ def test_revisions_that_need_the_app_when_they_are_imported(tmp_path: Path) -> N
     (last,) = (app.folder / "migrations" / "versions").glob("*second.py")
     source = last.read_text(encoding="utf-8")
     used = "from flask import current_app\nassert current_app.name\n"
-    last.write_text(
-        source.replace("import sqlalchemy", f"{used}import sqlalchemy", 1), encoding="utf-8"
-    )
+    source = source.replace("import sqlalchemy", f"{used}import sqlalchemy", 1)
+    looks = "    from shop.extensions import db; assert sa.inspect(db.engine).has_table('users')\n"
+    source = source.replace("def upgrade():\n", f"def upgrade():\n{looks}", 1)
+    last.write_text(source, encoding="utf-8")
     done = app.adopt()
     assert "Plain alembic heads, show and branches start no app" in done.stdout
+    assert "share_connection" not in done.stdout  # of which the proof has refused none
     adopted = app.tree()
     app.alembic("history")
     app.alembic("revision -m empty")
