@@ -483,11 +483,13 @@ def test_revisions_that_need_the_app_when_they_are_imported(tmp_path: Path) -> N
     (last,) = (app.folder / "migrations" / "versions").glob("*second.py")
     source = last.read_text(encoding="utf-8")
     used = "from flask import current_app\nassert current_app.name\n"
-    last.write_text(
-        source.replace("import sqlalchemy", f"{used}import sqlalchemy", 1), encoding="utf-8"
-    )
+    source = source.replace("import sqlalchemy", f"{used}import sqlalchemy", 1)
+    looks = "    from shop.extensions import db; assert sa.inspect(db.engine).has_table('users')\n"
+    source = source.replace("def upgrade():\n", f"def upgrade():\n{looks}", 1)
+    last.write_text(source, encoding="utf-8")
     done = app.adopt()
     assert "Plain alembic heads, show and branches start no app" in done.stdout
+    assert "share_connection" not in done.stdout  # of which the proof has refused none
     adopted = app.tree()
     app.alembic("history")
     app.alembic("revision -m empty")
@@ -1294,6 +1296,20 @@ def test_an_app_that_ends_the_process_is_shown_with_what_it_says(tmp_path: Path)
     app = App(SHAPES["nothing"], tmp_path, {})
     (tmp_path / "shop.py").write_text("import os; os.write(2, b'no key'); os._exit(3)\n", "utf-8")
     assert "Error: The app ended the process:\nno key" in app.adopt(status=1).stderr
+
+
+def test_an_installed_app_is_not_adopted_where_it_is_installed(tmp_path: Path) -> None:
+    """As one that pip has brought, with its settings in the folder."""
+    app = build("nothing", tmp_path)
+    installed = app.folder / ".venv" / "site-packages"
+    installed.mkdir(parents=True)
+    (app.folder / "shop").rename(installed / "shop")
+    before = app.tree()
+    environment = {**app.environment, "PYTHONPATH": str(installed)}
+    for named in ([], ["--db", "shop.extensions:db"]):
+        done = app.adopt(*named, status=1, env=environment)
+        assert f"Error: The app shop is in {installed / 'shop'}, not in this folder." in done.stderr
+    assert app.tree() == before
 
 
 def test_too_old_for_the_kit(tmp_path: Path) -> None:

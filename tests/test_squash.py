@@ -78,7 +78,8 @@ PLANTED = {
         "restarted": "ALTER SEQUENCE users_id_seq RESTART 900",
         "sequence of another name": "CREATE TABLE old (id serial PRIMARY KEY)",
         "renamed": "ALTER TABLE old RENAME TO renamed",
-        "serial": "CREATE TABLE wide (id serial PRIMARY KEY)",
+        "serial": "CREATE TABLE wide (id serial PRIMARY KEY, made timestamp DEFAULT CURRENT_TIMESTAMP,"
+        " seen timestamp DEFAULT now())",
         "wider": "ALTER TABLE wide ALTER id TYPE bigint",
         "collation": 'CREATE TABLE collated (a text COLLATE "C")',
         "ring": "CREATE TABLE rings (id int PRIMARY KEY, owner int REFERENCES users (id))",

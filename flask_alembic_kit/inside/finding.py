@@ -160,11 +160,12 @@ def package(app: Flask, module: str, root: Path) -> dict[str, str]:
     :param module: where the app or its factory is, if the app does not know
     :return: ``name``, which is empty for a lone module, ``start``, and the name of a ``folder`` in it
         that hides nothing that the package itself has by that name
+    :raises Refused: if the app is not in the root, as one that is installed
     """
     for name in (app.import_name, module):
         found = sys.modules.get(name)
         file = getattr(found, "__file__", None)
-        if found is None or not file or not Path(file).resolve().is_relative_to(root):
+        if found is None or not file or not is_in(Path(file).resolve(), root):
             continue
         package = name if hasattr(found, "__path__") else name.rpartition(".")[0]
         folder = Path(file).resolve().parent
@@ -175,7 +176,17 @@ def package(app: Flask, module: str, root: Path) -> dict[str, str]:
         is_taken = own is not None and not isinstance(own, ModuleType)
         folder_name = "db_migrations" if is_taken else "migrations"
         return {"name": package, "start": str(start), "folder": folder_name}
+    if place := getattr(sys.modules.get(module), "__file__", None):
+        raise Refused(
+            f"The app {module} is in {Path(place).parent}, not in this folder. Run this in the folder with its "
+            "source code. Nothing has been changed."
+        )
     return {"name": "", "start": str(root), "folder": "migrations"}
+
+
+def is_in(file: Path, root: Path) -> bool:
+    """Say whether a file is in the app's folder, and not in an environment there."""
+    return file.is_relative_to(root) and "site-packages" not in file.parts
 
 
 def modules(root: Path | None) -> Iterator[ModuleType]:
@@ -188,8 +199,7 @@ def modules(root: Path | None) -> Iterator[ModuleType]:
         file = getattr(module, "__file__", None)
         is_named = all(part.isidentifier() for part in name.split("."))
         if file and is_named and name != "__main__" and not name.startswith("flask_alembic_kit"):
-            path = Path(file)
-            if root is None or (path.is_relative_to(root) and "site-packages" not in path.parts):
+            if root is None or is_in(Path(file), root):
                 yield module
 
 

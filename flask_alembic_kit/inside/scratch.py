@@ -72,8 +72,12 @@ class Scratch:
         self.engines.add(connection.engine)
 
     def refuse_others(self, connection: Any, _: object) -> None:
-        """Refuse a connection that ``connect()`` has not opened: it leads to the app's own database."""
-        if self.is_on and not any(connection is each for each in self.opened):
+        """Refuse a connection that ``connect()`` has not opened: it leads to the app's own database.
+
+        To a revision that asks for one, the kit gives the one that migrates, wrapped.
+        """
+        driver = getattr(connection, "driver", None)
+        if self.is_on and not any(each in (connection, driver) for each in self.opened):
             connection.close()
             raise Refused(
                 "The app opens its connections by itself (creator= or pool= of create_engine()), so no empty "

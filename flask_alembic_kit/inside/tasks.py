@@ -57,13 +57,14 @@ def found_in(reference: str | None, named: str | None, scratch: Scratch | None) 
     root = Path.cwd().resolve()
     with environments.watched() as migrated:
         app, how = load(reference)
+    package = finding.package(app, how["module"], root)
     with app.app_context():
         db = finding.database(app, named, root)
         engines = finding.engines(app, db)
         ini = root / "alembic.ini"
         answer: dict[str, Any] = {
             "app": how,
-            "package": finding.package(app, how["module"], root),
+            "package": package,
             "db": {"place": db.place, "way": db.way},
             "metadata": finding.metadata(app, db, root),
             "metadatas": finding.metadatas(app, db, engines, root),

@@ -22,7 +22,7 @@ SPELLINGS = {
     "SMALLINT(6)": "SMALLINT",
 }
 MYSQL = ("mysql", "mariadb")
-# The default that every database has, by another name.
+# The default that every database has, by another name. PostgreSQL keeps CURRENT_TIMESTAMP apart from now().
 NOW = re.compile(r"""sa\.text\(['"]\(?(now\(\)|CURRENT_TIMESTAMP|current_timestamp\(\))\)?['"]\)""")
 # A text of PostgreSQL with its type, which is that of its column anyway.
 TYPED = re.compile(r"('(?:[^']|'')*')::[\w ]+(\(\d+\))?")
@@ -154,7 +154,8 @@ class Renderer:
             )
         lines = [line.removeprefix("    ") for line in text.splitlines()]
         code = "\n".join(line for line in lines if not line.startswith("# ###"))
-        code = NOW.sub("sa.func.now()", code)
+        own = ("CURRENT_TIMESTAMP",) if self.dialect.name == "postgresql" else ()
+        code = NOW.sub(lambda found: found[0] if found[1] in own else "sa.func.now()", code)
         if f"{self.dialect.name}." in code:
             self.imports.add(f"from sqlalchemy.dialects import {self.dialect.name}")
         self.run(code)
