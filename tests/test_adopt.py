@@ -1122,12 +1122,12 @@ def test_health_without_an_extension(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_what_the_module_of_the_app_patches_is_patched_for_alembic_too(tmp_path: Path) -> None:
     app = build("factory", tmp_path)
-    wsgi = "import sys\nsys.patched = True\nfrom shop import create_app\napp = create_app()\n"
+    wsgi = "import sys\nsys.patched = True\nfrom shop import create_app\napp = create_app()\napp.run()\n"
     (app.folder / "wsgi.py").write_text(wsgi, encoding="utf-8")
     extensions = app.folder / "shop" / "extensions.py"
     source = extensions.read_text(encoding="utf-8")
     extensions.write_text(f"import sys\nassert sys.patched\n{source}", encoding="utf-8")
-    app.adopt("--app", "wsgi")
+    assert "wsgi calls app.run() when it is imported" in app.adopt("--app", "wsgi").stdout
     app.alembic("check")
 
 

@@ -118,6 +118,11 @@ def show(plan: Plan, found: dict[str, Any], layout: Layout) -> None:
 def show_lines(found: dict[str, Any], layout: Layout) -> None:
     """Show the lines of the app that use the old tool, and the one that adds ``flask db``."""
     package = usage.in_front()
+    if found["app"]["runs"]:
+        click.echo(
+            f"\nThe module {found['app']['module']} calls app.run() when it is imported, which starts no server under "
+            'alembic, as under flask. Better put the call under if __name__ == "__main__".'
+        )
     name = f'"{usage.OTHER_NAME}"' if package or found["has_db"] else None
     todo = usage.lines(layout.root, layout.module, name)
     if todo:
