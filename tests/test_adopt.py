@@ -417,8 +417,8 @@ def test_a_tool_without_a_revision(tool: str, tmp_path: Path) -> None:
         versions = app.folder / "migrations" / "versions"
     done = app.adopt()
     assert "the first revision, from the models" in done.stdout
-    assert "it is stamped with the revision" in done.stdout
-    assert "already exists" in done.stdout
+    assert "now it is stamped with the revision" in done.stdout
+    assert "already exists\nRemove what makes them" in done.stdout
     assert "These lines may do it:\n    shop/__init__.py:" in done.stdout
     assert len([*versions.glob("*.py")]) == 1
     app.alembic("check")
