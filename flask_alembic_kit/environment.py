@@ -62,7 +62,7 @@ def variables(found: dict[str, Any], layout: Layout, server_default: bool) -> di
         module, _, name = module.rpartition(".")
     imports = [(module, name if name == "db" else f"{name} as db")]
     made = app["call"] or app["name"]
-    is_named = bool(app["call"]) or app["module"] == module
+    is_named = bool(app["call"]) or (app["module"] == module and "." not in app["name"])
     if is_named:
         imports.append((app["module"], app["name"]))
     else:
@@ -80,7 +80,7 @@ def variables(found: dict[str, Any], layout: Layout, server_default: bool) -> di
     if is_merged:
         imports.append(("sqlalchemy", "MetaData"))
     is_first = is_named and min(module for module, _ in imports if module) == app["module"]
-    before = [] if is_first else first(found, is_named)
+    before = first(found, is_named, is_first)
     options = found["old"]["options"] if found["old"] and "options" in found["old"] else []
     known = [option for option in options if option["code"] is not None]
     lines = [line for option in known for line in option["imports"]]
@@ -113,26 +113,35 @@ def variables(found: dict[str, Any], layout: Layout, server_default: bool) -> di
     }
 
 
-def first(found: dict[str, Any], is_named: bool) -> list[str]:
+def first(found: dict[str, Any], is_named: bool, is_first: bool) -> list[str]:
     """Return the lines that import the app's module, first as flask does: it may patch what others import.
 
     :param is_named: whether what makes the app is imported by name; else to import the module is to
         make the app, which is not done twice
+    :param is_first: whether that name is the first that is imported anyway
     """
     module = found["app"]["module"]
-    if is_named:
-        return [f"import {module}  # noqa: F401  (first, as flask does)", "", "# isort: split"]
-    lines = ["from importlib import import_module", ""]
-    if found["migrated"]:  # by the import itself: not while Alembic reads env.py's head
-        return lines
-    return [
-        *lines,
-        "from flask import has_app_context",
-        "",
-        "if not has_app_context():",
-        f'    import_module("{module}")  # first, as flask does: it may patch what others import',
-        "",
-    ]
+    lines, without_app = [], []
+    if found["app"]["runs"]:
+        lines.append("import os")
+        without_app.append(
+            'os.environ["FLASK_RUN_FROM_CLI"] = "true"  # so app.run() starts no server'
+        )
+    if not is_named:
+        lines.append("from importlib import import_module")
+    if (
+        not is_named and not found["migrated"]
+    ):  # else by the import: not while Alembic reads env.py's head
+        does = "first, as flask does: it may patch what others import"
+        without_app.append(f'import_module("{module}")  # {does}')
+    if without_app:
+        lines += ["", "from flask import has_app_context", "", "if not has_app_context():"]
+        lines += [f"    {line}" for line in without_app]
+    if lines:
+        lines.append("")
+    if is_named and not is_first:
+        lines += [f"import {module}  # noqa: F401  (first, as flask does)", "", "# isort: split"]
+    return lines
 
 
 def as_dict(several: dict[str, list[Any]], places: Iterator[Any]) -> str:

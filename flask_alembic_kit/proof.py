@@ -124,7 +124,7 @@ def summary(old: Answers | None, new: Answers) -> list[str]:
             lines.append(f"There the old tool cannot run without a change: {old['own_error']}")
     else:
         lines.append(
-            f"The app's database was not compared: {new.get('own_error', 'it is not there')}"
+            f"The app's database was not compared: {new.get('own_error', 'it is not there, alembic upgrade head makes it')}"
         )
     return lines
 

@@ -66,7 +66,9 @@ def makers(root: Path) -> list[str]:
     return [
         f"{path.relative_to(root).as_posix()}:{number}: {line.strip()}"
         for path, text in sources(root)
-        if not re.search(r"(^|/)(tests?/|test_|conftest)", path.relative_to(root).as_posix())
+        if not re.search(
+            r"(^|/)(tests?/|tests?\.py$|test_|conftest)", path.relative_to(root).as_posix()
+        )
         for number, line in enumerate(text.split("\n"), 1)
         if "create_all(" in line
     ]

@@ -18,7 +18,8 @@ def check() -> None:
             found = version(name)
         except PackageNotFoundError as error:
             raise ClickException(
-                f"{name} is not installed. Run this where the app runs, and add {name} to what the app needs."
+                f"{name} is not installed. Run this in the environment of the app. If {name} is not in it, add it: "
+                f"uv add {name}, or pip install {name} and a line in requirements.txt."
             ) from error
         if numbers(found) < numbers(lowest):
             raise ClickException(

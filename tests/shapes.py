@@ -333,7 +333,9 @@ SHAPES = {
         },
         app="shop.web.factory:make('dev', debug=True)",
     ),
-    "module": Shape({"app.py": MODULE}, app="app", models="app.py", target="migrations"),
+    "module": Shape(
+        {"app.py": f"{MODULE}\n\napp.run()\n"}, app="app", models="app.py", target="migrations"
+    ),
     "src-capitals": Shape(
         {f"src/{name}": text for name, text in by_migrate(package="ShopApp").items()},
         app="src/ShopApp",

@@ -417,8 +417,8 @@ def test_a_tool_without_a_revision(tool: str, tmp_path: Path) -> None:
         versions = app.folder / "migrations" / "versions"
     done = app.adopt()
     assert "the first revision, from the models" in done.stdout
-    assert "it is stamped with the revision" in done.stdout
-    assert "already exists" in done.stdout
+    assert "now it is stamped with the revision" in done.stdout
+    assert "already exists\nRemove what makes them" in done.stdout
     assert "These lines may do it:\n    shop/__init__.py:" in done.stdout
     assert len([*versions.glob("*.py")]) == 1
     app.alembic("check")
@@ -646,6 +646,14 @@ def create_app():
     return app
 """
 
+ENGINE = """\
+import os
+
+from sqlalchemy import create_engine
+
+engine = create_engine(os.environ["DATABASE_URL"])
+"""
+
 # What old migrations need that is not there, and what adopt says of it.
 LOST = {
     "import alembic_enums": "No module named 'alembic_enums', in migrations/env.py:1: import alem",
@@ -741,7 +749,27 @@ def test_an_engine_that_only_the_app_has(tmp_path: Path) -> None:
     assert "Name it with --db" in app.adopt(status=1).stderr
     assert "it has no engine" in app.adopt("--db", "flask:current_app.gone", status=1).stderr
     done = app.adopt("--db", "flask:current_app.extensions['engine']")
-    assert "it is stamped with the revision" in done.stdout
+    assert "now it is stamped with the revision" in done.stdout
+    app.alembic("check")
+
+
+@pytest.mark.slow
+def test_an_app_in_another_object_and_an_engine_in_each_module(tmp_path: Path) -> None:
+    """As with Connexion; all engines lead to the same database. Before it had any, there was nothing to adopt."""
+    app = build("nothing", tmp_path)
+    shop = app.folder / "shop"
+    outer = "from types import SimpleNamespace\nfrom flask import Flask\nouter = SimpleNamespace(app=Flask('shop'))\n"
+    (shop / "__init__.py").write_text(outer, encoding="utf-8")
+    assert "No module of the app uses SQLAlchemy" in app.adopt(status=1).stderr
+    models = LITE["shop/models.py"] + "    body = db.Column(db.Text)\n"
+    (shop / "models.py").write_text(f"{models}\n\n{ENGINE}", encoding="utf-8")
+    (shop / "login.py").write_text(ENGINE, encoding="utf-8")
+    (shop / "__init__.py").write_text(f"from . import login, models\n{outer}", encoding="utf-8")
+    (app.folder / "seed.py").write_text("db.create_all()\n", encoding="utf-8")
+    done = app.adopt()
+    assert "App: shop:outer.app\n" in done.stdout
+    assert "These lines make tables without a revision." in done.stdout
+    assert "    seed.py:1: db.create_all()\n" in done.stdout
     app.alembic("check")
 
 
@@ -1124,12 +1152,12 @@ def test_health_without_an_extension(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_what_the_module_of_the_app_patches_is_patched_for_alembic_too(tmp_path: Path) -> None:
     app = build("factory", tmp_path)
-    wsgi = "import sys\nsys.patched = True\nfrom shop import create_app\napp = create_app()\n"
+    wsgi = "import sys\nsys.patched = True\nfrom shop import create_app\napp = create_app()\napp.run()\n"
     (app.folder / "wsgi.py").write_text(wsgi, encoding="utf-8")
     extensions = app.folder / "shop" / "extensions.py"
     source = extensions.read_text(encoding="utf-8")
     extensions.write_text(f"import sys\nassert sys.patched\n{source}", encoding="utf-8")
-    app.adopt("--app", "wsgi")
+    assert "wsgi calls app.run() when it is imported" in app.adopt("--app", "wsgi").stdout
     app.alembic("check")
 
 

@@ -19,6 +19,10 @@ MIGRATES = (
     "or a plugin does. Several processes that start at the same time then disturb each other. "
     "Let it import the new migrations"
 )
+DONE = """
+Done. From now on, when you have changed a model, run this here:
+    alembic revision --autogenerate -m "what changed"
+    alembic upgrade head"""
 
 
 @click.command("adopt")
@@ -68,16 +72,20 @@ def command(
         folder = os.path.relpath(layout.locations[0], root)
         place(Plan(root, {f"{folder}/{name}": text for name, text in made.items()}))
         click.echo(f"\nThe first revision creates the tables of the models: {', '.join(made)}")
-    prove(found, arguments)
+    new = prove(found, arguments)
     if not revisions(found["old"]):
         begin(arguments)
-    click.echo("\nDone. From now on, use the command alembic in this folder.")
+    show_makers(new, is_new(found))
+    click.echo(DONE)
 
 
 def show(plan: Plan, found: dict[str, Any], layout: Layout) -> None:
     """Show what has been found, and what is to be done."""
     old = found["old"]
-    click.echo(f"App: {found['app']['module']}:{found['app']['call'] or found['app']['name']}")
+    folder = "".join(f", in {os.path.relpath(path, layout.root)}" for path in layout.paths)
+    click.echo(
+        f"App: {found['app']['module']}:{found['app']['call'] or found['app']['name']}{folder}"
+    )
     for name, database in found["databases"].items():
         click.echo(f"Database {name}: {database['url']}")
     if number := len(revisions(old)):
@@ -110,6 +118,11 @@ def show(plan: Plan, found: dict[str, Any], layout: Layout) -> None:
     if unseen := ignored_by_git(layout.root, [*plan.add]):
         rule, path = unseen
         click.echo(f"\nGit ignores {path} ({rule}). Remove that rule, or use git add --force.")
+    if found["app"]["runs"]:
+        click.echo(
+            f"\nThe module {found['app']['module']} calls app.run() when it is imported, which starts no server under "
+            'alembic, as under flask. Better put the call under if __name__ == "__main__".'
+        )
     if {*found["migrated"]} - {str(layout.target)}:
         click.echo(f"\nThe app itself runs the old tool when it is made, {MIGRATES}, see below.")
     show_lines(found, layout)
@@ -151,8 +164,11 @@ def summarized(paths: list[str]) -> list[str]:
     return sorted([*folders, *(path for path in paths if "/kit/" not in path)])
 
 
-def prove(found: dict[str, Any], arguments: dict[str, Any]) -> None:
-    """Compare old and new, say what was found, and end with status 1 if anything is wrong."""
+def prove(found: dict[str, Any], arguments: dict[str, Any]) -> proof.Answers:
+    """Compare old and new, say what was found, and end with status 1 if anything is wrong.
+
+    :return: what the new environment says and makes
+    """
     click.echo("\nProof:")  # which takes a while
     old = found["old"] if revisions(found["old"]) else None
     old = old and made(old, arguments, is_old=True)
@@ -178,9 +194,9 @@ def prove(found: dict[str, Any], arguments: dict[str, Any]) -> None:
         click.echo(
             f"\nOn an empty database, the app itself runs the old tool when it is made, {MIGRATES}."
         )
-    if new.get("makes_error"):
-        show_makers(new)
     wrong = proof.failures(old, new)
+    if wrong:
+        show_makers(new, is_new(found))
     for line in wrong:
         click.echo(f"    {line}", err=True)
     if wrong:
@@ -189,23 +205,37 @@ def prove(found: dict[str, Any], arguments: dict[str, Any]) -> None:
             err=True,
         )
         sys.exit(1)
+    return new
 
 
-def show_makers(new: proof.Answers) -> None:
-    """Say that the app makes the tables itself, so that the revisions cannot."""
-    shown = ", ".join([*new["makes"][:3], *(["..."] if new["makes"][3:] else [])])
-    click.echo(
-        f"\nOn an empty database, the app itself makes tables when it is made ({shown}), and the revisions, "
-        f"which make them too, fail: {new['makes_error']}"
-    )
+def show_makers(new: proof.Answers, is_first: bool) -> None:
+    """Say that the app makes the tables itself, so that the revisions cannot.
+
+    :param is_first: whether there was no revision: then all that makes tables did it
+    """
     lines = usage.makers(Path.cwd())
-    if not lines:
+    if error := new.get("makes_error"):
+        shown = ", ".join([*new["makes"][:3], *(["..."] if new["makes"][3:] else [])])
         click.echo(
-            "No line of the app does it, so a package does, as Flask-AppBuilder. For a new database, use "
-            "alembic stamp head, where you would use alembic upgrade head."
+            f"\nOn an empty database, the app itself makes tables when it is made ({shown}), and the revisions, "
+            f"which make them too, fail: {error.partition('. Nothing of this run')[0]}"
         )
+        if not lines:
+            click.echo(
+                "No line of the app does it, so a package does, as Flask-AppBuilder. For a new database, use "
+                "alembic stamp head, where you would use alembic upgrade head."
+            )
+            return
+        click.echo(
+            "Remove what makes them: else it also makes the table of a new model before Alembic sees it, and "
+            "no revision has that. These lines may do it:"
+        )
+    elif is_first and lines:
+        click.echo(
+            "\nThese lines make tables without a revision. Remove them, and use alembic upgrade head instead:"
+        )
+    else:
         return
-    click.echo("Let the app make none. These lines may do it:")
     for line in lines:
         click.echo(f"    {line}")
 
@@ -283,7 +313,7 @@ def begin(arguments: dict[str, Any]) -> None:
     done = ask("stamp", **arguments)
     if done["stamped"]:
         click.echo(
-            "    The app's database has all tables of the models: it is stamped with the revision."
+            "    The app's database has all tables of the models: now it is stamped with the revision."
         )
     elif done["missing"]:
         missing = ", ".join(done["missing"])

@@ -15,7 +15,7 @@ from typing import Any
 
 from flask import Flask
 from sqlalchemy import MetaData
-from sqlalchemy.engine import Engine
+from sqlalchemy.engine import URL, Engine
 from sqlalchemy.orm import scoped_session
 
 from ..layout import TOOLS
@@ -23,6 +23,9 @@ from .errors import Refused
 
 # How the engine is got from what apps have, in the order in which it is tried.
 WAYS = ("{}.engine", "{}.get_engine()", "{}.manager.engine", "{}.get_bind()")
+
+# What uses SQLAlchemy, in whatever way.
+USES = re.compile(rb"(?i)sqlalchemy|sqlmodel")
 
 # The module and the name that something is imported by, None if that is `db`, and an expression for it.
 Place = tuple[str | None, str, str]
@@ -89,22 +92,34 @@ def only_db(root: Path) -> Db:
         if isinstance(value, (Engine, scoped_session))
         or any(hasattr(type(value), word) for word in ("engine", "get_engine", "manager"))
     }
-    found: dict[int, Db] = {}
+    found: dict[URL, Db] = {}
     # A session comes before an engine: a factory may replace that.
     for place, thing in sorted(names.items(), key=lambda item: isinstance(item[1], Engine)):
         where, way = found_at(thing, place)
-        if way:
-            found.setdefault(id(engine_by(thing, way)), Db(thing, where, way))
+        engine = engine_by(thing, way) if way else None
+        if engine is not None:  # several to the same database are as one
+            found.setdefault(engine.url, Db(thing, where, str(way)))
+    files = [Path(str(module.__file__)) for module in modules(root)]
+    if not found and not any(USES.search(file.read_bytes()) for file in files if file.is_file()):
+        raise Refused(
+            "No module of the app uses SQLAlchemy, so there is nothing that Alembic could migrate."
+        )
     if len(found) != 1:
-        several = ", ".join(":".join(map(str, db.place)) for db in found.values())
+        several = " ".join(shown(db) for db in found.values())
         what = (
             f"Which has the app's engine? {several}"
             if several
             else "No module of the app has an engine, or a session or an object with one. If it makes one for "
-            "each request, add one: engine = sqlalchemy.create_engine(...)."
+            "each request, add one: engine = sqlalchemy.create_engine(...). Its name is MODULE:NAME."
         )
-        raise Refused(f"{what} Its name is MODULE:NAME.", "db")
+        raise Refused(what, "db")
     return next(iter(found.values()))
+
+
+def shown(db: Db) -> str:
+    """Return what ``--db`` takes for something that has an engine."""
+    module, name = db.place
+    return f"{module}:{name or db.way.removeprefix('{}.')}"
 
 
 def found_at(

@@ -5,6 +5,8 @@ import inspect
 import os
 import re
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -37,7 +39,7 @@ HAS_APP = re.compile(r"^(app|application) *(:.*)?= |^def (create_app|make_app)\b
 
 
 def load(reference: str | None) -> tuple[Flask, dict[str, Any]]:
-    """Return the app, and how it is imported: ``module``, ``name``, ``call``.
+    """Return the app, and how it is imported: ``module``, ``name``, ``call``, and whether it ``runs`` then.
 
     :param reference: what ``flask --app`` takes; None for ``FLASK_APP``, or what ``flask`` finds
     :raises Refused: if there is no app
@@ -51,12 +53,15 @@ def load(reference: str | None) -> tuple[Flask, dict[str, Any]]:
     reference = reference or next(iter(found), None)
     info = ScriptInfo(app_import_path=reference)
     try:
-        app = info.load_app()
+        with watched_run() as runs:
+            app = info.load_app()
     except SystemExit as error:
         raise Refused(f"The app ended itself ({error}): see what flask routes says.") from error
     except Exception as error:
         failed: BaseException = error
         if isinstance(error, NoAppException):
+            if found_within := within(reference):
+                return found_within
             if not error.message.startswith("While importing"):
                 raise Refused(error.message, "app") from error
             failed = error.__context__ or error  # its message has a traceback
@@ -66,7 +71,35 @@ def load(reference: str | None) -> tuple[Flask, dict[str, Any]]:
         ) from error
     path, name = split(reference) if reference else found_by_flask()
     module = sys.modules[prepare_import(path)]
-    return app, {"module": module.__name__, **how(module, name, app)}
+    return app, {"module": module.__name__, "runs": bool(runs), **how(module, name, app)}
+
+
+@contextmanager
+def watched_run() -> Iterator[list[Flask]]:
+    """Yield the apps whose ``run()`` is called meanwhile: it starts no server, as with the command ``flask``."""
+    run, apps = Flask.run, list[Flask]()
+
+    def watched(app: Flask, *arguments: Any, **options: Any) -> None:
+        apps.append(app)
+
+    Flask.run = watched  # type: ignore[method-assign]
+    try:
+        yield apps
+    finally:
+        Flask.run = run  # type: ignore[method-assign]
+
+
+def within(reference: str | None) -> tuple[Flask, dict[str, Any]] | None:
+    """Return the app that an object of the module has, as that of Connexion has; flask sees none then."""
+    files = [path for path in ("wsgi.py", "app.py") if Path(path).exists()]
+    path, name = split(reference) if reference else ((files or [""])[0], None)
+    module = sys.modules.get(prepare_import(path)) if path else None
+    for key, value in vars(module).items() if module else ():
+        with suppress(Exception):  # what a proxy raises
+            if name in (None, key) and isinstance(value.app, Flask):
+                how = {"name": f"{key}.app", "call": None, "runs": False}
+                return value.app, {"module": module.__name__, **how}
+    return None
 
 
 def split(reference: str) -> tuple[str, str | None]:
