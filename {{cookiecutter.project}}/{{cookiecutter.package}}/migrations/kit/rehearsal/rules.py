@@ -89,9 +89,7 @@ UNREAD = {
 NOISE = re.compile(r"\b(?:COLUMN|IF EXISTS|IF NOT EXISTS|ONLY) ", re.IGNORECASE)
 # Functions in defaults that rewrite no table, though squawk finds each expression there.
 STABLE = r"(?:now|timezone|lower|upper|cast|array|coalesce|concat|date_trunc|jsonb?_\w+|make_\w+|\w*char)"
-REWRITES = re.compile(
-    rf"\bGENERATED|serial\b|\bDEFAULT\b.*\b(?!{STABLE}\b)[a-z_]\w* ?\(", re.IGNORECASE
-)
+REWRITES = re.compile(rf"(?i)\bGENERATED|serial\b|\bDEFAULT\b.*\b(?!{STABLE}\b)[a-z_]\w* ?\(")
 
 
 def statements(sql: str) -> Iterator[str]:
