@@ -659,6 +659,46 @@ def unique_constraints_without_names(change: Change) -> None:
 
 
 @case
+def table_without_names_comes_back(change: Change) -> None:
+    """The naming convention, which came later, wants names of all of its constraints."""
+    convention = change.project.metadata.naming_convention
+
+    def pets(metadata: MetaData) -> None:
+        metadata.naming_convention = MetaData().naming_convention
+        users(metadata)
+        check, owner = sa.CheckConstraint("age > 0"), ForeignKey("users.id")
+        age: Column[Any] = Column("age", Integer, check)
+        table("pets", metadata, age, Column("owner_id", owner), sa.UniqueConstraint("owner_id"))
+
+    def no_pets(metadata: MetaData) -> None:
+        name = "%(table_name)s_%(constraint_name)s"
+        metadata.naming_convention = {"uq": name, "ck": name, "fk": name}
+        users(metadata)
+
+    try:
+        change.start(pets, {"users": [{"id": 1}]})
+        change.go(no_pets)
+    finally:
+        change.project.metadata.naming_convention = convention
+
+
+@case
+def unique_constraint_without_a_name_gets_a_second_one(change: Change) -> None:
+    convention = change.project.metadata.naming_convention
+
+    def codes(metadata: MetaData, *more: sa.UniqueConstraint) -> None:
+        metadata.naming_convention = MetaData().naming_convention
+        table("codes", metadata, Column("code", String(9), unique=True), *more)
+
+    try:
+        change.start(codes, {"codes": [{"code": "a"}]})
+        change.define(lambda metadata: codes(metadata, sa.UniqueConstraint("code", name="other")))
+        command.check(change.config())
+    finally:
+        change.project.metadata.naming_convention = convention
+
+
+@case
 def column_that_is_unique_twice(change: Change) -> None:
     """Of two that say the same, SQLite has one, and PostgreSQL too if both are made at once."""
 
@@ -672,6 +712,7 @@ def column_that_is_unique_twice(change: Change) -> None:
     change.go(lambda metadata: codes(metadata, is_twice=True))
     change.go(lambda metadata: codes(metadata, is_twice=True, is_once=False))
     change.go(lambda metadata: codes(metadata, is_twice=False, is_once=False))
+    change.go(lambda metadata: codes(metadata, is_twice=True))
 
 
 @case
@@ -928,6 +969,21 @@ def enum_is_filled(change: Change) -> None:
 
 
 @case
+def enum_of_several_metadata(change: Change) -> None:
+    """They may be in a tuple, too."""
+    options = change.project.app.config.setdefault("ALEMBIC_CONTEXT", {})
+    other = MetaData(naming_convention=change.project.metadata.naming_convention)
+    options["target_metadata"] = change.project.metadata, other
+    try:
+        with_kind(other, "a", "b")
+        change.start(lambda metadata: table("pets", metadata), {"pets": [{"id": 1}]})
+        command.check(change.config())
+        assert change.rows("SELECT kind FROM users") == []
+    finally:
+        del options["target_metadata"]
+
+
+@case
 def enum_of_new_and_dropped_tables(change: Change) -> None:
     def tags(metadata: MetaData) -> None:
         users(metadata)
@@ -1055,7 +1111,7 @@ def default_of_ones_own(change: Change) -> None:
 
 @case
 def computed_columns(change: Change) -> None:
-    """One is added and dropped; beside it, another column is renamed."""
+    """One is added and dropped, also with what it uses; beside it, another column is renamed."""
 
     def doubled(metadata: MetaData, name: str, *more: Column[Any]) -> None:
         table("users", metadata, Column("n", Integer), Column(name, String(9)), *more)
@@ -1079,6 +1135,43 @@ def computed_columns(change: Change) -> None:
     change.start(partial(of, name="n"), {"things": [{"n": 2}]})
     change.go(partial(of, name="m"), "rename=things.n:m")
     assert change.rows("SELECT m, twice FROM things") == [(2, 4)]
+
+    def with_both(metadata: MetaData) -> None:
+        twice = Column("twice", Integer, sa.Computed("n * 2", persisted=stored))
+        table("things", metadata, twice, Column("n", Integer), sa.Index("ix_twice", "twice"))
+
+    change.project.forget()
+    change.start(lambda metadata: table("things", metadata), {"things": [{"id": 1}]})
+    change.go(with_both)
+    change.go(lambda metadata: table("things", metadata))
+
+
+@case
+def view_is_no_table(change: Change) -> None:
+    """SQLAlchemy 2.1 has views among the tables of a metadata."""
+    if not hasattr(sa, "CreateView"):
+        return
+
+    def seen(metadata: MetaData) -> None:
+        users(metadata)
+        sa.CreateView(sa.select(metadata.tables["users"]), "seen", metadata=metadata)
+
+    warned: list[logging.LogRecord] = []
+    handler = logging.Handler()
+    handler.emit = warned.append  # type: ignore[assignment]
+    logging.getLogger().addHandler(handler)
+    try:
+        change.start(users)
+        change.define(seen)
+        command.check(change.config())
+        told = "There is no view seen: make it by op.execute() in a revision."
+        assert [each.getMessage() for each in warned] == [told]
+        with change.project.engine.begin() as connection:
+            connection.exec_driver_sql("CREATE VIEW seen AS SELECT * FROM users")
+        command.check(change.config())
+        assert len(warned) == 1
+    finally:
+        logging.getLogger().removeHandler(handler)
 
 
 @case

@@ -199,11 +199,14 @@ def test_tables_of_models_that_nobody_imports_stay(posts: Project) -> None:
     posts.alembic("-x", option, "-x", "drop=most", *revision)
 
 
-def test_table_whose_name_gets_other_case_stays(posts: Project) -> None:
-    """SQLite, and MySQL on Windows, take both names for the same table."""
+def test_what_gets_a_name_in_other_case_stays(posts: Project) -> None:
+    """SQLite, and MySQL on Windows, take both names for the same table; MySQL takes columns so, too."""
+    posts.edit("models.py", "    title: ", "    Title: ")
+    line = posts.fails("revision", "--autogenerate")
+    assert line.endswith("keep the name posts.title, or say -x rename=posts.title:Title.")
     posts.edit("models.py", '__tablename__ = "posts"', '__tablename__ = "Posts"')
     line = posts.fails("revision", "--autogenerate")
-    assert line.endswith("which may be the same table to the database: keep the name posts.")
+    assert "Posts may be the same as posts to the database: keep the name posts" in line
     posts.alembic("check", status=4)
 
 

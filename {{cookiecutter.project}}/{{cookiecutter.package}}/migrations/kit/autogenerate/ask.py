@@ -1,5 +1,6 @@
 """The answers that autogenerate needs: from a person at the terminal, or else from ``-x``."""
 
+import logging
 import sys
 from traceback import walk_stack
 
@@ -10,6 +11,7 @@ from alembic.util import CommandError
 from ..errors import running_command
 from ..outcome import option
 
+logger = logging.getLogger("alembic.env")
 Hints = dict[str, dict[str, str]]  # by what is dropped: what it may be now, and the option for that
 
 

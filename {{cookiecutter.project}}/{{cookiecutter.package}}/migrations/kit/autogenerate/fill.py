@@ -1,6 +1,5 @@
 """Gives existing rows a value for a column that becomes NOT NULL."""
 
-import logging
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -11,10 +10,9 @@ from sqlalchemy.engine import Connection
 
 from ..backends.steps import Comment, is_not_null, name_of, of_kind
 from ..session import as_text
-from .ask import answer, ask, can_ask, told
+from .ask import answer, ask, can_ask, logger, told
 from .losses import first_rows, read
 
-logger = logging.getLogger("alembic.env")
 # Answers that are SQL, not a text that has to be quoted.
 IS_SQL = re.compile(r"'.*'|[\w.]*\(.*\)|true|false|current_\w+", re.IGNORECASE | re.DOTALL)
 NUMBER = re.compile(r"-?\d+(\.\d+)?")

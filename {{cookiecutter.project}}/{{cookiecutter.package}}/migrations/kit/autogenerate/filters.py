@@ -8,21 +8,21 @@ from typing import Any
 from alembic import context
 from alembic.runtime.migration import MigrationContext
 from alembic.util import to_list
-from sqlalchemy import MetaData
+from sqlalchemy import MetaData, inspect
 
 from ..backends import backend_of
 from ..backends.constraints import has_unknown_check, is_known, is_made, table_of, without_table
 from ..log import log_table
+from .ask import logger
 
+Filter = Callable[..., bool]
 # Alembic's own, and check constraints: these are found by their names, which the models have.
 PLUGINS = ["alembic.autogenerate.*"]
 with suppress(ImportError):  # before Alembic 1.19.2, checks are not compared
     PLUGINS.append(import_module("alembic.ext.checkconstraint_byname").__name__)
 
 
-def all_but(
-    ignored: Collection[str], theirs: Callable[..., bool] = lambda *_: True
-) -> Callable[..., bool]:
+def all_but(ignored: Collection[str], theirs: Filter = lambda *_: True) -> Filter:
     """Return an ``include_object`` that ignores tables: by name, or those of an extension.
 
     :param theirs: an ``include_object`` of the app, which ignores more
@@ -37,11 +37,15 @@ def all_but(
                 return not (is_superfluous and has_unknown_check(table_of(item)))
             item.sqltext = without_table(item.sqltext)  # or Alembic adds a copy to the models
             return is_known(item) and is_made(item)
-        if kind != "table":
-            return True
+        if kind != "table" or name in ignored:
+            return kind != "table"
         connection = context.get_bind()
+        if getattr(item, "is_view", False):  # of SQLAlchemy 2.1: Alembic would make it a table
+            if not inspect(connection).has_table(name, schema=item.schema):
+                logger.warning("There is no view %s: make it by op.execute() in a revision.", name)
+            return False
         is_of_extension = backend_of(connection.dialect).is_of_extension
-        return name not in ignored and not (is_superfluous and is_of_extension(connection, item))
+        return not (is_superfluous and is_of_extension(connection, item))
 
     return include_object
 
@@ -55,7 +59,7 @@ def leave_own_alone(migration: MigrationContext) -> None:
     )
 
 
-def schemas_of(target: MetaData | Collection[MetaData] | None) -> Callable[..., bool]:
+def schemas_of(target: MetaData | Collection[MetaData] | None) -> Filter:
     """Return an ``include_name`` for the default schema and those of the models, and no other."""
     schemas = {t.schema for each in to_list(target, []) for t in each.tables.values()}
 

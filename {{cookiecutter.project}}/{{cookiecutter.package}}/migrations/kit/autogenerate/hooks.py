@@ -1,6 +1,5 @@
 """What ``alembic check`` and ``alembic revision`` do here in addition to Alembic."""
 
-import logging
 import sys
 from importlib import import_module
 from typing import Any
@@ -15,17 +14,15 @@ from flask import current_app
 from ..backends import backend_of
 from ..backends.constraints import tables
 from ..errors import MODELS_DIFFER, fail, running_command
-from .ask import given, is_check, refuse_unused
+from .ask import given, is_check, logger, refuse_unused
 from .describe import described
 from .fill import fill
 from .filters import PLUGINS
 from .losses import warn_of_losses
-from .mend import mend_checks, mend_columns
+from .mend import mend_checks, mend_columns, mend_names
 from .missing import refuse
 from .order import put_in_order
 from .rename import rename
-
-logger = logging.getLogger("alembic.env")
 
 
 def process_revision_directives(
@@ -61,6 +58,7 @@ def process_revision_directives(
     ways = [step for step in changes[-1].ops if type(step) is not ops.ExecuteSQLOp]
     back.ops = [step.reverse() for step in reversed(ways)]
     mend_checks(changes[-1])
+    mend_names(back)
     refuse(changes[-1], len(models))
     if not is_checked:
         fill(changes[-1], connection)

@@ -1,6 +1,5 @@
 """Says what a revision destroys, or cannot do with existing rows."""
 
-import logging
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,7 +11,7 @@ from sqlalchemy.exc import DataError, SQLAlchemyError
 from ..backends import backend_of
 from ..backends.steps import Comment, RenameTable, name_of, steps_of
 from ..errors import codes
-from .ask import Hints
+from .ask import Hints, logger
 
 LIMIT = 10_000  # rows that are looked at: a table may have any number
 
@@ -24,7 +23,7 @@ def warn_of_losses(changes: ops.OpContainer, connection: Connection, hints: Hint
         for name, loss in losses(step, connection):
             comments.append(Comment(f"When this was written: {loss}."))
             advice = [f" Renamed to {new}? {option}" for new, option in hints.get(name, {}).items()]
-            logging.getLogger("alembic.env").warning("%s.%s", loss, "".join(advice))
+            logger.warning("%s.%s", loss, "".join(advice))
     changes.ops[:0] = comments
 
 

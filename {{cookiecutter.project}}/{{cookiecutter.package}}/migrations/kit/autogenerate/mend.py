@@ -8,7 +8,7 @@ from sqlalchemy import CheckConstraint, Column, Identity, MetaData, Table
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import NullType
 
-from ..backends.constraints import is_made, tables
+from ..backends.constraints import KINDS, Given, is_made, name_for, tables
 from ..backends.steps import name_of, of_kind
 
 
@@ -25,6 +25,14 @@ def mend_checks(changes: ops.UpgradeOps) -> None:
         steps = of_kind(ops.CreateCheckConstraintOp, change)
         twice = [step for step in steps if step.constraint_name in made]
         change.ops = [step for step in change.ops if step not in twice]
+
+
+def mend_names(back: ops.DowngradeOps) -> None:
+    """Name what has no name in a table that comes back: a naming convention may want one."""
+    for table in of_kind(ops.CreateTableOp, back):
+        for number, item in enumerate[Any](table.columns):
+            if type(item) in (CheckConstraint, *KINDS) and not isinstance(item.name, str):
+                item.name = name_for(item) or Given(f"ck_{table.table_name}_{number}")
 
 
 def names_of_type(column: Column[Any]) -> set[Any]:

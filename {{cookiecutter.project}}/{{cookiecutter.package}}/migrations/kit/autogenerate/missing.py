@@ -1,11 +1,9 @@
-"""Refuses to drop tables whose models were not imported, or whose names differ in case only."""
+"""Refuses to drop tables whose models were not imported."""
 
-import logging
 import os
 import re
 import sys
 from collections.abc import Iterator
-from itertools import product
 from pathlib import Path
 
 from alembic.operations import ops
@@ -13,7 +11,7 @@ from alembic.util import CommandError
 from flask import current_app
 
 from ..backends.steps import name_of, of_kind
-from .ask import given, is_check
+from .ask import given, is_check, logger
 
 # What the app may import; its tests may have models of their own.
 IS_MODULE = re.compile(r"(?!tests?$|test_|conftest$)[^\W\d]\w*")
@@ -30,20 +28,12 @@ def refuse(changes: ops.UpgradeOps, models: int) -> None:
         problem = f"{module} defines models, but is not imported when the app is created"
         if not is_check():
             raise CommandError(f"{problem}: import it, or give -x without={module}.")
-        logging.getLogger("alembic.env").warning("%s.", problem)
-    if is_check():
-        return
+        logger.warning("%s.", problem)
     dropped = sorted(map(name_of, of_kind(ops.DropTableOp, changes)))
-    created = [*map(name_of, of_kind(ops.CreateTableOp, changes))]
-    for old, new in product(dropped, created):
-        if old.lower() == new.lower():
-            both = f"{old} would be dropped for {new}, which may be the same table to the database"
-            raise CommandError(f"{both}: keep the name {old}.")
-    if len(dropped) > max(models - len(created), 1) and "most" not in given("drop"):
-        raise CommandError(
-            f"Most tables would be dropped: {', '.join(dropped)}. Are all models imported when the "
-            "app is made? To drop them: -x drop=most."
-        )
+    is_most = len(dropped) > max(models - len(of_kind(ops.CreateTableOp, changes)), 1)
+    if is_most and not is_check() and "most" not in given("drop"):
+        lost = f"Most tables would be dropped: {', '.join(dropped)}"
+        raise CommandError(f"{lost}. Does the app import all models? To drop them: -x drop=most.")
 
 
 def modules_with_models() -> Iterator[str]:

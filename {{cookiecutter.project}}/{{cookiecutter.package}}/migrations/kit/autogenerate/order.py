@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from enum import IntEnum
 
 from alembic.operations import ops
-from sqlalchemy import ForeignKeyConstraint
+from sqlalchemy import Column, ForeignKeyConstraint
 from sqlalchemy.engine import Dialect
 
 from ..backends.steps import SQL, Comment, TableChanges, is_not_null, key_of, name_of, named
@@ -111,6 +111,8 @@ def turn_of(step: ops.MigrateOperation) -> Turn:
         return Turn.DROP_KEY if is_key else Turn.DROP_INDEX
     if isinstance(step, ops.CreateIndexOp | ops.CreateUniqueConstraintOp):
         return Turn.CREATE_INDEX
+    if getattr(getattr(step, "to_column", Column)(), "computed", None):  # it needs others
+        return Turn.CREATE_INDEX if isinstance(step, ops.AddColumnOp) else Turn.DROP_INDEX
     is_key = isinstance(step, ops.CreateForeignKeyOp | ops.CreateCheckConstraintOp)
     return Turn.CREATE_KEY if is_key else Turn.ALTER
 

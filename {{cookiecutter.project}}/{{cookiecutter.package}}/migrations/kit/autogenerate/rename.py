@@ -10,11 +10,12 @@ from typing import Any
 from alembic.autogenerate import comparators
 from alembic.autogenerate.api import AutogenContext
 from alembic.operations import ops
+from alembic.util import CommandError
 from sqlalchemy import Computed, ForeignKeyConstraint, Table
 
 from ..backends import Backend
 from ..backends.steps import SQL, AlterColumn, RenameTable, key_of, name_of, of_kind
-from .ask import Hints, is_renamed
+from .ask import Hints, is_renamed, told
 
 Steps = dict[str, Any]  # by the names of what they drop or create
 
@@ -53,6 +54,9 @@ def renamed(gone: Steps, added: Steps, impl: Any, hints: Hints) -> Iterator[tupl
             if is_renamed(old, new, hints, are_like(impl, drop, added[new])):
                 yield drop, added.pop(new)
                 break
+            if old.lower() == new.lower() and not told("rename", old):
+                same = f"{new} may be the same as {old} to the database: keep the name {old}"
+                raise CommandError(f"{same}, or say -x rename={old}:{new.rpartition('.')[2]}.")
 
 
 def are_like(impl: Any, drop: Any, create: Any) -> bool:

@@ -88,10 +88,8 @@ class Backend:
         """Say whether an extension of the database made a table."""
         return False
 
-    def complete(
-        self, connection: Connection, changes: UpgradeOps, filled: Collection[str]
-    ) -> None:
-        """Add the changes that this database also needs; ``filled`` has the values that rows get."""
+    def complete(self, connection: Connection, changes: UpgradeOps, fills: Collection[str]) -> None:
+        """Add the changes that this database also needs; ``fills`` has the values that rows get."""
 
     def finish(self, connection: Connection, way: OpContainer) -> None:
         """Add to one direction of a revision what only this database needs."""

@@ -26,6 +26,7 @@ def name_types(autogenerate: Any, changes: ops.UpgradeOps, _: Any) -> None:
     """Make each Enum an ENUM before alembic-postgresql-enum 1.11.0 does: it changes names, too."""
     if not isinstance(autogenerate.migration_context.impl, PostgresqlImpl):
         return
+    autogenerate.metadata = util.to_list(autogenerate.metadata)  # it knows no tuple
     for column in [column for step in steps_of(changes) for column in columns_of(step)]:
         type_: Any = getattr(column.type, "item_type", column.type)
         if type(type_) is Enum and type_.native_enum:

@@ -20,12 +20,12 @@ class Once(AsMade):
     """Ignores a unique constraint on the columns of the primary key or of another one: it may not exist."""
 
     def correct_for_autogen_constraints(self, *found_and_wanted: Any) -> None:
-        names, wanted = {unique.name for unique in found_and_wanted[0]}, found_and_wanted[2]
-        there = [unique for unique in wanted if unique.name in names]
-        for unique in [unique for unique in wanted if unique not in there]:
-            others = (unique.table.primary_key, *there)
-            if unique.columns.keys() in [other.columns.keys() for other in others]:
-                wanted.discard(unique)
+        found, wanted = found_and_wanted[0], found_and_wanted[2]
+        known = [each for unique in found for each in (unique.name, unique.columns.keys())]
+        kept = [unique for unique in wanted if (unique.name or unique.columns.keys()) in known]
+        for unique in sorted(wanted.difference(kept), key=lambda each: str(each.name)):
+            others = [other.columns.keys() for other in (unique.table.primary_key, *kept)]
+            (wanted.discard if unique.columns.keys() in others else kept.append)(unique)
         super().correct_for_autogen_constraints(*found_and_wanted)
 
 

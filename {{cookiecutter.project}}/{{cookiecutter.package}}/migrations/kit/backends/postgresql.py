@@ -110,10 +110,10 @@ class PostgreSQLBackend(Backend):
         return [*connection.execute(text(OTHERS), names).scalars()]
 
     def complete(
-        self, connection: Connection, changes: ops.UpgradeOps, filled: Collection[str]
+        self, connection: Connection, changes: ops.UpgradeOps, fills: Collection[str]
     ) -> None:
         """Create the schemas of new tables. No downgrade drops them: others may use them too."""
-        mend(changes, filled, connection.dialect.default_schema_name)
+        mend(changes, fills, connection.dialect.default_schema_name)
         schemas = {change.schema for change in changes.ops if isinstance(change, ops.CreateTableOp)}
         for schema in sorted(schemas - {None, *inspect(connection).get_schema_names()}, key=str):
             quoted = connection.dialect.identifier_preparer.quote(str(schema))

@@ -19,9 +19,7 @@ from .compare import NAME
 from .constraints import name_for
 from .indexes import Once
 
-COLLATED = (
-    "SELECT name, sql FROM sqlite_master WHERE type = 'table' AND sql LIKE 'CREATE TABLE%COLLATE%'"
-)
+COLLATED = "SELECT name, sql FROM sqlite_master WHERE sql LIKE 'CREATE TABLE%COLLATE%'"
 COLLATIONS = f"SELECT name, coll FROM pragma_index_xinfo('{NAME}_of') WHERE key AND name NOT NULL"
 # Those of tables with expressions, an order, a collation or a condition.
 INDEXES = """
