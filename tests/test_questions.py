@@ -203,7 +203,7 @@ def test_what_gets_a_name_in_other_case_stays(posts: Project) -> None:
     """SQLite, and MySQL on Windows, take both names for the same table; MySQL takes columns so, too."""
     posts.edit("models.py", "    title: ", "    Title: ")
     line = posts.fails("revision", "--autogenerate")
-    assert line.endswith("keep the name posts.title, or say -x rename=posts.title:Title.")
+    assert line.endswith("keep the name posts.title, or give -x rename=posts.title:Title.")
     posts.edit("models.py", '__tablename__ = "posts"', '__tablename__ = "Posts"')
     line = posts.fails("revision", "--autogenerate")
     assert "Posts may be the same as posts to the database: keep the name posts" in line

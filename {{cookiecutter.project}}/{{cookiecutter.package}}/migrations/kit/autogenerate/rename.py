@@ -56,7 +56,7 @@ def renamed(gone: Steps, added: Steps, impl: Any, hints: Hints) -> Iterator[tupl
                 break
             if old.lower() == new.lower() and not told("rename", old):
                 same = f"{new} may be the same as {old} to the database: keep the name {old}"
-                raise CommandError(f"{same}, or say -x rename={old}:{new.rpartition('.')[2]}.")
+                raise CommandError(f"{same}, or give -x rename={old}:{new.rpartition('.')[2]}.")
 
 
 def are_like(impl: Any, drop: Any, create: Any) -> bool:
