@@ -109,7 +109,8 @@ class Scratch:
         if key is None:
             raise Refused(f"No scratch database can be made on {dialect.name}.")
         place = (cparams.get(word) for word in ("host", "port", "unix_socket", key))
-        where = (dialect.name, *map(str, place))  # two kinds have different ports if none is given
+        kind = "mysql" if dialect.name in SAME else dialect.name  # has a port of its own
+        where = (kind, *map(str, place))
         if self.server is not None:
             if self.server.get_backend_name() not in (dialect.name, SAME.get(dialect.name)):
                 raise Refused(f"--scratch is not the URL of a server of {dialect.name}.")
