@@ -10,6 +10,7 @@ from xml.etree import ElementTree
 import pytest
 from kit import ROOT, Project, run
 from servers import query
+from sqlalchemy import make_url
 from test_readme import SUITE, commands
 
 from benchmarks.documents import RESULTS, documents, figures, filled
@@ -123,7 +124,9 @@ def test_questions_name_what_the_kit_says_and_their_example_runs(generic: Projec
     text = path.read_text(encoding="utf-8")
     path.write_text(text[: text.index("def ")] + example, encoding="utf-8")
     generic.alembic("upgrade", "head")
-    assert query(f"sqlite:///{generic.databases['default']}", "SELECT name FROM users") == ["Ada"]
+    assert query(
+        make_url(f"sqlite:///{generic.databases['default']}"), "SELECT name FROM users"
+    ) == ["Ada"]
     generic.alembic("downgrade", "base")
 
 
