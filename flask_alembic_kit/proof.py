@@ -13,9 +13,10 @@ ADVICE = {
         "If an extension of PostgreSQL has it, let an admin make the extension in the app's database; or in "
         "template1, if the app's user may not make it. Then run this again."
     ),
-    'no such table|NoSuchTable|(relation|table) "[^"]+" does not|Table .* doesn.t exist': (
-        "If no revision makes this table, make a new database as you do today, for example with db.create_all(), "
-        "and then run alembic stamp head."
+    # The last is what PostgreSQL says after an error that a revision has caught, often this one.
+    'no such table|NoSuchTable|(relation|table) "[^"]+" does not|Table .* doesn.t exist|transaction is aborted': (
+        "If no revision makes a table that they need, make a new database as you do today, for example with "
+        "db.create_all(), and then run alembic stamp head."
     ),
     "Not an executable object": "Write sqlalchemy.text(...) around the strings that this revision executes.",
     "module 'sqlalchemy": "Write the name that SQLAlchemy has today, or install the older SQLAlchemy.",

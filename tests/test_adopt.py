@@ -375,6 +375,13 @@ def test_models_that_their_database_has_no_type_for_are_no_failure_of_the_new_en
     assert proof.failures(same, {**same, "compare_error": "KeyError: 'name'"})
 
 
+def test_an_error_that_a_revision_has_caught_leads_to_the_same_advice() -> None:
+    """As in Redash's first one, which needs tables that no revision makes."""
+    error = "CommandError: Database 'default': current transaction is aborted, commands ignored"
+    lines = proof.summary(None, {"known_error": error, "own_error": ""})
+    assert "then run alembic stamp head" in lines[1]
+
+
 def test_without_yes_it_asks_first(tmp_path: Path) -> None:
     """The app has a command ``db`` of its own, and a module that Python's library has, too."""
     app = build("nothing", tmp_path)
