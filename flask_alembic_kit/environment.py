@@ -71,7 +71,8 @@ def variables(found: dict[str, Any], layout: Layout, server_default: bool) -> di
     if variant(found) == "multidb":
         if found["metadatas"] is None:
             raise ClickException(
-                "Which database each model is in is not known, see docs/history.md."
+                "Which database each model is in is not known. Flask-SQLAlchemy says it since 3.0: update an older "
+                "one first, see docs/history.md. Nothing has been changed."
             )
         several = found["metadatas"]
     places = distinct([*chain(*several.values())])

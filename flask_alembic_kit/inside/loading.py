@@ -82,7 +82,7 @@ def watched_run() -> Iterator[list[Flask]]:
     def watched(app: Flask, *arguments: Any, **options: Any) -> None:
         apps.append(app)
 
-    Flask.run = watched  # type: ignore[method-assign]
+    Flask.run = watched  # type: ignore[assignment,method-assign]
     try:
         yield apps
     finally:
@@ -94,7 +94,9 @@ def within(reference: str | None) -> tuple[Flask, dict[str, Any]] | None:
     files = [path for path in ("wsgi.py", "app.py") if Path(path).exists()]
     path, name = split(reference) if reference else ((files or [""])[0], None)
     module = sys.modules.get(prepare_import(path)) if path else None
-    for key, value in vars(module).items() if module else ():
+    if module is None:
+        return None
+    for key, value in vars(module).items():
         with suppress(Exception):  # what a proxy raises
             if name in (None, key) and isinstance(value.app, Flask):
                 how = {"name": f"{key}.app", "call": None, "runs": False}
