@@ -1076,7 +1076,7 @@ def primary_key_of_other_columns(change: Change) -> None:
     told = "The models give pairs another primary key: change it by hand."
     assert warnings_of(change.autogenerate) == [told]
     change.define(lambda metadata: pairs(metadata, "a", "c"))
-    assert warnings_of(lambda: change.autogenerate("rename=pairs.b:c")) == []
+    assert told not in warnings_of(lambda: change.autogenerate("rename=pairs.b:c"))
 
 
 @case
