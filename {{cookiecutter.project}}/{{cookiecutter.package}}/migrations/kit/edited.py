@@ -1,6 +1,5 @@
 """Names the revisions that were edited after they were applied, and accepts them as they are now."""
 
-import logging
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -11,14 +10,12 @@ from alembic.util import CommandError
 from sqlalchemy.engine import Row
 from sqlalchemy.exc import DBAPIError
 
-from .autogenerate.ask import given
+from .autogenerate.ask import given, logger
 from .backends import backend_of
 from .checksum import digest, meaning, sums
 from .log import Log
 from .mistakes import first_line
 from .session import is_autocommit, setting
-
-logger = logging.getLogger("alembic.env")
 
 
 def warn_of_edited(log: Log) -> None:

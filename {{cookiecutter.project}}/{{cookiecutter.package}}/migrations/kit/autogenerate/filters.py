@@ -13,7 +13,7 @@ from sqlalchemy import MetaData, inspect
 from ..backends import backend_of
 from ..backends.constraints import has_unknown_check, is_known, is_made, table_of, without_table
 from ..log import log_table
-from .ask import logger
+from .ask import is_check, logger
 
 Filter = Callable[..., bool]
 # Alembic's own, and check constraints: these are found by their names, which the models have.
@@ -39,13 +39,16 @@ def all_but(ignored: Collection[str], theirs: Filter = lambda *_: True) -> Filte
             return is_known(item) and is_made(item)
         if kind != "table" or name in ignored:
             return kind != "table"
-        connection = context.get_bind()
+        bind = context.get_bind()
         if getattr(item, "is_view", False):  # of SQLAlchemy 2.1: Alembic would make it a table
-            if not inspect(connection).has_table(name, schema=item.schema):
+            if not inspect(bind).has_table(name, schema=item.schema):
                 logger.warning("There is no view %s: make it by op.execute() in a revision.", name)
             return False
-        is_of_extension = backend_of(connection.dialect).is_of_extension
-        return not (is_superfluous and is_of_extension(connection, item))
+        if model is not None and not is_check():
+            key, old = ({column.name for column in each.primary_key} for each in (item, model))
+            if key != old and key <= {*model.c.keys()}:
+                logger.warning("The models give %s another primary key: change it by hand.", name)
+        return not (is_superfluous and backend_of(bind.dialect).is_of_extension(bind, item))
 
     return include_object
 
