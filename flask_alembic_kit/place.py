@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sys
 from pathlib import Path
 
 from click import ClickException
@@ -10,6 +11,24 @@ from .plan import Plan
 
 # All files are written here first; a file appears in its place whole or not at all.
 FOLDER = ".flask-alembic-kit"
+
+
+def alone(root: Path) -> None:
+    """Lock a folder until this process ends, so that no two commands write there; not on Windows.
+
+    :raises ClickException: if another command runs there
+    """
+    if sys.platform == "win32":
+        return
+    import fcntl
+
+    try:
+        fcntl.flock(os.open(root, os.O_RDONLY), fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        problem = f"Another flask-alembic-kit runs in {root}"
+        raise ClickException(f"{problem}. Wait for it, then run this again.") from error
+    except OSError:  # a file system without such locks
+        pass
 
 
 def place(plan: Plan) -> None:

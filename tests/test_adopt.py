@@ -38,6 +38,9 @@ from flask_alembic_kit.place import place
 from flask_alembic_kit.plan import Plan, plan_for
 from flask_alembic_kit.versions import LOWEST
 
+if sys.platform != "win32":
+    import fcntl
+
 KILLS = int(os.environ.get("KILLS", "10"))  # of each of two apps, at least 4
 
 REPLICAS = 4
@@ -183,6 +186,18 @@ def test_collision_stops_before_the_first_write(tmp_path: Path) -> None:
     done = app.adopt(status=None)
     assert "In the way: shop/migrations/env.py. Nothing has been changed. Choose" in done.stderr
     assert app.tree() == before
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no such locks there")
+@pytest.mark.parametrize("command", ["adopt", "update", "squash"])
+def test_one_command_at_a_time_in_a_folder(command: str, tmp_path: Path) -> None:
+    folder = os.open(tmp_path, os.O_RDONLY)
+    fcntl.flock(folder, fcntl.LOCK_EX)
+    line = (sys.executable, "-m", "flask_alembic_kit", command)
+    done = run(*line, cwd=tmp_path, status=1)
+    assert "Another flask-alembic-kit runs in" in done.stderr
+    os.close(folder)
+    assert "Another" not in run(*line, cwd=tmp_path, status=None).stderr
 
 
 def test_a_file_where_a_folder_has_to_be_is_in_the_way(tmp_path: Path) -> None:

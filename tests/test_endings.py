@@ -42,7 +42,7 @@ def test_revision_that_commits_loses_nothing(generic: Project, url: URL, is_last
     "how",
     [
         "op.get_bind().rollback()",
-        pytest.param("op.execute('ROLLBACK')", marks=pytest.mark.slow),
+        pytest.param("op.execute('/* all */ ROLLBACK')", marks=pytest.mark.slow),
         pytest.param(
             "try:\n    op.get_bind().rollback()\nfinally:\n    pass", marks=pytest.mark.slow
         ),

@@ -205,6 +205,19 @@ def test_error_without_an_output_is_one_line(generic: Project, program: str) -> 
     assert done.stderr.count("FAILED: Can't locate revision") == 1
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="a path is text there")
+@pytest.mark.parametrize(
+    "env", [{}, {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}]
+)
+def test_path_that_is_not_of_the_encoding(generic: Project, env: dict[str, str]) -> None:
+    name = b"\xc3\xa9.db" if env else b"\xe9.db"
+    path = os.fsencode(generic.folder) + b"/" + name
+    command: Any = [sys.executable, "-m", "alembic", "upgrade", "head"]
+    env = {**ENVIRONMENT, **env, "DATABASE_URL": f"sqlite:///{os.fsdecode(path)}"}
+    subprocess.run(command, cwd=generic.folder, env=env, check=True)
+    assert os.path.exists(path) and os.path.exists(path + b"-migrating")
+
+
 @pytest.mark.parametrize("url", [" sqlite:///shop.db\n", "\n"])
 def test_white_space_around_a_url(generic: Project, url: str) -> None:
     said = generic.alembic("upgrade", "head", env={"DATABASE_URL": url}).stderr

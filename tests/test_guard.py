@@ -621,8 +621,11 @@ def test_interrupted_waiting_is_one_line(generic: Project, url: URL, how: str) -
     assert process.returncode == STOPS[how]
 
 
-def test_lost_connection_is_one_line(generic: Project, postgresql: URL) -> None:
-    generic.add_revision('op.execute("SELECT pg_terminate_backend(pg_backend_pid())")')
+@pytest.mark.parametrize("body", ["{}", "try:\n    {}\nfinally:\n    op.execute('SELECT 1')"])
+def test_lost_connection_is_one_line(generic: Project, postgresql: URL, body: str) -> None:
+    """Also where a revision goes on, and fails in another way."""
+    kill = 'op.execute("SELECT pg_terminate_backend(pg_backend_pid())")'
+    generic.add_revision(body.format(kill))
     line = generic.fails("upgrade", "head", env=at(postgresql))
     assert "Revision r001 of database 'default': terminating connection" in line
     assert "Nothing of this run is kept." in line

@@ -54,6 +54,12 @@ def test_log_is_no_change_to_autogenerate_and_no_op_makes_none(generic: Project,
     assert generic.flask("db", "applied", env=at(url)).stdout == ""
 
 
+def test_revision_that_drops_the_log_is_told(generic: Project) -> None:
+    generic.add_revision('op.drop_table("alembic_log")')
+    line = generic.fails("upgrade", "head")
+    assert "Nothing of this run is kept. No revision may drop that log." in line
+
+
 @pytest.mark.parametrize(
     "table", ["of the app", pytest.param("of another kit", marks=pytest.mark.slow)]
 )
@@ -67,7 +73,7 @@ def test_log_that_cannot_be_written_is_named(generic: Project, url: URL, table: 
     else:
         query(url, "ALTER TABLE alembic_log DROP COLUMN code")
     line = generic.fails("upgrade", "head", env=at(url))
-    assert "_log" in line and "rename the table of that log: a new one is made." in line
+    assert "_log" in line and "If none does: update the kit, or rename it." in line
     assert "t" not in tables(url)
     assert query(url, "SELECT version_num FROM alembic_version") == [FIRST_REVISION]
     query(url, "ALTER TABLE alembic_log RENAME TO alembic_log_old")

@@ -97,6 +97,7 @@ FILES: dict[str, tuple[dict[str, str | bytes], str]] = {
     ),
     "two heads": ({FILE: revision(), OTHER: revision(name="y1")}, "There are 2 heads, x1 and y1"),
     "import": ({FILE: f"import nosuch\n{revision()}"}, "x.py, line 1: No module named 'nosuch'"),
+    "exit": ({FILE: f"import sys\nsys.exit(0)\n{revision()}"}, "x.py ends the process"),
     "same id": ({FILE: revision(), OTHER: revision()}, "x1 is present more than once"),
     "there already": (
         {FILE: revision("op.create_table('users', sa.Column('id', sa.Integer))")},
@@ -155,6 +156,10 @@ MISTAKES: dict[str, list[Mistake]] = {
     "files": [
         *(Mistake(UP, said, files=files) for files, said in FILES.values()),
         *(Mistake("flask db heads", FILES[name][1], files=FILES[name][0]) for name in LOOPS),
+        *(
+            Mistake("flask db upgrade", "alembic.ini cannot be read", files={"alembic.ini": ini})
+            for ini in (b"script_location = \xfc", b"script_location = x")
+        ),
         Mistake("alembic downgrade b@-1", "not at one head of that branch", files={FILE: BRANCH}),
         Mistake("alembic current", "script_location", cwd="PACKAGE"),
         Mistake("flask db upgrade", "Could not import", USAGE, cwd="tests"),
@@ -162,7 +167,8 @@ MISTAKES: dict[str, list[Mistake]] = {
     "commands": [
         *(Mistake(f"alembic {line}", said) for line, said in LINES.items()),
         *(Mistake(f"flask db {line}", said) for line, said in [*LINES.items()][:9]),
-        *(Mistake(line, "revision is empty: say head") for line in EMPTY),  # as of a variable that is not set
+        *(Mistake(line, "revision is empty: say head") for line in EMPTY),  # of an unset variable
+        Mistake(f"flask db revision -m x --rev-id {'x' * 256}", "The revision cannot be written"),
         Mistake("alembic upgrade", "arguments are required: revision", USAGE),
         Mistake("alembic upgrad head", "invalid choice: 'upgrad'", USAGE),
         Mistake("flask db upgrad", "invalid choice: 'upgrad'", USAGE),

@@ -10,7 +10,7 @@ import click
 
 from .. import environment, proof, usage, versions
 from ..layout import Layout, layout_of
-from ..place import place, replace
+from ..place import alone, place, replace
 from ..plan import Plan, plan_for
 from ..process import ask
 
@@ -50,6 +50,7 @@ def command(
     """
     root = Path.cwd().resolve()
     versions.check()
+    alone(root)
     arguments: dict[str, Any] = {"app": app, "db": db}
     found = ask("inspect", may_prompt=not yes, **arguments)
     arguments = {**arguments, **found["said"], "ini": str(root / "alembic.ini")}

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from .. import versions
-from ..place import replace
+from ..place import alone, replace
 from ..process import ask
 
 
@@ -34,6 +34,7 @@ def command(
     """
     root = Path.cwd().resolve()
     versions.check()
+    alone(root)
     arguments: dict[str, Any] = {"app": app, "ini": str(root / "alembic.ini")}
     found = ask("chained", rev=rev, **arguments)
     if found["left"]:

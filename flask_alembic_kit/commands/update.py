@@ -9,7 +9,7 @@ import click
 
 from .. import environment, versions
 from ..layout import layout_of
-from ..place import replace
+from ..place import alone, replace
 from ..plan import same
 from ..process import ask
 from ..template import PACKAGE, render
@@ -32,6 +32,7 @@ def command(app: str | None, db: str | None, into: str | None) -> None:
     """
     root = Path.cwd().resolve()
     versions.check()
+    alone(root)
     folder = root / into if into else folder_of(root)
     if not (folder / "kit" / "__init__.py").exists():
         raise click.ClickException(

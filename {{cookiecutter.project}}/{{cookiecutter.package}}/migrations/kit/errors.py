@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 from alembic import context
 from alembic.util import CommandError, msg
 from sqlalchemy.engine import Engine
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, PendingRollbackError, SQLAlchemyError
 
 from .backends import backend_of
 from .mistakes import changed_by_hand, first_line, two_ways
@@ -62,6 +62,8 @@ def explained(outcome: Outcome) -> Iterator[None]:
     except BaseException as error:
         if failed(error) != outcome.name:
             raise  # another of several databases: it has been explained, or will be
+        if isinstance(error, PendingRollbackError):  # after one that a revision has caught
+            error = outcome.error or error
         revision = revision_in(frames_of(error))
         what, fate = outcome.title(revision), outcome.fate(error, revision)
         if isinstance(error, CommandError):
@@ -115,7 +117,7 @@ def explain(error: DBAPIError, outcome: Outcome, revision: str | None) -> None:
     if is_there or not revision or is_lost or is_fault:
         where = "" if revision or is_lost or not statement else f", in {statement[:80]!r}"
         if re.search("(INSERT|SELECT).*_log", where) and not is_fault:
-            fate += " Update the kit, or rename the table of that log: a new one is made."
+            fate += " No revision may drop that log. If none does: update the kit, or rename it."
         raise CommandError(f"{what}: {first_line(error)}{where}. {fate}".rstrip()) from error
 
 

@@ -27,7 +27,7 @@ def says_where(ini: Path) -> bool:
     """Say whether it, or pyproject.toml, names a folder; that of an old tool may name ``.``, its own."""
     names = r'(?m)^script_location(?!\s*=\s*"?(\.|%\(here\)s)"?\s*$)'
     files = [file for file in (ini, ini.with_name("pyproject.toml")) if file.exists()]
-    return any(re.search(names, file.read_text(encoding="utf-8")) for file in files)
+    return any(re.search(names, file.read_text("utf-8", "replace")) for file in files)
 
 
 def set_script_location(config: Config, folder: str | Path) -> None:

@@ -12,23 +12,26 @@ from sqlalchemy.exc import ArgumentError, CompileError, NoSuchModuleError
 
 JOIN = 'run alembic merge heads -m "join"'
 DENIED = "This user may not read or make {error.filename}."
-OPENING = ("load_module_py", "load_dotenv", "makedirs", "says_where", "template_to_file")
+OPENING = ("load_module_py", "load_dotenv", "makedirs", "says_where")
 URL = "The URL of a database"
 ESCAPED = "no quotes around DATABASE_URL; in a password, '@' is %40, '/' is %2F and '%' is %25."
 # What an error of a class means that comes through a function, or from a module.
-MISTAKES: tuple[tuple[type[Exception], str, str], ...] = (
+MISTAKES: tuple[tuple[type[BaseException], str, str], ...] = (
     (NoSuchModuleError, "load", URL + " has an unknown kind: {}."),
     (Exception, "sqlalchemy.engine.url", URL + " cannot be parsed: " + ESCAPED),
     (ArgumentError, "create_connect_args", URL + " needs one more slash: sqlite:///shop.db."),
     (ValueError, "create_connect_args", URL + " has an option with a wrong value: {}."),
     (ImportError, "import_dbapi", URL + " has a driver that is not installed: {}."),
     (UnicodeDecodeError, "parse_stream", "{file} is not UTF-8: save it as that."),
+    (Exception, "file_config", "alembic.ini cannot be read: {}."),
     (SyntaxError, "load_module_py", "{error.filename}, line {error.lineno}: {error.msg}."),
     (ValueError, "source_to_code", "{file}, line 1: {}."),  # Python 3.10, of a null byte
     (AttributeError, "alembic.script.base", "{file} is no revision: {}."),
     (TypeError, "verify_rev_id", "{file} is no revision: its id is not a text."),
+    (SystemExit, "load_module_py", "{file} ends the process where it is imported."),
     (ImportError, "load_module_py", "{last.f_code.co_filename}, line {last.f_lineno}: {}."),
     *((PermissionError, name, DENIED) for name in OPENING),
+    (OSError, "template_to_file", "The revision cannot be written: {}. Delete its file."),
     (BrokenPipeError, "static_output", "The program that reads the SQL has stopped."),
     (OSError, "static_output", "The SQL cannot be written: {}."),
     (UnicodeEncodeError, "static_output", "The SQL cannot be written: {}. Set PYTHONUTF8=1."),
@@ -50,13 +53,13 @@ def mistakes() -> Iterator[None]:
         with warnings.catch_warnings():
             warnings.filterwarnings("error", "Revision .* is present more than once")
             yield
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         if not (line := in_one_line(error)):
             raise
         raise CommandError(line) from error
 
 
-def in_one_line(error: Exception) -> str | None:
+def in_one_line(error: BaseException) -> str | None:
     """Return what a user has to know of an error; None if it is not a mistake of a user."""
     if isinstance(error, CommandError) and "ultiple head" in str(error):
         heads = context.script.get_revisions(context.script.get_heads())

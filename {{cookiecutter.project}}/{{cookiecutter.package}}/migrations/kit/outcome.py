@@ -45,7 +45,7 @@ class Outcome:
         if self.undone:
             what = f"{self.title(self.undone)} rolls back the run before it"
             raise CommandError(f"{what}: use op.get_bind().begin_nested(). {self.fate()}")
-        if re.match("(?i)ROLLBACK(?!.* TO )", statement):
+        if re.match(r"(?i)(\s|/\*.*?\*/)*(ABORT|ROLLBACK)\b(?!.* TO )", statement):
             self.rollback()
         self.commits += commits(statement) or self.is_behind()
         self.has_begun = True

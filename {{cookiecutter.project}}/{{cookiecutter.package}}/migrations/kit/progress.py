@@ -70,7 +70,8 @@ def announce(migration: MigrationContext, heads: Collection[str]) -> list[Script
 
 def url_of(connection: Any) -> str:
     """Return the URL of a database without its password, which may be in the query, too."""
-    return repr(connection.engine.url.set(query={}))
+    name = str(connection.engine.url.database or "").encode(errors="replace").decode() or None
+    return repr(connection.engine.url.set(database=name, query={}))
 
 
 def position(heads: Collection[str]) -> str:

@@ -4,7 +4,6 @@ They may be from a time when there was only one database, or be written by Flask
 Flask-Alembic. A revision does nothing on a database that it does not know.
 """
 
-import logging
 from collections.abc import Iterable
 from inspect import signature
 from typing import Any
@@ -16,14 +15,12 @@ from alembic.script.revision import ResolutionError
 from alembic.util import CommandError, to_tuple
 
 from .autogenerate.filters import leave_own_alone
-from .edited import accept_edited, warn_of_edited
+from .edited import accept_edited, logger, warn_of_edited
 from .errors import NEWER, fail
 from .log import Log
 from .mistakes import changed_by_hand
 from .outcome import is_changing
 from .progress import announce
-
-logger = logging.getLogger("alembic.env")
 
 
 def run_migrations(**arguments: Any) -> None:

@@ -109,8 +109,7 @@ def read(connection: Connection, query: Any, is_wrong: Any = None, **names: Any)
         connection.exec_driver_sql(begin)
         return connection.execute(query, names).first()
     except SQLAlchemyError as error:
-        is_cast = isinstance(error, DataError) or backend.no_cast in codes(error)
-        return is_wrong if is_cast else None
+        return is_wrong if isinstance(error, DataError) or backend.no_cast in codes(error) else None
     finally:
         savepoint.rollback()
         connection.exec_driver_sql(end)

@@ -61,8 +61,7 @@ def place_all(changes: ops.OpContainer, dialect: Dialect) -> Placed:
         for key in keys:
             if dialect.supports_alter and (key.use_alter or parent_of(key) in later):
                 created[name].columns = [c for c in created[name].columns if c is not key]
-                made = ops.AddConstraintOp.from_constraint(key)
-                yield Phase.CREATE_KEYS, named(made, dialect)
+                yield Phase.CREATE_KEYS, named(ops.AddConstraintOp.from_constraint(key), dialect)
         for step in (created[name], *indexes.get(name, [])):  # keys may refer to an index
             yield Phase.CREATE, step
     gone: set[str] = set()

@@ -40,8 +40,7 @@ def render_item(kind: str, item: Any, autogenerate: AutogenContext) -> str | Lit
             names: dict[str, Any] = {"sa": sa}
             exec(line, names)  # noqa: S102 (it is an import)
             # A variant for another kind of database is compared as that has it.
-            is_dialect = is_own and line.startswith("from ")
-            target = names[module].dialect() if is_dialect else dialect
+            target = names[module].dialect() if is_own and line.startswith("from ") else dialect
             if eval(written, names).compile(target) == item.compile(target):
                 autogenerate.imports |= {line} - {""}
                 is_same = is_own and type_ is item and (theirs or target is dialect)

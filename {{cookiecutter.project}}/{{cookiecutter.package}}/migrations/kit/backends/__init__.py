@@ -98,6 +98,5 @@ class Backend:
 def backend_of(dialect: Dialect) -> Backend:
     """Return what differs for a dialect of SQLAlchemy."""
     name = f"{__name__}.{dialect.name.partition('.')[0]}"  # firebird.firebird
-    module = import_module(name if find_spec(name) else f"{__name__}.default")
-    backend: Backend = module.backend
+    backend: Backend = import_module(name if find_spec(name) else f"{__name__}.default").backend
     return backend

@@ -46,7 +46,8 @@ class SQLiteBackend(Backend):
             cursor.execute(f"PRAGMA {pragma}")
             return cursor.fetchall()
 
-        file = ask("database_list")[0][2]
+        before, state.text_factory = state.text_factory, os.fsdecode  # a path need not be UTF-8
+        file, state.text_factory = ask("database_list")[0][2], before
         found = [ask(pragma)[0][0] for pragma in PRAGMAS]
 
         def is_autocommit() -> bool:
