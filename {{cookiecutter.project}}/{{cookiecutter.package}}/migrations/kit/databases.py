@@ -86,8 +86,7 @@ def engine_of_caller(config: Config) -> Engine | None:
     """Return an engine for a ``sqlalchemy.url`` that a caller has set, not that of ``alembic.ini``."""
     option = (config.config_ini_section, "sqlalchemy.url")
     url = config.file_config.get(*option, raw=True, fallback=None)
-    if url is None:
-        return None
-    if url == Config(config.config_file_name).file_config.get(*option, raw=True, fallback=None):
+    ini = Config(config.config_file_name)
+    if url is None or url == ini.file_config.get(*option, raw=True, fallback=None):
         return None
     return create_engine(config.file_config.get(*option), poolclass=NullPool)

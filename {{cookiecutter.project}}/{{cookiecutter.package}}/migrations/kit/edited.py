@@ -55,8 +55,7 @@ def accept_edited(log: Log) -> None:
 
 def find_edited(log: Log) -> list[str]:
     """Return the applied revisions whose files are here and do something else now."""
-    found = [each for each in context.script.walk_revisions() if each.path.endswith(".py")]
-    here = {each.revision: each for each in found}
+    here = {r.revision: r for r in context.script.walk_revisions() if r.path.endswith(".py")}
     last = {row.revision: row for row in log.rows() if row.revision in here}
     applied = [row for row in last.values() if row.direction == "up" and row.code]
     return [row.revision for row in applied if is_edited(row, here[row.revision])]

@@ -14,8 +14,9 @@ from alembic.script import Script
 from alembic.script.revision import ResolutionError
 from alembic.util import CommandError, to_tuple
 
+from .autogenerate.ask import logger
 from .autogenerate.filters import leave_own_alone
-from .edited import accept_edited, logger, warn_of_edited
+from .edited import accept_edited, warn_of_edited
 from .errors import NEWER, fail
 from .log import Log
 from .mistakes import changed_by_hand

@@ -22,8 +22,7 @@ def mend_checks(changes: ops.UpgradeOps) -> None:
     for change in of_kind(ops.ModifyTableOps, changes):
         columns = [step.column for step in of_kind(ops.AddColumnOp, change)]
         made = set(chain(*map(names_of_type, columns)))
-        steps = of_kind(ops.CreateCheckConstraintOp, change)
-        twice = [step for step in steps if step.constraint_name in made]
+        twice = [s for s in of_kind(ops.CreateCheckConstraintOp, change) if s.constraint_name in made]
         change.ops = [step for step in change.ops if step not in twice]
 
 

@@ -102,8 +102,7 @@ def in_transaction(connection: Connection, name: str, lock: int, limit: str) -> 
 
 def take_local(connection: Connection, lock: int, limit: str) -> None:
     """Take lock and limits until the end of the transaction."""
-    found = {"lock": lock, "limit": limit, "is_local": True}
-    if not connection.execute(text(LOCAL), found).all():
+    if not connection.execute(text(LOCAL), {"lock": lock, "limit": limit, "is_local": True}).all():
         raise Busy(connection.execute(text(HOLDER), {"lock": lock}).scalar())
 
 
