@@ -20,9 +20,9 @@ def mend_checks(changes: ops.UpgradeOps) -> None:
         copies = (CheckConstraint(check.sqltext, name=check.name) for check in checks)
         table.columns = [*filter(is_made, table.columns), *copies]
     for change in of_kind(ops.ModifyTableOps, changes):
-        columns = [step.column for step in of_kind(ops.AddColumnOp, change)]
-        made = set(chain(*map(names_of_type, columns)))
-        twice = [s for s in of_kind(ops.CreateCheckConstraintOp, change) if s.constraint_name in made]
+        made = {n for s in of_kind(ops.AddColumnOp, change) for n in names_of_type(s.column)}
+        steps = of_kind(ops.CreateCheckConstraintOp, change)
+        twice = [step for step in steps if step.constraint_name in made]
         change.ops = [step for step in change.ops if step not in twice]
 
 
