@@ -198,9 +198,9 @@ def modules(root: Path | None) -> Iterator[ModuleType]:
         module = sys.modules[name]
         file = getattr(module, "__file__", None)
         is_named = all(part.isidentifier() for part in name.split("."))
-        if file and is_named and name != "__main__" and not name.startswith("flask_alembic_kit"):
-            if root is None or is_in(Path(file), root):
-                yield module
+        is_other = name == "__main__" or name.startswith("flask_alembic_kit")
+        if file and is_named and not is_other and (root is None or is_in(Path(file), root)):
+            yield module
 
 
 def importable(thing: object, root: Path) -> tuple[str, str] | None:
