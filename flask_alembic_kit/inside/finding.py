@@ -213,9 +213,8 @@ def modules(root: Path | None) -> Iterator[ModuleType]:
         module = sys.modules[name]
         file = getattr(module, "__file__", None)
         is_named = all(part.isidentifier() for part in name.split("."))
-        if not file or not is_named or name == "__main__" or name.startswith("flask_alembic_kit"):
-            continue
-        if root is None or is_in(Path(file), root):
+        is_other = name == "__main__" or name.startswith("flask_alembic_kit")
+        if file and is_named and not is_other and (root is None or is_in(Path(file), root)):
             yield module
 
 

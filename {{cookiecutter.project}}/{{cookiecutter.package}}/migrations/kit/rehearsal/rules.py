@@ -132,7 +132,7 @@ def by_linter(linter: str, steps: list[tuple[Script, Step]]) -> dict[int, dict[s
     text = "\n".join(line for line, _ in lines)
     command = shutil.which(linter, path=sysconfig.get_path("scripts")) or shutil.which(linter)
     if not command:
-        raise CommandError(f"{linter} is not installed: install {linter}-cli for development.")
+        raise CommandError(f"{linter} is not installed: install {linter}-cli.")
     call = (command, "--reporter", "json", "--exclude", OFF)
     done = subprocess.run(call, input=text, capture_output=True, check=False, encoding="utf-8")
     try:
