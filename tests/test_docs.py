@@ -110,7 +110,8 @@ def test_questions_name_what_the_kit_says_and_their_example_runs(generic: Projec
         path.read_text("utf-8") for path in (generic.versions.parent / "kit").rglob("*.py")
     )
     said = re.sub(r'"\s+f?"', "", kit)
-    rows = re.findall(r"^\| [^|]* \| ([^|]*) \| ", page, re.MULTILINE)
+    answers = page.partition("## The commands of other tools")[0]
+    rows = re.findall(r"^\| [^|]* \| ([^|]*) \| ", answers, re.MULTILINE)
     messages = [message for row in rows for message in re.findall("`([^`]+)`", row)]
     pieces = [
         piece for each in messages for piece in re.split(r"\.\.\.|'\w+'|: run | \d |\w+\.\w+", each)

@@ -12,7 +12,7 @@ from sqlalchemy.exc import ArgumentError, CompileError, NoSuchModuleError
 
 JOIN = 'run alembic merge heads -m "join"'
 DENIED = "This user may not read or make {error.filename}."
-OPENING = ("load_module_py", "load_dotenv", "makedirs", "says_where")
+OPENING = ("load_module_py", "load_dotenv", "makedirs", "says_where", "template_to_file")
 URL = "The URL of a database"
 ESCAPED = "no quotes around DATABASE_URL; in a password, '@' is %40, '/' is %2F and '%' is %25."
 # What an error of a class means that comes through a function, or from a module.
