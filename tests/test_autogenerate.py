@@ -178,7 +178,7 @@ def test_mysql(generic: Project) -> None:
 
 
 @pytest.mark.slow
-def test_postgresql(generic: Project) -> None:
+def test_postgresql(generic: Project, tmp_path: Path) -> None:
     use(generic, "postgresql")
     with on_server("postgresql", generic) as url:
         for extension in ("btree_gist", "citext", "hstore"):
@@ -189,6 +189,10 @@ def test_postgresql(generic: Project) -> None:
         servers.query(url, 'ALTER EXTENSION plpgsql ADD TABLE "Of an extension"')
 
         generic.alembic("upgrade", "head")
+        missing = tmp_path / "alembic_postgresql_enum.py"
+        missing.write_text("raise ImportError", encoding="utf-8")
+        done = generic.alembic("check", status=4, env={"PYTHONPATH": str(tmp_path)})
+        assert "install alembic-postgresql-enum" in done.stderr
         revision = generic.new_revision("--autogenerate", "-m", "wide")
         assert "op.execute('CREATE SCHEMA IF NOT EXISTS audit')" in revision
         assert "theirs" not in revision and "extension" not in revision

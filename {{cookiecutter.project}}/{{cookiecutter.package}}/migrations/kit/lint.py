@@ -47,9 +47,7 @@ def lint(revisions: str | None = None, config: Config | None = None) -> list[str
 
     @cache  # once for all databases, and when env.py has set up logging
     def chosen() -> list[Script]:
-        if revisions:
-            return between(script, (start or "base",), goal, False)
-        return unmerged(script)
+        return between(script, (start or "base",), goal, False) if revisions else unmerged(script)
 
     lines = []
     for migration, found in rehearsals(config, lambda _: chosen()).values():

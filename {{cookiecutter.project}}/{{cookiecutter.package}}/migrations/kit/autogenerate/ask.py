@@ -25,8 +25,7 @@ def given(name: str) -> dict[str, str]:
 
 def told(name: str, key: str) -> str | None:
     """Return the key by which ``-x`` names something, with or without its database, or None."""
-    keys = f"{option('database')}/{key}", key
-    return next((each for each in keys if each in given(name)), None)
+    return next((k for k in (f"{option('database')}/{key}", key) if k in given(name)), None)
 
 
 def answer(name: str, key: str) -> str | None:

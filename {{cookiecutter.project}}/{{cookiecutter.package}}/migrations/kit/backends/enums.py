@@ -1,6 +1,7 @@
 """Migrates the types of PostgreSQL's Enums, where alembic-postgresql-enum is installed."""
 
 import re
+import sys
 from collections.abc import Collection, Iterator
 from contextlib import suppress
 from dataclasses import replace
@@ -15,7 +16,7 @@ from alembic.operations import ops
 from sqlalchemy import Column, Enum
 from sqlalchemy.dialects.postgresql import ARRAY, ENUM
 
-from ..session import as_text
+from ..session import as_text, logger
 from .steps import steps_of
 
 LAST: Any = getattr(util, "DispatchPriority", None)  # since Alembic 1.18
@@ -26,6 +27,10 @@ def name_types(autogenerate: Any, changes: ops.UpgradeOps, _: Any) -> None:
     """Make each Enum an ENUM before alembic-postgresql-enum 1.11.0 does: it changes names, too."""
     if not isinstance(autogenerate.migration_context.impl, PostgresqlImpl):
         return
+    types = (getattr(c.type, "item_type", c.type) for t in autogenerate.sorted_tables for c in t.c)
+    is_native = any(isinstance(each, Enum) and each.native_enum for each in types)
+    if is_native and "alembic_postgresql_enum" not in sys.modules:
+        logger.warning("The types of Enums are not migrated: install alembic-postgresql-enum.")
     autogenerate.metadata = util.to_list(autogenerate.metadata)  # it knows no tuple
     for column in [column for step in steps_of(changes) for column in columns_of(step)]:
         type_: Any = getattr(column.type, "item_type", column.type)
@@ -72,8 +77,7 @@ def mend(changes: ops.UpgradeOps, filled: Collection[str], schema: str | None) -
         ]
         both = ([as_text(one.replace("'", "''")) for one in each] for each in (old, new))
         step.old_values, step.new_values = both
-        is_whole = is_first or new[: len(old)] != old
-        whole = step.reverse().reverse() if is_whole else step
+        whole = step.reverse().reverse() if is_first or new[: len(old)] != old else step
         index = changes.ops.index(step)
         changes.ops[index : index + 1] = [] if is_first else [whole]
         if is_first:

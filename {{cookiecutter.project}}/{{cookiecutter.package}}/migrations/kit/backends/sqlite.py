@@ -103,9 +103,8 @@ class SQLiteBackend(Backend):
     def place(self, engine: Engine) -> object:
         """Return the file, without connecting: that would make it."""
         name = (engine.url.database or "").removeprefix("file:")
-        if name in ("", ":memory:"):
-            return engine.url
-        return identity(name) or os.path.realpath(name)
+        is_file = name not in ("", ":memory:")
+        return (identity(name) or os.path.realpath(name)) if is_file else engine.url
 
     def guard_transaction(self, connection: Connection, name: str) -> None:
         if connection.exec_driver_sql("PRAGMA foreign_keys").scalar():
