@@ -1080,6 +1080,17 @@ def primary_key_of_other_columns(change: Change) -> None:
 
 
 @case
+def surrogate_key_in_place_of_a_natural_one(change: Change) -> None:
+    change.start(
+        lambda metadata: sa.Table("codes", metadata, Column("a", Integer, primary_key=True)),
+        {"codes": [{"a": 1}]},
+    )
+    change.define(lambda metadata: table("codes", metadata, Column("a", Integer, nullable=False)))
+    told = "The models give codes another primary key: change it by hand."
+    assert told in warnings_of(change.autogenerate)
+
+
+@case
 def versioned_table(change: Change) -> None:
     """MariaDB keeps the rows there were, and shows columns of its own."""
     if not getattr(change.project.engine.dialect, "is_mariadb", False):

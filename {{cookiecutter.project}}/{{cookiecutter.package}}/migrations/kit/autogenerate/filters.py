@@ -46,7 +46,7 @@ def all_but(ignored: Collection[str], theirs: Filter = lambda *_: True) -> Filte
             return False
         if model is not None and not is_check():
             key, old = ({column.name for column in each.primary_key} for each in (item, model))
-            if key != old and key <= {*model.c.keys()}:
+            if key != old and (key <= {*model.c.keys()} or old <= {c.name for c in item.c}):
                 logger.warning("The models give %s another primary key: change it by hand.", name)
         return not (is_superfluous and backend_of(bind.dialect).is_of_extension(bind, item))
 
