@@ -9,11 +9,13 @@ from kit import Project, render
 from recipes import (
     POSTS,
     USERS,
+    empty_databases,
     follow,
     on_each_dialect,
     recipe,
     schema,
     there_and_back,
+    using,
     walk,
     write_rows,
 )
@@ -83,6 +85,24 @@ def test_from_one_database_to_several(shop: Callable[[str], Project], tmp_path: 
 
         rows = {"default": {"users": 2, "posts": 2}, "auth": {"logins": 0}}
         there_and_back(project.folder, databases, rows)
+
+
+def test_database_that_exists(shop: Callable[[str], Project], tmp_path: Path) -> None:
+    """Its tables were there before the project, and keep their rows."""
+    project = shop("generic")
+    with empty_databases("sqlite", tmp_path, "default") as databases:
+        create = "from shop import *; create_app().app_context().push(); db.create_all()"
+        project.python("-c", create, env=using(databases))
+        write_rows(databases, {"default": [USERS, POSTS]})
+
+        follow(recipe("A database that exists"), project.folder, databases)
+
+        (first,) = project.versions.glob("*.py")
+        assert "create_table('posts'" in first.read_text(encoding="utf-8")
+        project.add_column()
+        walk(project.folder, [databases], "revision --autogenerate -m body")
+        rows = {"default": {"users": 2, "posts": 2}}
+        assert walk(project.folder, [databases], "upgrade head", "check", "rows") == [rows]
 
 
 def test_from_several_databases_to_one(shop: Callable[[str], Project], tmp_path: Path) -> None:
