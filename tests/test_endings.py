@@ -210,7 +210,7 @@ def test_server_that_says_nothing_is_not_waited_for_long(
     request: pytest.FixtureRequest, name: str, variant: str
 ) -> None:
     project = request.getfixturevalue(variant)
-    project.edit("migrations/kit/answer.py", "LONGEST = 60", "LONGEST = 1")
+    project.edit("migrations/kit/signals.py", "LONGEST = 60", "LONGEST = 1")
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = make_url(f"{name}://user:secret@127.0.0.1:{silent.getsockname()[1]}/shop")
         env = at(url) | at(url.set(database="auth"), "AUTH_DATABASE_URL")

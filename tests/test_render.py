@@ -37,7 +37,6 @@ PACKAGE/db.py
 PACKAGE/migrations/__init__.py
 PACKAGE/migrations/env.py
 PACKAGE/migrations/kit/__init__.py
-PACKAGE/migrations/kit/answer.py
 PACKAGE/migrations/kit/api.py
 PACKAGE/migrations/kit/autogenerate/__init__.py
 PACKAGE/migrations/kit/autogenerate/ask.py
@@ -95,6 +94,7 @@ PACKAGE/migrations/kit/reset.py
 PACKAGE/migrations/kit/revisions.py
 PACKAGE/migrations/kit/session.py
 PACKAGE/migrations/kit/shared.py
+PACKAGE/migrations/kit/signals.py
 PACKAGE/migrations/kit/typed.py
 PACKAGE/migrations/kit/version.py
 PACKAGE/migrations/script.py.mako

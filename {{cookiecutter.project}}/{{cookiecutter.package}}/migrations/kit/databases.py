@@ -18,8 +18,8 @@ from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
-from .answer import answered
 from .backends import backend_of
+from .signals import answered
 
 Given = Engine | Connection
 
@@ -66,7 +66,7 @@ def is_same(one: Engine, other: Engine) -> bool:
     return one.url == other.url
 
 
-def given(name: str) -> Given | None:
+def of_caller(name: str) -> Given | None:
     found: Given | Mapping[str, Given] | None = context.config.attributes.get("connection")
     if found is None and (found := engine_of_caller(context.config)) is None:
         return None

@@ -12,7 +12,6 @@ from flask import Flask, has_app_context
 from sqlalchemy.engine import Dialect
 
 from . import api, logs  # noqa: F401  (api lets threads take turns)
-from .answer import stoppable
 from .autogenerate.filters import PLUGINS, all_but, schemas_of
 from .autogenerate.render import render_item
 from .backends import backend_of
@@ -22,8 +21,9 @@ from .guard import guarded, prepare, retry, transaction_of
 from .locations import version_locations
 from .mistakes import mistakes
 from .outcome import impl_of, is_changing
-from .progress import show_progress, told
+from .progress import show_progress, summary
 from .revisions import run_migrations, run_revisions
+from .signals import stoppable
 
 __all__ = ["all_but", "all_databases", "guarded", "hosts", "prepare", "retry", "run_migrations"]
 __all__ += ["run_revisions", "schemas_of", "show_progress", "transaction_of"]
@@ -42,12 +42,12 @@ def app_context(factory: Callable[[], Flask]) -> Iterator[None]:
         for each in getattr(config.cmd_opts, "x", None) or ():
             near = get_close_matches(each.partition("=")[0], X_KEYS, 1, 0.85)
             if near and not each.startswith(f"{near[0]}="):
-                raise CommandError(f"-x {each} means nothing: did you mean -x {near[0]}=?")
+                raise CommandError(f"-x {each} is unknown: did you mean -x {near[0]}=?")
         context.script.version_locations = version_locations(context.script)
         if running_command():  # a process of its own
             is_changing()  # loads the revisions
             gc.freeze()  # the garbage collector skips them: that saves a tenth of a long run
-        with told():
+        with summary():
             yield
 
 

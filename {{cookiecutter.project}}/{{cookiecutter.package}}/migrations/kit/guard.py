@@ -18,14 +18,14 @@ from sqlalchemy.engine import Connection, Engine, TwoPhaseTransaction
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import QueuePool
 
-from .answer import answered
 from .backends import backend_of
-from .databases import Given, given
+from .databases import Given, of_caller
 from .errors import LockTimeout, explained, interrupted, unreachable
 from .mistakes import first_line
 from .outcome import followed, is_changing
 from .session import Busy, give_back, in_transactions, logger, seconds, wait
 from .shared import shared
+from .signals import answered
 
 # Messages of servers that take no connection now, and of DuckDB if another process has the file.
 NO_CONNECTION = "(?i)too many (cli|conn)|connection slots|max_user_conn|set lock|database system is"
@@ -40,7 +40,7 @@ def guarded(
     :param twin: a guarded connection to the same database, under another name of it
     """
     with ExitStack() as stack:
-        found, tries, enter = twin or given(name) or engine, count(), stack.enter_context
+        found, tries, enter = twin or of_caller(name) or engine, count(), stack.enter_context
         try:
             connection = twin or wait(lambda: enter(opened(found, name, next(tries))), name)
         except DBAPIError as error:

@@ -28,7 +28,7 @@ def show_progress(database: str | None = None) -> None:
 
 
 @contextmanager
-def told() -> Iterator[None]:
+def summary() -> Iterator[None]:
     """Say at the end of a run where the databases are."""
     last.clear()
     yield

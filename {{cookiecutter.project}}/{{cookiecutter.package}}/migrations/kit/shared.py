@@ -15,7 +15,7 @@ from alembic import context
 from sqlalchemy.engine import Connection
 from sqlalchemy.pool import NullPool, Pool
 
-from .session import listening
+from .session import driver_of, listening
 
 
 class Shared:
@@ -78,7 +78,7 @@ def shared(connection: Connection) -> Iterator[None]:
         yield
         return
     engine, pool = connection.engine, connection.engine.pool
-    driver: Any = connection.connection.dbapi_connection
+    driver = driver_of(connection)
     done: list[Any] = []
     engine.pool = SharedPool(pool, lambda: Shared(driver, done))
     try:

@@ -1,4 +1,4 @@
-"""Ends a command at a signal, and where a server does not answer: PyMySQL would wait for ever."""
+"""Signals end a command: Ctrl-C, SIGTERM, and an alarm if a server does not answer."""
 
 import os
 import signal
