@@ -57,7 +57,7 @@ def refusal(question: str, answer: object, reason: str, example: str) -> FailedH
     if len(shown) > 80:
         shown = shown[:80] + "..."
     return FailedHookException(
-        f"{question}={shown} {reason}; {example} would do. Run the command again with another answer."
+        f"{question}={shown} {reason}. Run the command again with another answer, such as {example}."
     )
 
 

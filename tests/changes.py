@@ -561,8 +561,7 @@ def what_is_lost_stands_in_the_revision(change: Change) -> None:
     revision = change.autogenerate()
     assert "# When this was written: a.y is dropped; rows with a value: 1." in revision
     assert (
-        "The table b is dropped; rows in it: 1, and there is no way back if others refer"
-        in revision
+        "The table b is dropped; rows in it: 1, and a downgrade fails if others refer" in revision
     )
     for name in "wz":
         assert f"# When this was written: a cannot be unique: {name} has a value twice." in revision
@@ -1200,7 +1199,7 @@ def view_is_no_table(change: Change) -> None:
 
     change.start(users)
     change.define(seen)
-    told = "There is no view seen: make it by op.execute() in a revision."
+    told = "There is no view seen: create it with op.execute()."
     assert warnings_of(lambda: command.check(change.config())) == [told]
     with change.project.engine.begin() as connection:
         connection.exec_driver_sql("CREATE VIEW seen AS SELECT * FROM users")

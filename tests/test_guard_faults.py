@@ -271,7 +271,7 @@ def test_file_that_its_user_may_not_read_is_named(generic: Project, name: str) -
     command = without_power(sys.executable, "-m", "alembic", "upgrade", "head")
     done = run(*command, cwd=generic.folder, status=255)
     generic.folder.chmod(0o700)
-    assert done.stdout == f"FAILED: This user may not read or make {path}.\n"
+    assert done.stdout == f"FAILED: This user may not read or create {path}.\n"
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="files have no mode there")
@@ -284,7 +284,7 @@ def test_file_that_flask_db_may_not_read_or_make_is_named(generic: Project, plac
     done = run(*command, cwd=generic.folder, status=255)
     path.chmod(0o700)
     (line,) = [line for line in done.stdout.splitlines() if line.startswith("FAILED: ")]
-    assert line.startswith(f"FAILED: This user may not read or make {path}")
+    assert line.startswith(f"FAILED: This user may not read or create {path}")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="files have no mode there")

@@ -161,7 +161,7 @@ def refused(key, longest, **request):
     response = client.post("/", **request)
     assert response.status_code == 400, response.text
     assert response.json == {
-        "error": f"Send JSON: an object whose '{key}' is a text of 1 to {longest} characters."
+        "error": f"Send JSON: an object whose '{key}' is a string of 1 to {longest} characters."
     }
 
 title, author = "x" * 5, "y" * 80

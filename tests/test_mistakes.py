@@ -45,8 +45,8 @@ URLS = {
     "quotes": ('"sqlite:///shop.db"', "no quotes around DATABASE_URL"),
     "dialect": (f"nosuch://ada:{SECRET}@127.0.0.1/shop", "unknown kind"),
     "unknown driver": (f"postgresql+nosuch://ada:{SECRET}@127.0.0.1/shop", "unknown kind"),
-    "missing driver": (f"oracle+oracledb://ada:{SECRET}@127.0.0.1/shop", "not installed"),
-    "async": ("sqlite+aiosqlite:///shop.db", "not installed"),
+    "missing driver": (f"oracle+oracledb://ada:{SECRET}@127.0.0.1/shop", "needs a driver"),
+    "async": ("sqlite+aiosqlite:///shop.db", "needs a driver"),
     "value": (f"mysql://ada:{SECRET}@127.0.0.1/shop?connect_timeout=x", "wrong value"),
     "two slashes": ("sqlite://shop.db", "needs one more slash"),
 }
@@ -68,6 +68,15 @@ REACHED = {
     "a folder": ("sqlite:////", "unable to open"),
     "read-only": ("sqlite:///file:/proc/version?mode=ro&uri=true", "atabase"),
 }
+MODELS = """
+from sqlalchemy import ForeignKey
+from sqlalchemy.orm import Mapped, mapped_column
+from .db import Model
+class User(Model):
+    __tablename__ = "users"
+    id: Mapped[int] = mapped_column(ForeignKey("nosuch.id"), primary_key=True)
+Post = User
+"""
 FILE = "PACKAGE/migrations/versions/x.py"
 OTHER = "PACKAGE/migrations/versions/y.py"
 FILES: dict[str, tuple[dict[str, str | bytes], str]] = {
@@ -80,16 +89,16 @@ FILES: dict[str, tuple[dict[str, str | bytes], str]] = {
     "indent": ({FILE: revision("\n1")}, "x.py, line 7"),
     "follows none": (
         {FILE: revision(before="'nosuch'")},
-        "follows or needs 'nosuch', which does not exist",
+        "follows or needs 'nosuch', which is missing",
     ),
     "no upgrade": ({FILE: "revision = 'x1'\ndown_revision = '5b1f0c3a9d27'\n"}, "lacks a function"),
     "needs none": (
         {FILE: revision(before="'5b1f0c3a9d27'\ndepends_on = 'nosuch'")},
-        "needs 'nosuch', which does not exist",
+        "needs 'nosuch', which is missing",
     ),
     "UTF-16": ({FILE: revision().encode("utf-16")}, "x.py, line 1: source code"),
-    "no down_revision": ({FILE: "revision = 'x1'\n"}, "x.py is no revision: module"),
-    "number": ({FILE: "revision = 1\ndown_revision = None\n"}, "x.py is no revision: its id"),
+    "no down_revision": ({FILE: "revision = 'x1'\n"}, "x.py is not a revision: module"),
+    "number": ({FILE: "revision = 1\ndown_revision = None\n"}, "x.py is not a revision: its id"),
     "itself": ({FILE: revision(before="'x1'")}, "Self-loop"),
     "circle": (
         {FILE: revision(before="'y1'"), OTHER: revision(name="y1", before="'x1'")},
@@ -107,6 +116,7 @@ FILES: dict[str, tuple[dict[str, str | bytes], str]] = {
         {FILE: revision("op.add_column('users', sa.Column('name', sa.Integer))")},
         "alembic stamp x1",
     ),
+    "foreign key": ({"PACKAGE/models.py": MODELS}, "could not find table 'nosuch'"),
     "no database": ({"instance/shop.db": b"x" * 5000}, "not a database"),
     "in the way": ({"instance/shop.db-migrating": b"x" * 5000}, "shop.db-migrating"),
 }
@@ -154,7 +164,10 @@ MISTAKES: dict[str, list[Mistake]] = {
         *(Mistake("flask run", said, USAGE, at(url)) for url, said in [*URLS.values()][5:]),
     ],
     "files": [
-        *(Mistake(UP, said, files=files) for files, said in FILES.values()),
+        *(
+            Mistake("alembic check" if name == "foreign key" else UP, said, files=files)
+            for name, (files, said) in FILES.items()
+        ),
         *(Mistake("flask db heads", FILES[name][1], files=FILES[name][0]) for name in LOOPS),
         *(
             Mistake("flask db upgrade", "alembic.ini cannot be read", files={"alembic.ini": ini})
@@ -167,7 +180,7 @@ MISTAKES: dict[str, list[Mistake]] = {
     "commands": [
         *(Mistake(f"alembic {line}", said) for line, said in LINES.items()),
         *(Mistake(f"flask db {line}", said) for line, said in [*LINES.items()][:9]),
-        *(Mistake(line, "revision is empty: say head") for line in EMPTY),  # of an unset variable
+        *(Mistake(line, "revision is empty: name one") for line in EMPTY),  # of an unset variable
         Mistake(f"flask db revision -m x --rev-id {'x' * 256}", "The revision cannot be written"),
         Mistake("alembic upgrade", "arguments are required: revision", USAGE),
         Mistake("alembic upgrad head", "invalid choice: 'upgrad'", USAGE),

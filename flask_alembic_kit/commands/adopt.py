@@ -125,7 +125,7 @@ def show(plan: Plan, found: dict[str, Any], layout: Layout) -> None:
             'alembic, as under flask. Better put the call under if __name__ == "__main__".'
         )
     if {*found["migrated"]} - {str(layout.target)}:
-        click.echo(f"\nThe app itself runs the old tool when it is made, {MIGRATES}, see below.")
+        click.echo(f"\nThe app itself migrates with the old tool, {MIGRATES}, see below.")
     show_lines(found, layout)
 
 
@@ -193,7 +193,7 @@ def prove(found: dict[str, Any], arguments: dict[str, Any]) -> proof.Answers:
             click.echo(f"    and {len(more)} more: see alembic check")
     if new["migrated"] and not found["migrated"]:
         click.echo(
-            f"\nOn an empty database, the app itself runs the old tool when it is made, {MIGRATES}."
+            f"\nOn an empty database, the app itself migrates with the old tool, {MIGRATES}."
         )
     wrong = proof.failures(old, new)
     if wrong:

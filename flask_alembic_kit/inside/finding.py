@@ -60,7 +60,7 @@ def database(app: Flask, named: str | None, root: Path) -> Db:
             raise Refused(f"--db {named}: {error}.") from error
         place, way = found_at(found, (module, name or "db"), path)
         if not way:
-            raise Refused(f"--db {named}: it has no engine; name what has, or the engine itself.")
+            raise Refused(f"--db {named}: it has no engine. Name it, or an object that has one.")
         return Db(found, place, way)
     found = app.extensions.get("sqlalchemy")
     if found is None:
@@ -69,7 +69,7 @@ def database(app: Flask, named: str | None, root: Path) -> Db:
         return db_of(told, root) or only_db(root)
     found = getattr(found, "db", found)  # Flask-SQLAlchemy 2 keeps it in a state
     if (where := importable(found, root)) is None:
-        raise Refused("Where db is imported from is not known: MODULE:NAME.", "db")
+        raise Refused("From which module can db be imported? Name it as MODULE:NAME.", "db")
     return Db(found, where)
 
 

@@ -32,11 +32,11 @@ def create() -> tuple[dict[str, Any], int]:
 
 
 def text(key: str, column: Any) -> str:
-    """Return a text of the request's JSON that fits into a column, or answer with 400."""
+    """Return a string of the request's JSON that fits into a column, or answer with 400."""
     data, longest = request.get_json(silent=True), column.type.length
     value = data.get(key) if isinstance(data, dict) else None
     if not isinstance(value, str) or not 0 < len(value) <= longest:
-        wanted = f"Send JSON: an object whose {key!r} is a text of 1 to {longest} characters."
+        wanted = f"Send JSON: an object whose {key!r} is a string of 1 to {longest} characters."
         abort(make_response({"error": wanted}, 400))
     return value
 

@@ -22,7 +22,7 @@ def test_a_wrong_post_is_refused(client: FlaskClient, title: object) -> None:
     response = client.post("/", json={"title": title, "author": "Ada"})
 
     assert response.status_code == 400
-    assert "'title' is a text" in response.text
+    assert "'title' is a string" in response.text
     assert client.get("/").json == []
 
 

@@ -8,10 +8,10 @@ from contextlib import contextmanager
 from alembic import context
 from alembic.script.revision import RevisionError
 from alembic.util import CommandError, to_tuple
-from sqlalchemy.exc import ArgumentError, CompileError, NoSuchModuleError
+from sqlalchemy.exc import ArgumentError, CompileError, NoReferencedTableError, NoSuchModuleError
 
 JOIN = 'run alembic merge heads -m "join"'
-DENIED = "This user may not read or make {error.filename}."
+DENIED = "This user may not read or create {error.filename}."
 OPENING = ("load_module_py", "load_dotenv", "makedirs", "says_where", "template_to_file")
 URL = "The URL of a database"
 ESCAPED = "no quotes around DATABASE_URL; in a password, '@' is %40, '/' is %2F and '%' is %25."
@@ -21,13 +21,13 @@ MISTAKES: tuple[tuple[type[BaseException], str, str], ...] = (
     (Exception, "sqlalchemy.engine.url", URL + " cannot be parsed: " + ESCAPED),
     (ArgumentError, "create_connect_args", URL + " needs one more slash: sqlite:///shop.db."),
     (ValueError, "create_connect_args", URL + " has an option with a wrong value: {}."),
-    (ImportError, "import_dbapi", URL + " has a driver that is not installed: {}."),
-    (UnicodeDecodeError, "parse_stream", "{file} is not UTF-8: save it as that."),
+    (ImportError, "import_dbapi", URL + " needs a driver: {}. Install it."),
+    (UnicodeDecodeError, "parse_stream", "{file} is not UTF-8: save it as UTF-8."),
     (Exception, "file_config", "alembic.ini cannot be read: {}."),
     (SyntaxError, "load_module_py", "{error.filename}, line {error.lineno}: {error.msg}."),
     (ValueError, "source_to_code", "{file}, line 1: {}."),  # Python 3.10, of a null byte
-    (AttributeError, "alembic.script.base", "{file} is no revision: {}."),
-    (TypeError, "verify_rev_id", "{file} is no revision: its id is not a text."),
+    (AttributeError, "alembic.script.base", "{file} is not a revision: {}."),
+    (TypeError, "verify_rev_id", "{file} is not a revision: its id is not a string."),
     (SystemExit, "load_module_py", "{file} ends the process where it is imported."),
     (ImportError, "load_module_py", "{last.f_code.co_filename}, line {last.f_lineno}: {}."),
     *((PermissionError, name, DENIED) for name in OPENING),
@@ -36,12 +36,13 @@ MISTAKES: tuple[tuple[type[BaseException], str, str], ...] = (
     (OSError, "static_output", "The SQL cannot be written: {}."),
     (UnicodeEncodeError, "static_output", "The SQL cannot be written: {}. Set PYTHONUTF8=1."),
     (UserWarning, "_revision_map", "{}: delete one of the files, or give it another id."),
+    (NoReferencedTableError, "_resolve_column", "{}: import its model, or correct the name."),
     (CompileError, "compare_type", "This database lacks the type of a model: {error.args[0]}."),
     (Exception, "fileConfig", "The logging in alembic.ini cannot be set up: {}."),
     (RevisionError, "_revision_map", "{}: correct a down_revision."),
-    (AssertionError, "_revision_for_ident", "The name of a revision is empty: say head, for one."),
+    (AssertionError, "_revision_for_ident", "The revision is empty: name one, such as head."),
     (AssertionError, "_parse_downgrade_target", "The database is not at one head of that branch."),
-    (KeyError, "alembic.script.revision", "A revision follows or needs {}, which does not exist."),
+    (KeyError, "alembic.script.revision", "A revision follows or needs {}, which is missing."),
     (AttributeError, "alembic.runtime.migration", "A revision lacks a function: {}."),
 )
 

@@ -43,7 +43,7 @@ class Outcome:
 
     def execute(self, _: Connection, __: Any, statement: str, *___: Any) -> None:
         if self.undone:
-            what = f"{self.title(self.undone)} rolls back the run before it"
+            what = f"{self.title(self.undone)} rolls back what the run has done"
             raise CommandError(f"{what}: use op.get_bind().begin_nested(). {self.fate()}")
         if re.match(r"(?i)(\s|/\*.*?\*/)*(ABORT|ROLLBACK)\b(?!.* TO )", statement):
             self.rollback()

@@ -86,23 +86,22 @@ def explain_unknown(log: Log) -> bool:
     if current <= known:
         return False
     at, own = (", ".join(sorted(found)) for found in (current - known, heads))
+    where = f"Database {log.name!r} is at {at}"
     for squashed in context.script.walk_revisions():
         if current & {*getattr(squashed.module, "replaces", ())}:
+            new = squashed.revision
             commit = getattr(squashed.module, "replaced_at", "the code of before")
-            raise CommandError(
-                f"Database {log.name!r} is at {at}, which was squashed into {squashed.revision}: check "
-                f"out {commit}, run alembic upgrade {squashed.revision}, and come back."
-            )
+            way = f"check out {commit}, run alembic upgrade {new}, and come back"
+            raise CommandError(f"{where}, which was squashed into {new}: {way}.")
+    lost = "If it is lost: alembic stamp --purge REVISION, with one that fits the tables."
+    advice = f"Run the code that has it. {lost}"
     if not log.is_newer(current, heads):
-        past = f" Its log does not lead back to {own}." if own else ""
-        raise CommandError(
-            f"Database {log.name!r} is at {at}, a revision that this code does not have.{past} Run the "
-            "code that has it. If it is lost: alembic stamp --purge REVISION, one that fits its tables."
-        )
+        past = f" Its log does not name {own}." if own else ""
+        raise CommandError(f"{where}, a revision that this code does not have.{past} {advice}")
     state = f"Database {log.name!r} is newer than this code: it is at {at}, after {own}."
     goal = log.migration.opts.get("destination_rev")
     if not isinstance(goal, str) or goal.rpartition("@")[2] not in ("head", "heads"):
-        fail(f"{state} Only the code that has that revision can do this.", NEWER)
+        fail(f"{state} {advice}", NEWER)
     logger.warning("%s There is nothing to do.", state)
     return True
 

@@ -20,7 +20,7 @@ def described(change: Any, dialect: Dialect) -> Iterator[str]:
     elif isinstance(change, ops.CreateTableOp | ops.DropTableOp):
         yield f"{sign} table {name_of(change)}"
     elif isinstance(change, ops.AddColumnOp | ops.DropColumnOp):
-        column = change.column if isinstance(change, ops.AddColumnOp) else change.to_column()
+        column = change.to_column()
         is_unread = isinstance(column.type, NullType)
         type_ = "unknown type" if is_unread else column.type.compile(dialect=dialect)
         yield f"{sign} {name_of(change)}.{column.name}: {type_}"

@@ -47,7 +47,7 @@ def filled(step: Any, change: ops.ModifyTableOps, connection: Connection) -> Ite
     if value := value_of(name):
         yield ops.ExecuteSQLOp(statement(change, column, value, connection))
     else:
-        yield Comment(f"{name}: existing rows need a value here, see -x fill={name}:VALUE")
+        yield Comment(f"{name}: existing rows need a value here: UPDATE, or -x fill={name}:VALUE")
     yield last
 
 

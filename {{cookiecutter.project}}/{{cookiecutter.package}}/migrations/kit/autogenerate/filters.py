@@ -42,7 +42,7 @@ def all_but(ignored: Collection[str], theirs: Filter = lambda *_: True) -> Filte
         bind = context.get_bind()
         if getattr(item, "is_view", False):  # of SQLAlchemy 2.1: Alembic would make it a table
             if not inspect(bind).has_table(name, schema=item.schema):
-                logger.warning("There is no view %s: make it by op.execute() in a revision.", name)
+                logger.warning("There is no view %s: create it with op.execute().", name)
             return False
         if model is not None and not is_check():
             key, old = ({column.name for column in each.primary_key} for each in (item, model))

@@ -66,7 +66,7 @@ def process_revision_directives(
             backend.finish(connection, way)
             put_in_order(way, migration.dialect)
         warn_of_losses(changes[-1], connection, hints)
-    if is_checked and running_command() and not changes[-1].is_empty():
+    elif running_command() and not changes[-1].is_empty():
         config.print_stdout("Database %s differs from its models:", name)
         for change in changes[-1].ops:
             for line in described(change, migration.dialect):
