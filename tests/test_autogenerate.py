@@ -59,17 +59,21 @@ def change(project: Project, *edits: tuple[str, str]) -> str:
     return revision
 
 
-def test_a_type_that_the_database_lacks_is_a_line(generic: Project) -> None:
+@pytest.mark.parametrize(
+    "new", ["HSTORE()", "String(200))\n    more: Mapped[str] = mapped_column(HSTORE()"]
+)
+def test_a_type_that_the_database_lacks_is_a_line(generic: Project, new: str) -> None:
+    """Of a column that changes, and of one that is added: its revision would fail."""
     generic.alembic("upgrade", "head")
     generic.edit(
         "models.py",
         "from datetime",
         "from sqlalchemy.dialects.postgresql import HSTORE\nfrom datetime",
     )
-    generic.edit("models.py", "String(200)", "HSTORE()")
+    generic.edit("models.py", "String(200)", new)
     for arguments in (("check",), ("revision", "--autogenerate", "-m", "more")):
         (line,) = generic.alembic(*arguments, status=None).stdout.splitlines()
-        assert line.startswith("FAILED: This database lacks the type of a model: "), line
+        assert line.startswith("FAILED: The models do not fit this database: "), line
         assert line.endswith("can't render element of type HSTORE."), line
 
 

@@ -62,7 +62,6 @@ def find_edited(log: Log) -> list[str]:
 
 
 def is_edited(row: Row[Any], revision: Script) -> bool:
-    if row.down_revision and hasattr(revision.module, "replaces"):  # of before it was squashed
-        return False
+    is_older = row.down_revision and hasattr(revision.module, "replaces")  # it was squashed since
     source = Path(revision.path).read_bytes()
-    return bool(digest(source) != row.file and meaning(source) != row.code)
+    return not is_older and digest(source) != row.file and meaning(source) != row.code

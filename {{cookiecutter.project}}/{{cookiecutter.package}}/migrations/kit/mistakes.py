@@ -11,6 +11,7 @@ from alembic.util import CommandError, to_tuple
 from sqlalchemy.exc import ArgumentError, CompileError, NoReferencedTableError, NoSuchModuleError
 
 JOIN = 'run alembic merge heads -m "join"'
+STAMP = "set one that fits the tables by alembic stamp --purge REVISION"
 DENIED = "This user may not read or create {error.filename}."
 OPENING = ("load_module_py", "load_dotenv", "makedirs", "says_where", "template_to_file")
 URL = "The URL of a database"
@@ -37,7 +38,7 @@ MISTAKES: tuple[tuple[type[BaseException], str, str], ...] = (
     (UnicodeEncodeError, "static_output", "The SQL cannot be written: {}. Set PYTHONUTF8=1."),
     (UserWarning, "_revision_map", "{}: delete one of the files, or give it another id."),
     (NoReferencedTableError, "_resolve_column", "{}: import its model, or correct the name."),
-    (CompileError, "compare_type", "This database lacks the type of a model: {error.args[0]}."),
+    (CompileError, "run_autogenerate", "The models do not fit this database: {error.args[0]}."),
     (Exception, "fileConfig", "The logging in alembic.ini cannot be set up: {}."),
     (RevisionError, "_revision_map", "{}: correct a down_revision."),
     (AssertionError, "_revision_for_ident", "The revision is empty: name one, such as head."),
@@ -90,8 +91,7 @@ def first_line(error: BaseException) -> str:
 def changed_by_hand() -> str:
     """Say what to do about rows of the version table that Alembic has not written."""
     rows = " and ".join(map(repr, context.get_context().get_current_heads()))
-    advice = "set one that fits the tables by alembic stamp --purge REVISION"
-    return f"The version table holds {rows}, which no migration has written: {advice}."
+    return f"The version table holds {rows}, which no migration has written: {STAMP}."
 
 
 def two_ways() -> str:

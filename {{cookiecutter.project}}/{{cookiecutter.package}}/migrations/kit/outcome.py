@@ -104,7 +104,7 @@ def is_changing() -> bool:
 
 
 def option(name: str, default: Any = None) -> Any:
-    """Return an option of the database that env.py configured last; the default if it has none yet."""
+    """Return an option of the database that env.py configured last, or the default; None before."""
     with suppress(Exception):  # Alembic's own
         return context.get_context().opts.get(name, default)
     return None

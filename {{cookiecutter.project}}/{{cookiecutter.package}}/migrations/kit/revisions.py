@@ -19,7 +19,7 @@ from .autogenerate.filters import leave_own_alone
 from .edited import accept_edited, warn_of_edited
 from .errors import NEWER, fail
 from .log import Log
-from .mistakes import changed_by_hand
+from .mistakes import STAMP, changed_by_hand
 from .outcome import is_changing
 from .progress import announce
 
@@ -93,8 +93,7 @@ def explain_unknown(log: Log) -> bool:
             commit = getattr(squashed.module, "replaced_at", "the code of before")
             way = f"check out {commit}, run alembic upgrade {new}, and come back"
             raise CommandError(f"{where}, which was squashed into {new}: {way}.")
-    lost = "If it is lost: alembic stamp --purge REVISION, with one that fits the tables."
-    advice = f"Run the code that has it. {lost}"
+    advice = f"Run the code that has it. If it is lost: {STAMP}."
     if not log.is_newer(current, heads):
         past = f" Its log does not name {own}." if own else ""
         raise CommandError(f"{where}, a revision that this code does not have.{past} {advice}")

@@ -10,9 +10,12 @@ from alembic.operations import ops
 from alembic.runtime.migration import MigrationContext
 from alembic.util import CommandError
 from flask import current_app
+from sqlalchemy import Column, MetaData, Table
+from sqlalchemy.schema import CreateTable
 
 from ..backends import backend_of
 from ..backends.constraints import tables
+from ..backends.steps import name_of
 from ..errors import MODELS_DIFFER, fail, running_command
 from .ask import given, is_check, logger, refuse_unused
 from .describe import described
@@ -51,6 +54,10 @@ def process_revision_directives(
         if ops.DropTableOp in map(type, changes[-1].ops):
             raise CommandError(f"The database {name!r} has no model: {where}.")
         logger.warning("The database %r has no model: %s.", name, where)
+    changed = {name_of(step) for step in changes[-1].ops}
+    for table in [table for table in models if table.fullname in changed]:
+        like = Table(table.name, MetaData(), *(Column(c.name, c.type) for c in table.columns))
+        CreateTable(like).compile(dialect=migration.dialect)  # fails if it lacks a type
     backend, back = backend_of(migration.dialect), directives[0].downgrade_ops_list[-1]
     hints = {} if is_checked else rename(changes[-1], AutogenContext(migration), backend)
     backend.complete(connection, changes[-1], given("fill").values())
