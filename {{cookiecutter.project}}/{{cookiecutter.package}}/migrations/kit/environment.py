@@ -38,7 +38,7 @@ def app_context(factory: Callable[[], Flask]) -> Iterator[None]:
         logs.set_up(config)
         if not has_app_context():
             stack.enter_context(factory().app_context())
-        logs.restore(config)
+        logs.restore()
         for each in getattr(config.cmd_opts, "x", None) or ():
             near = get_close_matches(each.partition("=")[0], X_KEYS, 1, 0.85)
             if near and not each.startswith(f"{near[0]}="):

@@ -4,30 +4,25 @@ import logging
 import sys
 from logging.config import fileConfig
 
-import click
 from alembic.config import Config
 
-
-def is_command(config: Config) -> bool:
-    """Say whether a command, ``alembic`` or ``flask``, has called Alembic, and not Python code."""
-    in_flask = click.get_current_context(silent=True) is not None and config.cmd_opts is not None
-    return hasattr(config.cmd_opts, "cmd") or in_flask
+from .errors import running_command
 
 
 def set_up(config: Config) -> None:
     """Log as alembic.ini says, where nobody has set up logging."""
-    if is_command(config) and not sys.stdout:  # closed (>&-): Alembic prints its errors there
+    if running_command() and not sys.stdout:  # closed (>&-): Alembic prints its errors there
         sys.stdout, config.stdout = sys.stderr, config.stdout or sys.stderr
     has_logging = config.file_config.has_section("loggers")
-    if is_command(config) and has_logging and not logging.root.handlers:
+    if running_command() and has_logging and not logging.root.handlers:
         fileConfig(str(config.config_file_name), disable_existing_loggers=False)
         # Alembic also prints what it logs there: the reader has seen it.
         logging.getLogger("alembic.util.messaging").setLevel(logging.CRITICAL)
 
 
-def restore(config: Config) -> None:
+def restore() -> None:
     """Undo what an app's ``dictConfig()`` does to all loggers that there were before it."""
-    if not is_command(config):
+    if not running_command():
         return
     for name, logger in logging.root.manager.loggerDict.items():
         if name.partition(".")[0] == "alembic" and isinstance(logger, logging.Logger):

@@ -7,10 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from alembic import context
-
-from .errors import interrupted
-from .logs import is_command
+from .errors import interrupted, running_command
 
 LONGEST = 60  # seconds
 
@@ -30,7 +27,7 @@ def at_signal(name: str, function: Callable[..., None]) -> Iterator[bool]:
     number: Any = getattr(signal, name, None)  # not on Windows, nor if the app has a signal.py
     own = os.getpid()
     is_main = threading.current_thread() is threading.main_thread()  # only there are signals
-    is_free = number and is_main and is_command(context.config)
+    is_free = number and is_main and running_command()
     if not is_free or signal.getsignal(number) != signal.SIG_DFL:
         yield False
         return
