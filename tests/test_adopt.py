@@ -1142,7 +1142,9 @@ def test_an_app_that_migrates_itself_is_named(tmp_path: Path) -> None:
     other = build("flask-alembic", tmp_path / "other")
     before_return(other, "app.app_context().push(); from flask_alembic import Alembic")
     before_return(other, "if not db.inspect(db.engine).has_table('users'): Alembic(app).upgrade()")
-    assert "\nOn an empty database, the app itself runs the old tool" in other.adopt().stdout
+    assert (
+        "\nOn an empty database, the app itself migrates with the old tool" in other.adopt().stdout
+    )
 
 
 @pytest.mark.slow
