@@ -38,7 +38,7 @@ def losses(step: Any, connection: Connection) -> Iterator[tuple[str, str]]:
     elif isinstance(step, ops.DropColumnOp):
         found, number = step.to_column(), count(connection, step, step.column_name)
         needs_value = not found.nullable and not found.server_default
-        back = ", and a downgrade fails with rows (NOT NULL)" if needs_value else ""
+        back = ", and a downgrade fails if there are rows (NOT NULL)" if needs_value else ""
         yield name, f"{name} is dropped; rows with a value: {number}{back}"
     elif getattr(step, "modify_type", None) is not None and is_misfit(step, connection):
         type_ = step.modify_type.compile(connection.dialect)
@@ -62,7 +62,7 @@ def texts(step: Any, connection: Connection) -> Iterator[tuple[str, str]]:
         naming = text(backend_of(connection.dialect).naming)
         told = read(connection, naming, word=old, table=table_ if is_gone else None)
         if told and told[0]:
-            yield "", f"The text of {told[0]} contains {old!r}: change it, if it is this name"
+            yield "", f"The text of {told[0]} contains {old!r}: change it there, if it is the same"
 
 
 def is_misfit(step: Any, connection: Connection) -> bool:
