@@ -81,7 +81,7 @@ def figures(results: Results) -> dict[str, str]:
         if (left := results["survival"].get(name))
     }
     drawn = {
-        "speed": ("Seconds, shorter is better. Outlined: only to compare", speed),
+        "speed": ("Seconds, shorter is better. Outlined: for comparison", speed),
         "safety": ("Longer is better", safety),
     }
     return {
