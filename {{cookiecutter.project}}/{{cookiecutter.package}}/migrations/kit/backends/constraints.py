@@ -35,14 +35,18 @@ def table_of(check: CheckConstraint) -> Table:
     return table
 
 
+def targets() -> list[MetaData]:
+    found: list[MetaData] = to_list(context.get_context().opts["target_metadata"])
+    return found
+
+
 def tables() -> list[Table]:
-    targets: list[MetaData] = to_list(context.get_context().opts["target_metadata"])
-    return [table for each in targets for table in each.tables.values()]
+    return [table for each in targets() for table in each.tables.values()]
 
 
 def models_of(name: str) -> list[Table]:
     """Return the tables of this name in the models."""
-    return [table for table in tables() if table.key == name]
+    return [each.tables[name] for each in targets() if name in each.tables]
 
 
 def has_unknown_check(found: Table) -> bool:
