@@ -173,6 +173,21 @@ def test_version_table_that_was_changed_by_hand(generic: Project, rows: str) -> 
     assert "t" in tables(url)
 
 
+@pytest.mark.parametrize("name", ["5b1f", "head", "base"])
+def test_version_that_is_not_the_whole_id(generic: Project, name: str) -> None:
+    """Alembic understands it, but then writes the new version beside it."""
+    generic.alembic("upgrade", "head")
+    generic.add_revision('op.create_table("t", sa.Column("a", sa.Integer))')
+    url = make_url(f"sqlite:///{generic.databases['default']}")
+    query(url, "UPDATE alembic_version SET version_num = :name", name=name)
+    line = generic.fails("upgrade", "head")
+    assert f"The version table holds {name!r}, which no migration has written" in line
+    assert query(url, "SELECT version_num FROM alembic_version") == [name]
+    generic.alembic("stamp", "--purge", "5b1f0c3a9d27")
+    generic.alembic("upgrade", "head")
+    assert "t" in tables(url)
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="there is no full device")
 @pytest.mark.parametrize(("to", "status"), [("| true", 0), (">/dev/full", 255), ("| cat", 0)])
 def test_sql_that_cannot_be_written_to_its_end(generic: Project, to: str, status: int) -> None:

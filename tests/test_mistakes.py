@@ -167,7 +167,7 @@ MISTAKES: dict[str, list[Mistake]] = {
     "commands": [
         *(Mistake(f"alembic {line}", said) for line, said in LINES.items()),
         *(Mistake(f"flask db {line}", said) for line, said in [*LINES.items()][:9]),
-        *(Mistake(line, "revision is empty: say head") for line in EMPTY),  # of an unset variable
+        *(Mistake(line, "revision is empty: type head") for line in EMPTY),  # of an unset variable
         Mistake(f"flask db revision -m x --rev-id {'x' * 256}", "The revision cannot be written"),
         Mistake("alembic upgrade", "arguments are required: revision", USAGE),
         Mistake("alembic upgrad head", "invalid choice: 'upgrad'", USAGE),

@@ -11,7 +11,6 @@ from alembic.util import CommandError, to_tuple
 from sqlalchemy.exc import ArgumentError, CompileError, NoSuchModuleError
 
 JOIN = 'run alembic merge heads -m "join"'
-DENIED = "This user may not read or make {error.filename}."
 OPENING = ("load_module_py", "load_dotenv", "makedirs", "says_where", "template_to_file")
 URL = "The URL of a database"
 ESCAPED = "no quotes around DATABASE_URL; in a password, '@' is %40, '/' is %2F and '%' is %25."
@@ -30,7 +29,7 @@ MISTAKES: tuple[tuple[type[BaseException], str, str], ...] = (
     (TypeError, "verify_rev_id", "{file} is no revision: its id is not a text."),
     (SystemExit, "load_module_py", "{file} ends the process where it is imported."),
     (ImportError, "load_module_py", "{last.f_code.co_filename}, line {last.f_lineno}: {}."),
-    *((PermissionError, name, DENIED) for name in OPENING),
+    *((PermissionError, n, "This user may not read or make {error.filename}.") for n in OPENING),
     (OSError, "template_to_file", "The revision cannot be written: {}. Delete its file."),
     (BrokenPipeError, "static_output", "The program that reads the SQL has stopped."),
     (OSError, "static_output", "The SQL cannot be written: {}."),
@@ -39,7 +38,7 @@ MISTAKES: tuple[tuple[type[BaseException], str, str], ...] = (
     (CompileError, "compare_type", "This database lacks the type of a model: {error.args[0]}."),
     (Exception, "fileConfig", "The logging in alembic.ini cannot be set up: {}."),
     (RevisionError, "_revision_map", "{}: correct a down_revision."),
-    (AssertionError, "_revision_for_ident", "The name of a revision is empty: say head, for one."),
+    (AssertionError, "_revision_for_ident", "The name of a revision is empty: type head."),
     (AssertionError, "_parse_downgrade_target", "The database is not at one head of that branch."),
     (KeyError, "alembic.script.revision", "A revision follows or needs {}, which does not exist."),
     (AttributeError, "alembic.runtime.migration", "A revision lacks a function: {}."),
