@@ -173,6 +173,24 @@ def test_version_table_that_was_changed_by_hand(generic: Project, rows: str) -> 
     assert "t" in tables(url)
 
 
+@pytest.mark.parametrize("way", ["upgrade", "downgrade"])
+@pytest.mark.parametrize("lazy", ["async", "yield"])
+def test_function_that_python_would_not_run(project: Project, lazy: str, way: str) -> None:
+    """Alembic calls it, gets a coroutine or a generator, and takes the revision for done."""
+    project.alembic("upgrade", "head")
+    project.add_revision("pass")
+    path = next(project.versions.glob("*r001*"))
+    if way == "downgrade":
+        project.alembic("upgrade", "head")
+    name = f"{way}_default" if project.variant == "multidb" else way
+    old, text = f"def {name}():\n    pass", path.read_text(encoding="utf-8")
+    new = f"async {old}" if lazy == "async" else old.replace("pass", "yield")
+    path.write_text(text.replace(old, new), encoding="utf-8")
+    line = project.fails(way, "head" if way == "upgrade" else "-1")
+    assert f"{path}: functions with yield or async never run." in line
+    assert ("r001" in project.alembic("current").stdout) == (way == "downgrade")
+
+
 @pytest.mark.parametrize("name", ["5b1f", "head", "base"])
 def test_version_that_is_not_the_whole_id(generic: Project, name: str) -> None:
     """Alembic understands it, but then writes the new version beside it."""

@@ -138,12 +138,11 @@ def followed(connection: Connection, name: str, unsure: Collection[str]) -> Iter
     """Follow a database until the first of the run is done."""
     outcome = Outcome(connection, name, unsure)
     outcomes.append(outcome)
-    functions: Any = dict.fromkeys(("commit", "commit_twophase"), outcome.commit)
-    functions |= {"begin": outcome.begin, "rollback": outcome.rollback}
-    functions["before_cursor_execute"] = outcome.execute
+    calls: Any = {"begin": outcome.begin, "rollback": outcome.rollback, "commit": outcome.commit}
+    calls |= {"commit_twophase": outcome.commit, "before_cursor_execute": outcome.execute}
     error = listening(connection.engine, handle_error=outcome.handle_error)
     try:
-        with listening(connection, **functions), error:
+        with listening(connection, **calls), error:
             yield outcome
     finally:
         if outcomes[0] is outcome:

@@ -5,7 +5,7 @@ Flask-Alembic. A revision does nothing on a database that it does not know.
 """
 
 from collections.abc import Iterable
-from inspect import signature
+from inspect import iscoroutinefunction, isgeneratorfunction, signature
 from typing import Any
 
 import sqlalchemy as sa
@@ -120,6 +120,9 @@ def fit(revisions: Iterable[Script], database: str | None = None) -> None:
         module = vars(revision.module)
         for direction in module.keys() & {"upgrade", "downgrade"}:
             run = module[direction]
+            for each in (run, module.get(f"{direction}_{database}")):
+                if isgeneratorfunction(each) or iscoroutinefunction(each):
+                    raise CommandError(f"{revision.path}: functions with yield or async never run.")
             found = signature(run).parameters.values()  # also *args
             is_named = any(p.default is p.empty for p in found if p.kind is p.POSITIONAL_OR_KEYWORD)
             if not database and is_named:  # from when there were several
