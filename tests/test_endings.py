@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 import servers
-from kit import Project
+from kit import FIRST_REVISION, Project
+from pymysql.constants import CLIENT
 from servers import at, database, query
 from sqlalchemy import URL, make_url
 
@@ -206,6 +207,17 @@ def test_cancelled_statement_is_one_line(generic: Project, case: str) -> None:
         line = generic.fails("upgrade", "head", env=at(url))
         assert line.startswith(f"FAILED: Revision {revision} of database 'default': ")
         assert state(url) == ([], ["r001"], "r001")
+
+
+@pytest.mark.parametrize("rest", ["CREATE TABLE t (a int); CREATE TABLE u (a int);", "SELECT x"])
+def test_later_statement_of_one_text_fails_the_revision(generic: Project, rest: str) -> None:
+    """As mysqlclient sends several: SQLAlchemy only logs what fails after the first of them."""
+    with servers.database("mysql") as url:
+        env = at(url.update_query_dict({"client_flag": str(CLIENT.MULTI_STATEMENTS)}))
+        revision = generic.add_revision(f'op.execute("CREATE TABLE t (a int); {rest}")')
+        done = generic.alembic("upgrade", "head", env=env, status=None)
+        assert f"Revision {revision} of database 'default'" in done.stdout + done.stderr
+        assert query(url, "SELECT version_num FROM alembic_version") == [FIRST_REVISION]
 
 
 @pytest.mark.parametrize("name", ["mysql+pymysql", "postgresql+psycopg"])

@@ -101,8 +101,7 @@ def needs_upgrade() -> list[str]:
 def revisions() -> tuple[set[str], set[str]]:
     """Return the newest revisions, and all revisions, with those that were squashed."""
     script = ScriptDirectory.from_config(alembic_config())
-    every = script.walk_revisions()
-    squashed = {each.revision: getattr(each.module, "replaces", ()) for each in every}
+    squashed = {r.revision: getattr(r.module, "replaces", ()) for r in script.walk_revisions()}
     return {*script.get_heads()}, {*squashed}.union(*squashed.values())
 
 

@@ -1,6 +1,7 @@
 """Names the revisions that were edited after they were applied, and accepts them as they are now."""
 
 from contextlib import nullcontext
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from sqlalchemy.exc import DBAPIError
 
 from .autogenerate.ask import given, logger
 from .backends import backend_of
-from .checksum import digest, meaning, sums
+from .checksum import meaning, sums
 from .log import Log
 from .mistakes import first_line
 from .session import is_autocommit, setting
@@ -65,4 +66,4 @@ def is_edited(row: Row[Any], revision: Script) -> bool:
     if row.down_revision and hasattr(revision.module, "replaces"):  # of before it was squashed
         return False
     source = Path(revision.path).read_bytes()
-    return bool(digest(source) != row.file and meaning(source) != row.code)
+    return sha256(source).hexdigest() != row.file and meaning(source) != str(row.code)

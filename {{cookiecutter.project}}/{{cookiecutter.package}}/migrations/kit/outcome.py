@@ -16,6 +16,7 @@ from sqlalchemy.engine import Connection, Dialect, ExceptionContext
 from .session import commits, driver_of, listening
 
 NOTHING_KEPT = "Nothing of this run is kept."
+outcomes: list["Outcome"] = []  # of the databases of this run
 
 
 class Outcome:
@@ -121,9 +122,6 @@ def revision_in(frames: Iterable[tuple[FrameType, int]]) -> str | None:
     """Return the id of the revision whose code is among the frames of a traceback or a stack."""
     found = (f.f_globals["revision"] for f, _ in frames if "down_revision" in f.f_globals)
     return next(map(str, found), None)
-
-
-outcomes: list[Outcome] = []
 
 
 def failed(error: BaseException) -> str | None:

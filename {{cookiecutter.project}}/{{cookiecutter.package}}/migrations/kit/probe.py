@@ -12,6 +12,8 @@ from sqlalchemy.exc import DBAPIError
 from . import api
 from .log import Log
 
+revisions = cache(api.revisions)  # the files are read only once
+
 
 def states() -> dict[str, dict[str, Any]]:
     migrated = configured()
@@ -49,9 +51,6 @@ def state(engine: Engine, version_table: dict[str, Any] | None) -> dict[str, Any
 def answer(status: str, current: set[str], heads: set[str]) -> dict[str, Any]:
     said = {"ok": status in ("ok", "newer"), "status": status, "reachable": status != "unreachable"}
     return {**said, "current": sorted(current), "heads": sorted(heads)}
-
-
-revisions = cache(api.revisions)  # the files are read only once
 
 
 def configured() -> dict[str, tuple[Engine, dict[str, Any] | None]]:
