@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import servers
-from kit import Project
+from kit import FIRST_REVISION, Project
 from servers import at, database, query
 from sqlalchemy import URL, make_url
 
@@ -192,16 +192,31 @@ CANCELLED = {
 op.execute('SET SESSION /*M! max_statement_time = 0.1 */ /*!50708 max_execution_time = 100 */')
 op.execute('SELECT COUNT(*) FROM information_schema.columns a, information_schema.columns b')
 """,
+    # What a session with another default_transaction_isolation gets if a row has changed meanwhile.
+    "postgresql, snapshot": """
+op.execute("DO $$ BEGIN RAISE SQLSTATE '40001' USING message = 'could not serialize'; END $$")
+""",
 }
 
 
-@pytest.mark.parametrize("kind", CANCELLED)
-def test_cancelled_statement_is_one_line(generic: Project, kind: str) -> None:
-    with servers.database(kind) as url:
-        revision = prepared(generic, url, CANCELLED[kind])
+@pytest.mark.parametrize("case", CANCELLED)
+def test_cancelled_statement_is_one_line(generic: Project, case: str) -> None:
+    with servers.database(case.partition(",")[0]) as url:
+        revision = prepared(generic, url, CANCELLED[case])
         line = generic.fails("upgrade", "head", env=at(url))
         assert line.startswith(f"FAILED: Revision {revision} of database 'default': ")
         assert state(url) == ([], ["r001"], "r001")
+
+
+@pytest.mark.parametrize("rest", ["CREATE TABLE t (a int); CREATE TABLE u (a int);", "SELECT x"])
+def test_later_statement_of_one_text_fails_the_revision(generic: Project, rest: str) -> None:
+    """As mysqlclient sends several: SQLAlchemy only logs what fails after the first of them."""
+    with servers.database("mysql") as url:
+        env = at(url.update_query_dict({"client_flag": "65536"}))  # CLIENT.MULTI_STATEMENTS
+        revision = generic.add_revision(f'op.execute("CREATE TABLE t (a int); {rest}")')
+        done = generic.alembic("upgrade", "head", env=env, status=None)
+        assert f"Revision {revision} of database 'default'" in done.stdout + done.stderr
+        assert query(url, "SELECT version_num FROM alembic_version") == [FIRST_REVISION]
 
 
 @pytest.mark.parametrize("name", ["mysql+pymysql", "postgresql+psycopg"])

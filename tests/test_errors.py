@@ -173,6 +173,39 @@ def test_version_table_that_was_changed_by_hand(generic: Project, rows: str) -> 
     assert "t" in tables(url)
 
 
+@pytest.mark.parametrize("way", ["upgrade", "downgrade"])
+@pytest.mark.parametrize("lazy", ["async", "yield"])
+def test_function_that_python_would_not_run(project: Project, lazy: str, way: str) -> None:
+    """Alembic calls it, gets a coroutine or a generator, and takes the revision for done."""
+    project.alembic("upgrade", "head")
+    project.add_revision("pass")
+    path = next(project.versions.glob("*r001*"))
+    if way == "downgrade":
+        project.alembic("upgrade", "head")
+    name = f"{way}_default" if project.variant == "multidb" else way
+    old, text = f"def {name}():\n    pass", path.read_text(encoding="utf-8")
+    new = f"async {old}" if lazy == "async" else old.replace("pass", "yield")
+    path.write_text(text.replace(old, new), encoding="utf-8")
+    line = project.fails(way, "head" if way == "upgrade" else "-1")
+    assert f"{path}: functions with yield or async never run." in line
+    assert ("r001" in project.alembic("current").stdout) == (way == "downgrade")
+
+
+@pytest.mark.parametrize("name", ["5b1f", "head", "base"])
+def test_version_that_is_not_the_whole_id(generic: Project, name: str) -> None:
+    """Alembic understands it, but then writes the new version beside it."""
+    generic.alembic("upgrade", "head")
+    generic.add_revision('op.create_table("t", sa.Column("a", sa.Integer))')
+    url = make_url(f"sqlite:///{generic.databases['default']}")
+    query(url, "UPDATE alembic_version SET version_num = :name", name=name)
+    line = generic.fails("upgrade", "head")
+    assert f"The version table holds {name!r}, which no migration has written" in line
+    assert query(url, "SELECT version_num FROM alembic_version") == [name]
+    generic.alembic("stamp", "--purge", "5b1f0c3a9d27")
+    generic.alembic("upgrade", "head")
+    assert "t" in tables(url)
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="there is no full device")
 @pytest.mark.parametrize(("to", "status"), [("| true", 0), (">/dev/full", 255), ("| cat", 0)])
 def test_sql_that_cannot_be_written_to_its_end(generic: Project, to: str, status: int) -> None:

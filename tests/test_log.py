@@ -267,6 +267,25 @@ def test_edited_revision_is_named(generic: Project, tmp_path: Path, edit: str) -
     assert said not in generic.alembic("upgrade", "head", env=env).stderr
 
 
+def test_revision_put_before_an_applied_one_is_told(generic: Project, tmp_path: Path) -> None:
+    """As a rebase does; what the documentation says brings it in."""
+    env = at(make_url(f"sqlite:///{tmp_path / 'database.db'}"))
+    generic.add_revision("pass")
+    generic.alembic("upgrade", "head", env=env)
+    generic.add_revision('op.create_table("t", sa.Column("a", sa.Integer))')
+    first, second = (next(generic.versions.glob(f"*{name}*")) for name in ("r001", "r002"))
+    text = second.read_text(encoding="utf-8")
+    second.write_text(text.replace("down_revision = 'r001'", f"down_revision = '{FIRST_REVISION}'"))
+    text = first.read_text(encoding="utf-8")
+    first.write_text(text.replace(f"down_revision = '{FIRST_REVISION}'", "down_revision = 'r002'"))
+    said = generic.alembic("upgrade", "head", env=env).stderr
+    assert "Revision r001 was edited after it had been applied here: undo that" in said
+    first.write_text(text)
+    generic.alembic("merge", "heads", "-m", "join", env=env)
+    generic.alembic("upgrade", "head", env=env)
+    assert "t" in tables(make_url(env["DATABASE_URL"]))
+
+
 def test_compiled_revisions_are_not_edited(generic: Project, tmp_path: Path) -> None:
     env = {**at(make_url(f"sqlite:///{tmp_path / 'database.db'}")), "MIGRATION_EDITED": "error"}
     ini = generic.folder / "alembic.ini"

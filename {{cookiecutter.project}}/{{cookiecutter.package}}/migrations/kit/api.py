@@ -34,7 +34,8 @@ T = TypeVar("T")
 def enter_alone(self: EnvironmentContext) -> EnvironmentContext:
     if revision_in(walk_stack(None)):
         raise CommandError("Alembic cannot be called here, while it runs this revision.")
-    lock.acquire()
+    if not lock.acquire(timeout=self.config.attributes.get("patience", -1)):
+        raise CommandError("Another thread of this process migrates.")
     around.append(getattr(context, "_proxy", None))
     return enter(self)
 

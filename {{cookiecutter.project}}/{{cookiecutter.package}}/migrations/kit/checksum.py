@@ -18,11 +18,7 @@ def sums(script: Any, revision: str) -> dict[str, str]:
     if path.suffix != ".py":
         return {}  # compiled: each Python does that in another way
     source = path.read_bytes()
-    return {"file": digest(source), "code": meaning(source)}
-
-
-def digest(data: bytes) -> str:
-    return sha256(data).hexdigest()
+    return {"file": sha256(source).hexdigest(), "code": meaning(source)}
 
 
 def meaning(source: bytes) -> str:
@@ -32,4 +28,4 @@ def meaning(source: bytes) -> str:
     code = b"".join(filter(None, WORDS.split(source)))  # strings stay, whatever is in them
     for old, new in ((b"'", b'"'), (b'"""', b'"'), (b",)", b")"), (b",]", b"]"), (b",}", b"}")):
         code = code.replace(old, new)
-    return digest(code)
+    return sha256(code).hexdigest()

@@ -1,6 +1,7 @@
 """Names the revisions that were edited after they were applied, and accepts them as they are now."""
 
 from contextlib import nullcontext
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from sqlalchemy.exc import DBAPIError
 
 from .autogenerate.ask import given, logger
 from .backends import backend_of
-from .checksum import digest, meaning, sums
+from .checksum import meaning, sums
 from .log import Log
 from .mistakes import first_line
 from .session import is_autocommit, setting
@@ -64,4 +65,4 @@ def find_edited(log: Log) -> list[str]:
 def is_edited(row: Row[Any], revision: Script) -> bool:
     is_older = row.down_revision and hasattr(revision.module, "replaces")  # it was squashed since
     source = Path(revision.path).read_bytes()
-    return not is_older and digest(source) != row.file and meaning(source) != row.code
+    return not is_older and sha256(source).hexdigest() != row.file and meaning(source) != row.code

@@ -16,6 +16,7 @@ from sqlalchemy.engine import Connection, Dialect, ExceptionContext
 from .session import commits, driver_of, listening
 
 NOTHING_KEPT = "Nothing of this run is kept."
+outcomes: list["Outcome"] = []  # of the databases of this run
 
 
 class Outcome:
@@ -123,9 +124,6 @@ def revision_in(frames: Iterable[tuple[FrameType, int]]) -> str | None:
     return next(map(str, found), None)
 
 
-outcomes: list[Outcome] = []
-
-
 def failed(error: BaseException) -> str | None:
     """Return the name of the database that an error comes from, not always the last one configured."""
     is_interrupt = isinstance(error, KeyboardInterrupt)
@@ -138,12 +136,11 @@ def followed(connection: Connection, name: str, unsure: Collection[str]) -> Iter
     """Follow a database until the first of the run is done."""
     outcome = Outcome(connection, name, unsure)
     outcomes.append(outcome)
-    functions: Any = dict.fromkeys(("commit", "commit_twophase"), outcome.commit)
-    functions |= {"begin": outcome.begin, "rollback": outcome.rollback}
-    functions["before_cursor_execute"] = outcome.execute
+    calls: Any = {"begin": outcome.begin, "rollback": outcome.rollback, "commit": outcome.commit}
+    calls |= {"commit_twophase": outcome.commit, "before_cursor_execute": outcome.execute}
     error = listening(connection.engine, handle_error=outcome.handle_error)
     try:
-        with listening(connection, **functions), error:
+        with listening(connection, **calls), error:
             yield outcome
     finally:
         if outcomes[0] is outcome:

@@ -12,6 +12,8 @@ from sqlalchemy.exc import DBAPIError
 from . import api
 from .log import Log
 
+revisions = cache(api.revisions)  # the files are read only once
+
 
 def states() -> dict[str, dict[str, Any]]:
     migrated = configured()
@@ -47,12 +49,8 @@ def state(engine: Engine, version_table: dict[str, Any] | None) -> dict[str, Any
 
 
 def answer(status: str, current: set[str], heads: set[str]) -> dict[str, Any]:
-    is_ok, is_reachable = status in ("ok", "newer"), status != "unreachable"
-    states = {"ok": is_ok, "status": status, "reachable": is_reachable}
-    return {**states, "current": sorted(current), "heads": sorted(heads)}
-
-
-revisions = cache(api.revisions)  # the files are read only once
+    said = {"ok": status in ("ok", "newer"), "status": status, "reachable": status != "unreachable"}
+    return {**said, "current": sorted(current), "heads": sorted(heads)}
 
 
 def configured() -> dict[str, tuple[Engine, dict[str, Any] | None]]:
@@ -64,5 +62,6 @@ def configured() -> dict[str, tuple[Engine, dict[str, Any] | None]]:
 
     if "migrated" not in current_app.extensions:
         with suppress(Exception):  # which the state of each says
-            current_app.extensions["migrated"] = api.read(visit)
+            config = api.alembic_config(attributes={"patience": 0.5})  # if a thread migrates
+            current_app.extensions["migrated"] = api.read(visit, config)
     return dict(current_app.extensions.get("migrated", {}))

@@ -29,7 +29,7 @@ def reset(yes: bool = False, config: Config | None = None) -> None:
         dropped = f"This drops everything in database {named}, and is meant for development"
         raise CommandError(f"{dropped}: run flask --debug db reset, or add --yes.")
     config.print_stdout("Dropping everything in database %s", named)
-    run_env(config, drop, destination_rev="base", dont_mutate=True)  # a goal makes env.py lock
+    run_env(config, drop, destination_rev="base", dont_mutate=True, purge=True)  # a goal: it locks
     command.upgrade(config, "heads")
 
 

@@ -5,7 +5,7 @@ Flask-Alembic. A revision does nothing on a database that it does not know.
 """
 
 from collections.abc import Iterable
-from inspect import signature
+from inspect import iscoroutinefunction, isgeneratorfunction, signature
 from typing import Any
 
 import sqlalchemy as sa
@@ -47,8 +47,10 @@ def make_ready(log: Log, database: str | None = None) -> None:
     migration, heads = log.migration, log.migration.get_current_heads()
     found: list[Script] = []
     if not migration.as_sql:
-        if len({*filter(None, heads)}) < len(heads) and not migration.opts.get("purge"):
-            raise CommandError(changed_by_hand())
+        if is_changing() and not migration.opts.get("purge"):
+            known = context.script.get_revisions([*filter(None, heads)])  # by parts of ids, too
+            if sorted({each.revision for each in known if each}) != sorted(heads):
+                raise CommandError(changed_by_hand())
         if heads and (is_changing() or "revision_context" in migration.opts):
             if is_changing():
                 accept_edited(log)
@@ -116,10 +118,12 @@ def fit(revisions: Iterable[Script], database: str | None = None) -> None:
         module = vars(revision.module)
         for direction in module.keys() & {"upgrade", "downgrade"}:
             run = module[direction]
-            found = signature(run).parameters.values()
-            named = [each for each in found if each.kind is each.POSITIONAL_OR_KEYWORD]  # not *args
-            wants_name = any(each.default is each.empty for each in named)
-            if not database and wants_name:  # from when there were several
+            for each in (run, module.get(f"{direction}_{database}")):
+                if isgeneratorfunction(each) or iscoroutinefunction(each):
+                    raise CommandError(f"{revision.path}: functions with yield or async never run.")
+            found = signature(run).parameters.values()  # also *args
+            is_named = any(p.default is p.empty for p in found if p.kind is p.POSITIONAL_OR_KEYWORD)
+            if not database and is_named:  # from when there were several
                 name = "" if f"{direction}_" in module else "default"
                 module[direction] = lambda run=run, name=name: run(name)
             elif database and not found:  # from when there was one

@@ -97,6 +97,13 @@ def listening(target: Any, retval: bool = False, **functions: Callable[..., Any]
             event.remove(target, name, function)
 
 
+def to_the_end(_: Connection, cursor: Any, statement: str, *__: Any) -> None:
+    """Raise the error of a later statement in one text: SQLAlchemy only logs it, with the cursor."""
+    if ";" in statement and not cursor.description:
+        while cursor.nextset():
+            pass
+
+
 def give_back(connection: Connection, undo: Callable[[], object]) -> None:
     """End the open transaction, and undo what was set; close the connection if that fails."""
     if connection.closed:  # by a revision: the pool has the session, with its lock

@@ -55,9 +55,8 @@ def in_session(connection: Connection, name: str, lock: int, limit: str) -> Iter
 
     def leave() -> None:
         if not run(connection, GIVE_BACK, lock=lock, before=before):
-            holder = run(connection, HOLDER, lock=lock) or "nobody"
             message = "The lock of database %r was lost, maybe by a pooler; now %s holds it"
-            logger.warning(message, name, holder)
+            logger.warning(message, name, run(connection, HOLDER, lock=lock) or "nobody")
 
     try:
         yield

@@ -38,9 +38,8 @@ def free(connection: Connection, way: ops.OpContainer, needs_own: bool) -> None:
         is_altered = any((name, column) in altered for name, c in (own, other) for column in c)
         is_known = table.fullname in whole or (table.fullname, key.name) in known
         if (is_needed or is_altered) and not is_known:
-            made = ops.AddConstraintOp.from_constraint(key)
-            both = [made.reverse(), made]
-            way.ops.append(ops.ModifyTableOps(table.name, both, schema=table.schema))
+            new = ops.AddConstraintOp.from_constraint(key)
+            way.ops += [ops.ModifyTableOps(table.name, [new.reverse(), new], schema=table.schema)]
 
 
 def unindexed(step: Any) -> list[str]:

@@ -15,7 +15,7 @@ from sqlalchemy.engine.reflection import Inspector
 from sqlalchemy.schema import CreateColumn
 from sqlalchemy.sql.elements import ColumnElement, Grouping, TextClause
 
-from ..session import Busy, give_back, run, seconds
+from ..session import Busy, give_back, listening, run, seconds, to_the_end
 from . import Backend
 from .indexes import ByName
 from .keys import free, make_own_indexes
@@ -27,7 +27,6 @@ LIMITS = [f"@@SESSION.{each}_timeout" for each in ("lock_wait", "innodb_lock_wai
 TIME_LIMIT = "SET SESSION /*M! max_statement_time = {} */ /*!50708 max_execution_time = {} */"
 GET_LOCK = "SELECT GET_LOCK(CONCAT(:lock), 0)"  # no name may be a number
 RELEASE_LOCK = "SELECT RELEASE_LOCK(CONCAT(:lock))"
-IS_USED = "SELECT IS_USED_LOCK(CONCAT(:lock)) IS NOT NULL"
 HOLDER = """
     SELECT CONCAT('connection ', id, ' from ', host) FROM information_schema.processlist
     WHERE id = IS_USED_LOCK(:lock)
@@ -64,7 +63,7 @@ class MySQLBackend(Backend):
             UNION SELECT table_schema, table_name, view_definition FROM information_schema.views
         ) AS found WHERE place = DATABASE() AND body REGEXP CONCAT('(^|[^A-Za-z0-9_])', :word, '([^A-Za-z0-9_]|$)')"""
     where = "SELECT DATABASE()"
-    probe = (GET_LOCK, IS_USED, RELEASE_LOCK)
+    probe = (GET_LOCK, "SELECT IS_USED_LOCK(CONCAT(:lock)) IS NOT NULL", RELEASE_LOCK)
     time_limit = (TIME_LIMIT.format("2", "2000"), TIME_LIMIT.format("DEFAULT", "DEFAULT"))
 
     @contextmanager
@@ -84,7 +83,8 @@ class MySQLBackend(Backend):
 
         try:
             set_limits(connection, (limit, limit, LONGEST))
-            yield
+            with listening(connection, after_cursor_execute=to_the_end):
+                yield
         finally:
             give_back(connection, leave)
 

@@ -54,7 +54,8 @@ TAKE = "SELECT pg_advisory_xact_lock(:lock)"  # freed with the transaction
 class PostgreSQLBackend(Backend):
     is_one_transaction = True
     lock_timeout, no_cast = "55P03", "42846"
-    faults = ("25006", "40P01", "53100", "42501", "57014")  # read-only, deadlock, full, right, stop
+    # Read-only; deadlock, a newer row than the snapshot; disk full; no right; cancelled.
+    faults = ("25006", "40P01", "40001", "53100", "42501", "57014")
     linter = "squawk"
     longer_at_once = ((1, math.inf),)
     rename_key = "ALTER TABLE {} RENAME CONSTRAINT {} TO {}"
@@ -91,9 +92,8 @@ class PostgreSQLBackend(Backend):
         return connection.scalar(text(BLOCKERS), {"statement": statement}) or ""
 
     def remains(self, connection: Connection, statement: str) -> str:
-        index = connection.scalar(text(INVALID), {"statement": statement})
-        left = f" The index {index} is left INVALID: DROP INDEX CONCURRENTLY {index}."
-        return left if index else ""
+        name = connection.scalar(text(INVALID), {"statement": statement})
+        return f" The index {name} is left INVALID: DROP INDEX CONCURRENTLY {name}." if name else ""
 
     def prepare(self, connection: Connection) -> None:
         connection.exec_driver_sql("SET CONSTRAINTS ALL IMMEDIATE")
@@ -131,9 +131,8 @@ def lock_and_limit(name: str) -> tuple[int, str]:
 
 def check_decided(engine: Engine, name: str, xid: str) -> None:
     """Fail if a prepared transaction is left, which would hold its locks, or be forgotten."""
-    find = "SELECT max(gid) FROM pg_prepared_xacts WHERE gid = :xid"
     with suppress(SQLAlchemyError), engine.connect() as connection:
-        xid = run(connection, find, xid=xid)
+        xid = run(connection, "SELECT max(gid) FROM pg_prepared_xacts WHERE gid = :xid", xid=xid)
     if xid:
         raise undecided(name, xid)
 
