@@ -13,6 +13,8 @@ OTHER_NAME = "migrations"  # of the command, where `db` is another
 GOES = "remove it"
 # Methods of Flask-Alembic, and what they take for the revision if nobody gives one.
 METHODS = {"upgrade": '"heads"', "downgrade": '"-1"', "stamp": '"heads"'}
+# What is Alembic's own, though some import it from Flask-Migrate.
+ALEMBIC = {"command": "alembic", "Config": "alembic.config", "CommandError": "alembic.util"}
 
 
 def in_front() -> str | None:
@@ -119,9 +121,12 @@ def advices(
     classes, _ = extensions(tree)
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] in TOOLS:
-            names = [ast.unparse(a) for a in node.names if a.name not in CLASSES]
             place = f"{module}.kit" if node.module == "flask_migrate.cli" else module
-            yield node.lineno, f"from {place} import {', '.join(names)}" if names else GOES
+            names: dict[str, list[str]] = {}
+            for alias in (each for each in node.names if each.name not in CLASSES):
+                names.setdefault(ALEMBIC.get(alias.name, place), []).append(ast.unparse(alias))
+            lines = [f"from {where} import {', '.join(named)}" for where, named in names.items()]
+            yield node.lineno, "; ".join(lines) or GOES
         elif isinstance(node, ast.Import):
             for tool in {alias.name for alias in node.names if alias.name.split(".")[0] in TOOLS}:
                 commands = f"from {module} import kit  # kit.db has the commands"

@@ -220,6 +220,26 @@ def test_a_folder_above_the_root_is_named_from_there(tmp_path: Path) -> None:
     assert layout.path(root / "100%") == "%(here)s/100%%"
 
 
+def test_a_folder_in_a_package_that_the_app_has_not_imported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As of a plugin whose revisions Flask-Migrate was told by an entry point."""
+    versions = tmp_path / "plugin" / "migrations" / "versions"
+    versions.mkdir(parents=True)
+    monkeypatch.syspath_prepend(tmp_path)
+    for package in (versions.parents[1], versions.parent):
+        (package / "__init__.py").touch()
+    assert environments.resolved("plugin.migrations:versions", tmp_path) == versions
+
+
+def test_quart_is_not_flask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(sys.modules, "quart", ModuleType("quart"))
+    (tmp_path / "asynchronous.py").write_text("import quart\napp = object()\n", encoding="utf-8")
+    with pytest.raises(Refused, match="The app is one of Quart"):
+        loading.load("asynchronous:app")
+
+
 INI = """\
 # mine
 [alembic]
@@ -324,6 +344,7 @@ def test_a_hook_that_does_more_than_the_usual_one_is_not_taken_for_it() -> None:
 USES = """\
 import flask_alembic.cli as commands
 from flask_migrate import Migrate, upgrade as build
+from flask_migrate import command, stamp, Config as AlembicConfig
 
 migrate: Migrate = Migrate()
 migrate.init_app(application, db)
@@ -351,6 +372,7 @@ def test_lines_that_use_the_old_tool_with_what_to_write(tmp_path: Path) -> None:
     assert [line.splitlines()[1].strip() for line in usage.lines(tmp_path, "migrations")] == [
         "from migrations import kit  # kit.db has the commands",
         "from migrations import upgrade as build",
+        "from alembic import command; from migrations import stamp; from alembic.config import Config as AlembicConfig",
         usage.GOES,
         "from migrations import kit; application.cli.add_command(kit.db)",
         "import migrations as flask_migrate",
@@ -1294,6 +1316,26 @@ def test_scratch_databases_are_dropped(tmp_path: Path) -> None:
     assert not [name for name in names if name != url.database and str(url.database) in name]
 
 
+def follow_in_a_package(app: App, environment: Path) -> str:
+    """Put a revision that follows the last one into an installed package, and return its id."""
+    own = app.folder / "migrations" / "versions"
+    texts = [path.read_text(encoding="utf-8") for path in own.glob("*.py")]
+    ids, before = (
+        {found for text in texts for found in re.findall(rf"^{name} = '(.*)'", text, re.MULTILINE)}
+        for name in ("revision", "down_revision")
+    )
+    versions = next(environment.rglob("site-packages")) / "plugin" / "versions"
+    versions.mkdir(parents=True, exist_ok=True)
+    (versions.parent / "__init__.py").touch()
+    head = (ids - before).pop()
+    name = f"after_{head}"
+    code = f"revision, down_revision = {name!r}, {head!r}\ndef upgrade(): pass\ndef downgrade(): pass\n"
+    (versions / "after.py").write_text(code, encoding="utf-8")
+    with (own.parent / "alembic.ini").open("a", encoding="utf-8") as ini:
+        ini.write("\n[alembic]\nversion_locations = %(here)s/versions plugin:versions\n")
+    return name
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "packages",
@@ -1337,8 +1379,51 @@ def test_installed_from_its_wheel(
                 older = build("factory", tmp_path / dialect, **urls)
                 older.interpreter = str(programs / "python")
                 older.urls["DATABASE_URL"] = re.sub(r"\+\w+", f"+{driver}", urls["DATABASE_URL"])
+                plugin = follow_in_a_package(older, tmp_path / "venv")
                 assert "Done." in older.adopt().stdout
+                assert plugin in older.alembic("heads").stdout
                 revise(older)
+
+
+@pytest.mark.slow
+def test_the_root_is_a_package_that_the_app_does_not_use(tmp_path: Path) -> None:
+    """``flask`` imports the app as a part of it, and the app's own modules from the root."""
+    app = build("module", tmp_path)
+    (app.folder / "__init__.py").touch()
+    (app.folder / "app.py").rename(app.folder / "shop.py")
+    (app.folder / "web.py").write_text("from shop import app as application\n", encoding="utf-8")
+    environment = {**app.environment, "FLASK_APP": "web", "PYTHONPATH": str(app.folder)}
+    assert "App: app.web:application, in .." in app.adopt(env=environment).stdout
+    app.alembic("check")
+
+
+@pytest.mark.slow
+def test_tables_without_a_revision_beside_a_history(tmp_path: Path) -> None:
+    """As ``create_all()`` makes them."""
+    app = build("factory", tmp_path)
+    execute(app, ["DROP TABLE alembic_version"])
+    assert "run alembic stamp heads" in app.adopt().stdout
+    assert "or heads if create_all() made it" in app.alembic("upgrade head", status=255).stdout
+    app.alembic("stamp heads")
+    app.alembic("check")
+    execute(app, ["DROP TABLE alembic_version", "DROP TABLE posts"])
+    assert "stamp heads" not in app.adopt().stdout
+
+
+@pytest.mark.slow
+def test_an_old_env_that_compares_nothing_and_models_of_two_bases(tmp_path: Path) -> None:
+    app = build("factory", tmp_path)
+    (app.folder / "shop" / "one.py").write_text(BASE.format("one"), encoding="utf-8")
+    with (app.folder / app.shape.models).open("a", encoding="utf-8") as models:
+        models.write("\n\nfrom . import one  # noqa\n")
+    env = app.folder / "migrations" / "env.py"
+    source = env.read_text(encoding="utf-8")
+    nothing = source.replace("def get_metadata():\n", "def get_metadata():\n    return None\n")
+    env.write_text(nothing, encoding="utf-8")
+    assert "remove_table" not in app.adopt().stdout
+    written = (app.folder / app.shape.target / "env.py").read_text(encoding="utf-8")
+    assert "[Base.metadata, db.metadata]" in written
+    assert "env.py is the same as" in app.python("-m", "flask_alembic_kit", "update").stdout
 
 
 @pytest.mark.slow

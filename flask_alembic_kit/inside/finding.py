@@ -257,14 +257,16 @@ def metadata(
 
     A module of None is ``db`` itself.
 
-    :param compared: the ``target_metadata`` of an old env.py
+    :param compared: the ``target_metadata`` of an old env.py, which had to compare nothing if it is None
     :param env: that env.py
     """
     own = {way: attribute(db.thing, way) for way in ("metadata", "Model.metadata")}
+    there = places(modules(root))
     named = compared if isinstance(compared, (list, tuple)) else [compared]
+    if env and compared is None:
+        named = [target for target, _ in there]
     filled = [each for each in named if isinstance(each, MetaData) and each.tables]
     others = [each for each in filled if each not in own.values()]
-    there = places(modules(root))
     known = [*imported_by(env), *there] if env and env.exists() else there
     if {id(each) for each in others} - {id(target) for target, _ in known}:
         known = [*known, *places(modules(None))]

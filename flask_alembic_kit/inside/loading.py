@@ -62,6 +62,8 @@ def load(reference: str | None) -> tuple[Flask, dict[str, Any]]:
         if isinstance(error, NoAppException):
             if found_within := within(reference):
                 return found_within
+            if "quart" in sys.modules:
+                raise Refused("The app is one of Quart. The migrations are for Flask.") from error
             if not error.message.startswith("While importing"):
                 raise Refused(error.message, "app") from error
             failed = error.__context__ or error  # its message has a traceback
@@ -71,7 +73,14 @@ def load(reference: str | None) -> tuple[Flask, dict[str, Any]]:
         ) from error
     path, name = split(reference) if reference else found_by_flask()
     module = sys.modules[prepare_import(path)]
-    return app, {"module": module.__name__, "runs": bool(runs), **how(module, name, app)}
+    found = {"module": module.__name__, "start": start(module), "runs": bool(runs)}
+    return app, {**found, **how(module, name, app)}
+
+
+def start(module: ModuleType) -> str:
+    """Return the folder that a module is imported from."""
+    depth = module.__name__.count(".") + hasattr(module, "__path__")
+    return str(Path(str(module.__file__)).resolve().parents[depth])
 
 
 @contextmanager
@@ -100,7 +109,7 @@ def within(reference: str | None) -> tuple[Flask, dict[str, Any]] | None:
         with suppress(Exception):  # what a proxy raises
             if name in (None, key) and isinstance(value.app, Flask):
                 how = {"name": f"{key}.app", "call": None, "runs": False}
-                return value.app, {"module": module.__name__, **how}
+                return value.app, {"module": module.__name__, "start": start(module), **how}
     return None
 
 

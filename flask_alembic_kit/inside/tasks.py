@@ -8,7 +8,7 @@ from typing import Any
 
 from alembic import command
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import MetaData, inspection
+from sqlalchemy import MetaData, Table, inspection
 
 from . import environments, finding
 from .answers import answers, built, current, exists, kept
@@ -120,7 +120,9 @@ def described(old: Environment, engines: dict[str, Any], scratch: Scratch) -> di
         return {
             "kind": old.kind,
             "folder": str(old.folder.resolve()),
-            "locations": [str(path.resolve()) for path in version_locations(script, Path.cwd())],
+            "locations": list(
+                dict.fromkeys(str(path.resolve()) for path in version_locations(script, Path.cwd()))
+            ),
             "recursive": bool(getattr(script, "recursive_version_locations", False)),
             "settings": settings(old),
             **answers(old, engines, scratch, old.env),
@@ -242,18 +244,23 @@ def baseline(app: str | None, db: str | None, folder: str, ini: str) -> dict[str
 def stamp(app: str | None, db: str | None, folder: str, ini: str) -> dict[str, Any]:
     """Say in the app's databases that the first revision has made them, if all its tables are there.
 
-    :return: ``stamped``, and the tables that are ``missing``
+    :return: ``stamped``, the tables that are ``missing``, and ``unstamped``: whether all are there, but there
+        is more than that revision, so that nobody but the owner knows what they are at
     """
     environment = new_environment(Path(ini))
+    found: dict[str, Any] = {"stamped": False, "missing": [], "unstamped": False}
     with loaded(app, db) as engines:
-        messages = [revision.doc for revision in environment.script().walk_revisions()]
         is_there = all(exists(engine) for engine in engines.values())
-        if messages != [BASELINE] or not is_there or any(environment.read(current).values()):
-            return {"stamped": False, "missing": []}
+        if not is_there or any(environment.read(current).values()):
+            return found
+        messages = [revision.doc for revision in environment.script().walk_revisions()]
         missing = [name for names in environment.read(missing_tables).values() for name in names]
+        if messages != [BASELINE]:
+            models = environment.read(model_tables).values()
+            return {**found, "unstamped": any(models) and not missing}
         if not missing:
             command.stamp(environment.config(), "heads")
-    return {"stamped": not missing, "missing": missing}
+    return {**found, "stamped": not missing, "missing": missing}
 
 
 def tables(migration: MigrationContext) -> list[str]:
@@ -265,10 +272,18 @@ def tables(migration: MigrationContext) -> list[str]:
 def missing_tables(migration: MigrationContext) -> list[str]:
     """Return the names of the models' tables that are not in the database."""
     inspector = inspection.inspect(migration.connection)
+    return [
+        str(table.fullname)
+        for table in model_tables(migration)
+        if not inspector.has_table(table.name, schema=table.schema)
+    ]
+
+
+def model_tables(migration: MigrationContext) -> list[Table]:
+    """Return the models' tables."""
     target = migration.opts["target_metadata"]
     several = target if isinstance(target, list) else [target]
-    tables = [table for metadata in several for table in metadata.tables.values()]
-    return [str(t.fullname) for t in tables if not inspector.has_table(t.name, schema=t.schema)]
+    return [table for metadata in several for table in metadata.tables.values()]
 
 
 # What ``process.ask()`` asks for. Each gets a ``folder`` of its own, for scratch databases.
