@@ -14,7 +14,8 @@ ADVICE = {
         "template1, if the app's user may not make it. Then run this again."
     ),
     # The last is what PostgreSQL says after an error that a revision has caught, often this one.
-    'no such table|NoSuchTable|(relation|table) "[^"]+" does not|Table .* doesn.t exist|transaction is aborted': (
+    'no such table|NoSuchTable|(relation|table) "[^"]+" does not|Table .* doesn.t exist|errno: 150|'
+    "open the referenced table|transaction is aborted": (
         "If no revision makes a table that they need, make a new database as you do today, for example with "
         "db.create_all(), and then run alembic stamp head."
     ),

@@ -419,6 +419,19 @@ def test_an_error_that_a_revision_has_caught_leads_to_the_same_advice() -> None:
     assert "then run alembic stamp head" in lines[1]
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        'Can\'t create table `shop`.`posts` (errno: 150 "Foreign key constraint is incorrectly formed")',
+        "Failed to open the referenced table 'users'",
+    ],
+    ids=["MariaDB", "MySQL"],
+)
+def test_a_foreign_key_to_a_table_that_no_revision_makes_leads_to_advice(error: str) -> None:
+    lines = proof.summary(None, {"known_error": error, "own_error": ""})
+    assert "then run alembic stamp head" in lines[1]
+
+
 def test_without_yes_it_asks_first(tmp_path: Path) -> None:
     """The app has a command ``db`` of its own, and a module that Python's library has, too."""
     app = build("nothing", tmp_path)
@@ -710,6 +723,14 @@ LOST_REVISIONS = {
     "down_revision = 'gone'": "a revision has down_revision 'gone', which no file has",
     "": "AttributeError: module 'X_py' has no attribute 'down_revision'",
 }
+
+
+@pytest.mark.slow
+def test_another_history_is_named(tmp_path: Path) -> None:
+    """As of a plugin, with a version table of its own."""
+    app = build("module", tmp_path)
+    shutil.copytree(app.folder / "migrations", app.folder / "plugin")
+    assert "Not taken over: the revisions in plugin." in app.adopt().stdout
 
 
 @pytest.mark.slow
@@ -1331,8 +1352,10 @@ def follow_in_a_package(app: App, environment: Path) -> str:
     name = f"after_{head}"
     code = f"revision, down_revision = {name!r}, {head!r}\ndef upgrade(): pass\ndef downgrade(): pass\n"
     (versions / "after.py").write_text(code, encoding="utf-8")
-    with (own.parent / "alembic.ini").open("a", encoding="utf-8") as ini:
-        ini.write("\n[alembic]\nversion_locations = %(here)s/versions plugin:versions\n")
+    ini = own.parent / "alembic.ini"
+    setting = "[alembic]\nversion_locations = %(here)s/versions plugin:versions\n"
+    text = ini.read_text(encoding="utf-8")
+    ini.write_text(text.replace("[alembic]\n", setting), encoding="utf-8")
     return name
 
 
@@ -1382,6 +1405,7 @@ def test_installed_from_its_wheel(
                 plugin = follow_in_a_package(older, tmp_path / "venv")
                 assert "Done." in older.adopt().stdout
                 assert plugin in older.alembic("heads").stdout
+                older.alembic("upgrade head")
                 revise(older)
 
 

@@ -110,6 +110,10 @@ def show(plan: Plan, found: dict[str, Any], layout: Layout) -> None:
             click.echo(f"Not taken over from env.py: {option['name']}={option['shown']}")
     for line in (old or {}).get("beside", []):
         click.echo(f"Not taken over from env.py, line {line}")
+    if others := (old or {}).get("others"):
+        click.echo(
+            f"Not taken over: the revisions in {', '.join(others)}. Keep the old tool for them."
+        )
     ignored = layout.root / ".gitignore"
     known = ignored.read_text(encoding="utf-8", errors="replace") if ignored.exists() else ""
     if "-migrating" not in known and any(each["file"] for each in found["databases"].values()):

@@ -63,7 +63,7 @@ def load(reference: str | None) -> tuple[Flask, dict[str, Any]]:
             if found_within := within(reference):
                 return found_within
             if "quart" in sys.modules:
-                raise Refused("The app is one of Quart. The migrations are for Flask.") from error
+                raise Refused("The app is one of Quart; these migrations are for Flask.") from error
             if not error.message.startswith("While importing"):
                 raise Refused(error.message, "app") from error
             failed = error.__context__ or error  # its message has a traceback
@@ -73,8 +73,8 @@ def load(reference: str | None) -> tuple[Flask, dict[str, Any]]:
         ) from error
     path, name = split(reference) if reference else found_by_flask()
     module = sys.modules[prepare_import(path)]
-    found = {"module": module.__name__, "start": start(module), "runs": bool(runs)}
-    return app, {**found, **how(module, name, app)}
+    imported = {"module": module.__name__, "start": start(module), "runs": bool(runs)}
+    return app, {**imported, **how(module, name, app)}
 
 
 def start(module: ModuleType) -> str:

@@ -12,7 +12,7 @@ from sqlalchemy import MetaData, Table, inspection
 
 from . import environments, finding
 from .answers import answers, built, current, exists, kept
-from .environments import Environment, new_environment, old_environment, resolved
+from .environments import Environment, histories, new_environment, old_environment, resolved
 from .errors import Refused, is_ours, where
 from .loading import load
 from .scratch import Scratch
@@ -112,18 +112,24 @@ def described(old: Environment, engines: dict[str, Any], scratch: Scratch) -> di
     """Return where the old tool has its revisions, what it says of the app, and what it makes.
 
     :return: ``kind`` of the tool, its ``folder``, the ``locations`` of revisions, whether they are ``recursive``,
-        ``settings`` of Alembic, and what ``answers()`` says
+        ``others``: folders of other revisions, ``settings`` of Alembic, and what ``answers()`` says
     :raises Refused: if it cannot be run
     """
+    root = Path.cwd().resolve()
     try:
         script = old.script()
+        locations = [path.resolve() for path in version_locations(script, root)]
         return {
             "kind": old.kind,
             "folder": str(old.folder.resolve()),
-            "locations": list(
-                dict.fromkeys(str(path.resolve()) for path in version_locations(script, Path.cwd()))
-            ),
+            "locations": [*map(str, dict.fromkeys(locations))],
             "recursive": bool(getattr(script, "recursive_version_locations", False)),
+            "others": [
+                folder.relative_to(root).as_posix()
+                for folder in (histories(root) if old.kind != "flask-alembic" else [])
+                if folder.resolve() != old.folder.resolve()
+                and (folder / "versions").resolve() not in locations
+            ],
             "settings": settings(old),
             **answers(old, engines, scratch, old.env),
         }
