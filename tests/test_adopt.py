@@ -1337,26 +1337,23 @@ def test_scratch_databases_are_dropped(tmp_path: Path) -> None:
     assert not [name for name in names if name != url.database and str(url.database) in name]
 
 
-def follow_in_a_package(app: App, environment: Path) -> str:
-    """Put a revision that follows the last one into an installed package, and return its id."""
+def begin_in_a_package(app: App, environment: Path) -> None:
+    """Put a revision into an installed package, which the first one of the app then follows."""
     own = app.folder / "migrations" / "versions"
-    texts = [path.read_text(encoding="utf-8") for path in own.glob("*.py")]
-    ids, before = (
-        {found for text in texts for found in re.findall(rf"^{name} = '(.*)'", text, re.MULTILINE)}
-        for name in ("revision", "down_revision")
-    )
     versions = next(environment.rglob("site-packages")) / "plugin" / "versions"
     versions.mkdir(parents=True, exist_ok=True)
     (versions.parent / "__init__.py").touch()
-    head = (ids - before).pop()
-    name = f"after_{head}"
-    code = f"revision, down_revision = {name!r}, {head!r}\ndef upgrade(): pass\ndef downgrade(): pass\n"
-    (versions / "after.py").write_text(code, encoding="utf-8")
-    ini = own.parent / "alembic.ini"
+    code = "revision, down_revision = 'plugin', None\ndef upgrade(): pass\ndef downgrade(): pass\n"
+    (versions / "plugin.py").write_text(code, encoding="utf-8")
     setting = "[alembic]\nversion_locations = %(here)s/versions plugin:versions\n"
-    text = ini.read_text(encoding="utf-8")
-    ini.write_text(text.replace("[alembic]\n", setting), encoding="utf-8")
-    return name
+    for path, before, after in (
+        (own.parent / "alembic.ini", "[alembic]\n", setting),
+        *(
+            (path, "\ndown_revision = None", "\ndown_revision = 'plugin'")
+            for path in own.glob("*.py")
+        ),
+    ):
+        path.write_text(path.read_text(encoding="utf-8").replace(before, after), encoding="utf-8")
 
 
 @pytest.mark.slow
@@ -1402,10 +1399,8 @@ def test_installed_from_its_wheel(
                 older = build("factory", tmp_path / dialect, **urls)
                 older.interpreter = str(programs / "python")
                 older.urls["DATABASE_URL"] = re.sub(r"\+\w+", f"+{driver}", urls["DATABASE_URL"])
-                plugin = follow_in_a_package(older, tmp_path / "venv")
-                assert "Done." in older.adopt().stdout
-                assert plugin in older.alembic("heads").stdout
-                older.alembic("upgrade head")
+                begin_in_a_package(older, tmp_path / "venv")
+                assert "Revisions: 3 of flask-migrate." in older.adopt().stdout
                 revise(older)
 
 
@@ -1427,7 +1422,7 @@ def test_tables_without_a_revision_beside_a_history(tmp_path: Path) -> None:
     app = build("factory", tmp_path)
     execute(app, ["DROP TABLE alembic_version"])
     assert "run alembic stamp heads" in app.adopt().stdout
-    assert "or heads if create_all() made it" in app.alembic("upgrade head", status=255).stdout
+    assert "or heads if create_all made it" in app.alembic("upgrade head", status=255).stdout
     app.alembic("stamp heads")
     app.alembic("check")
     execute(app, ["DROP TABLE alembic_version", "DROP TABLE posts"])
