@@ -125,9 +125,9 @@ def summary(old: Answers | None, new: Answers) -> list[str]:
         if old and "own_error" in old:
             lines.append(f"There the old tool cannot run without a change: {old['own_error']}")
     else:
-        lines.append(
-            f"The app's database was not compared: {new.get('own_error', 'it is not there, alembic upgrade head makes it')}"
-        )
+        makes = "" if "known_error" in new else ", alembic upgrade head makes it"
+        why = new.get("own_error", f"it is not there{makes}")
+        lines.append(f"The app's database was not compared: {why}")
     return lines
 
 

@@ -428,8 +428,9 @@ def test_an_error_that_a_revision_has_caught_leads_to_the_same_advice() -> None:
     ids=["MariaDB", "MySQL"],
 )
 def test_a_foreign_key_to_a_table_that_no_revision_makes_leads_to_advice(error: str) -> None:
-    lines = proof.summary(None, {"known_error": error, "own_error": ""})
+    lines = proof.summary(None, {"known_error": error})
     assert "then run alembic stamp head" in lines[1]
+    assert lines[2] == "The app's database was not compared: it is not there"
 
 
 def test_without_yes_it_asks_first(tmp_path: Path) -> None:
@@ -1414,6 +1415,24 @@ def test_the_root_is_a_package_that_the_app_does_not_use(tmp_path: Path) -> None
     environment = {**app.environment, "FLASK_APP": "web", "PYTHONPATH": str(app.folder)}
     assert "App: app.web:application, in .." in app.adopt(env=environment).stdout
     app.alembic("check")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("program", ["flask", "alembic"])
+def test_an_app_that_takes_the_arguments_for_its_own_is_refused(
+    program: str, tmp_path: Path
+) -> None:
+    """As a script that calls ``parse_args()`` where it is imported."""
+    app = build("module", tmp_path)
+    parses = f"import argparse, sys\nif '{program}' in sys.argv[0]: argparse.ArgumentParser().parse_args()\n"
+    script = f"{parses}from app import app as application\n"
+    (app.folder / "script.py").write_text(script, encoding="utf-8")
+    done = app.adopt("--app", "script.py", status=1)
+    assert (
+        "script.py ended" in done.stderr
+        if program == "flask"
+        else "alembic cannot be run" in done.stderr
+    )
 
 
 @pytest.mark.slow

@@ -56,7 +56,8 @@ def load(reference: str | None) -> tuple[Flask, dict[str, Any]]:
         with watched_run() as runs:
             app = info.load_app()
     except SystemExit as error:
-        raise Refused(f"The app ended itself ({error}): see what flask routes says.") from error
+        what = f"{reference or 'The app'} ended itself ({error}): see what flask routes says"
+        raise Refused(f"{what}, or take another.", "app") from error
     except Exception as error:
         failed: BaseException = error
         if isinstance(error, NoAppException):

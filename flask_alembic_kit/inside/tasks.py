@@ -1,6 +1,7 @@
 """The tasks of a process inside the app."""
 
 import re
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -200,6 +201,7 @@ def alone(folder: str, ini: str, is_own: bool = False) -> dict[str, Any]:
 
     :param is_own: whether it reads the app's own databases: a factory may need the tables there
     """
+    sys.argv = ["alembic", "current"]
     scratch = Scratch(Path(folder), "kit_new")
     environment = new_environment(Path(ini))
     found: dict[str, Any] = {}
