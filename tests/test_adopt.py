@@ -830,12 +830,15 @@ def test_an_app_in_another_object_and_an_engine_in_each_module(tmp_path: Path) -
     models = LITE["shop/models.py"] + "    body = db.Column(db.Text)\n"
     (shop / "models.py").write_text(f"{models}\n\n{ENGINE}", encoding="utf-8")
     (shop / "login.py").write_text(ENGINE, encoding="utf-8")
-    (shop / "__init__.py").write_text(f"from . import login, models\n{outer}", encoding="utf-8")
+    (shop / "a.py").write_text("from .models import engine\n", encoding="utf-8")
+    (shop / "__init__.py").write_text(f"from . import a, login, models\n{outer}", encoding="utf-8")
     (app.folder / "seed.py").write_text("db.create_all()\n", encoding="utf-8")
     done = app.adopt()
     assert "App: shop:outer.app\n" in done.stdout
     assert "These lines make tables without a revision." in done.stdout
     assert "    seed.py:1: db.create_all()\n" in done.stdout
+    env = (app.folder / app.shape.target / "env.py").read_text(encoding="utf-8")
+    assert "from shop import login as db" in env, "it is taken from where it is made"
     app.alembic("check")
 
 

@@ -93,8 +93,13 @@ def only_db(root: Path) -> Db:
         or any(hasattr(type(value), word) for word in ("engine", "get_engine", "manager"))
     }
     found: dict[URL, Db] = {}
-    # A session comes before an engine: a factory may replace that.
-    for place, thing in sorted(names.items(), key=lambda item: isinstance(item[1], Engine)):
+
+    def order(item: tuple[tuple[str, str], Any]) -> tuple[bool, bool]:
+        (module, name), thing = item
+        # A session comes before an engine: a factory may replace that.
+        return isinstance(thing, Engine), name not in assigned(sys.modules[module])
+
+    for place, thing in sorted(names.items(), key=order):
         where, way = found_at(thing, place)
         engine = engine_by(thing, way) if way else None
         if engine is not None:  # several to the same database are as one
