@@ -363,6 +363,8 @@ alembic = flask_alembic.Alembic()
 alembic.upgrade()
 alembic.downgrade(target)
 extensions.alembic.upgrade()
+from .extensions import (db, migrate)
+from ..extensions import alembic
 """
 
 
@@ -384,6 +386,8 @@ def test_lines_that_use_the_old_tool_with_what_to_write(tmp_path: Path) -> None:
         'from migrations import upgrade; upgrade(revision="heads")',
         "from migrations import downgrade; downgrade(revision=target)",
         'from migrations import upgrade; upgrade(revision="heads")',
+        "from .extensions import db",
+        usage.GOES,
     ]
 
 
