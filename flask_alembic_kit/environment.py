@@ -216,13 +216,13 @@ def ini(text: str, found: dict[str, Any], layout: Layout) -> str:
         **sections.pop("alembic", {}),
     }
     if not is_new:
-        text = text.replace("path_separator = newline", "version_path_separator = :")
+        text = text.replace("path_separator = newline", "version_path_separator = ;")
         if re.search("[ ,:]", str(layout.root)):  # where that Alembic splits a path
             settings["prepend_sys_path"] = settings["prepend_sys_path"].replace("%(here)s", ".")
     if layout.locations != [layout.target / "versions"]:
         folders = [layout.path(folder) for folder in layout.locations]
         first = "\n    " if is_new and folders[1:] else ""
-        settings["version_locations"] = first + between.join(folders)
+        settings["version_locations"] = first + (between if is_new else ";").join(folders)
     if layout.recursive:
         settings["recursive_version_locations"] = "true"
     for name, value in settings.items():

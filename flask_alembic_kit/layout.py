@@ -70,7 +70,7 @@ def layout_of(found: dict[str, Any], root: Path, into: str | None) -> Layout:
         root=root,
         target=target,
         module=module,
-        paths=[start] if start != root else [],
+        paths=[*dict.fromkeys({start, Path(found["app"]["start"])} - {root})],
         locations=locations or [target / "versions"],
         recursive=bool(old and old["recursive"]),
     )

@@ -14,7 +14,8 @@ ADVICE = {
         "template1, if the app's user may not make it. Then run this again."
     ),
     # The last is what PostgreSQL says after an error that a revision has caught, often this one.
-    'no such table|NoSuchTable|(relation|table) "[^"]+" does not|Table .* doesn.t exist|transaction is aborted': (
+    'no such table|NoSuchTable|(relation|table) "[^"]+" does not|Table .* doesn.t exist|errno: 150|'
+    "open the referenced table|transaction is aborted": (
         "If no revision makes a table that they need, make a new database as you do today, for example with "
         "db.create_all(), and then run alembic stamp head."
     ),
@@ -124,9 +125,9 @@ def summary(old: Answers | None, new: Answers) -> list[str]:
         if old and "own_error" in old:
             lines.append(f"There the old tool cannot run without a change: {old['own_error']}")
     else:
-        lines.append(
-            f"The app's database was not compared: {new.get('own_error', 'it is not there, alembic upgrade head makes it')}"
-        )
+        makes = "" if "known_error" in new else ", alembic upgrade head makes it"
+        why = new.get("own_error", f"it is not there{makes}")
+        lines.append(f"The app's database was not compared: {why}")
     return lines
 
 

@@ -13,6 +13,8 @@ OTHER_NAME = "migrations"  # of the command, where `db` is another
 GOES = "remove it"
 # Methods of Flask-Alembic, and what they take for the revision if nobody gives one.
 METHODS = {"upgrade": '"heads"', "downgrade": '"-1"', "stamp": '"heads"'}
+# What is Alembic's own, though some import it from Flask-Migrate.
+ALEMBIC = {"command": "alembic", "Config": "alembic.config", "CommandError": "alembic.util"}
 
 
 def in_front() -> str | None:
@@ -49,8 +51,7 @@ def lines(root: Path, module: str, name: str | None = None) -> list[str]:
     }
     objects = {name for tree in used.values() for name in extensions(tree)[1]}
     for path, text in texts.items():
-        calls = (f"{name}.{method}(" for name in objects for method in ("init_app", *METHODS))
-        if path in used or any(call in text for call in calls):
+        if path in used or any(name in text for name in objects):
             used.setdefault(path, parsed(text))
     for path in sorted(used):
         text = texts[path]
@@ -119,9 +120,16 @@ def advices(
     classes, _ = extensions(tree)
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] in TOOLS:
-            names = [ast.unparse(a) for a in node.names if a.name not in CLASSES]
             place = f"{module}.kit" if node.module == "flask_migrate.cli" else module
-            yield node.lineno, f"from {place} import {', '.join(names)}" if names else GOES
+            names: dict[str, list[str]] = {}
+            for alias in (each for each in node.names if each.name not in CLASSES):
+                names.setdefault(ALEMBIC.get(alias.name, place), []).append(ast.unparse(alias))
+            lines = [f"from {where} import {', '.join(named)}" for where, named in names.items()]
+            yield node.lineno, "; ".join(lines) or GOES
+        elif isinstance(node, ast.ImportFrom) and any(each.name in objects for each in node.names):
+            kept = [alias for alias in node.names if alias.name not in objects]
+            line = ast.unparse(ast.ImportFrom(node.module, kept, node.level))
+            yield node.lineno, line if kept else GOES
         elif isinstance(node, ast.Import):
             for tool in {alias.name for alias in node.names if alias.name.split(".")[0] in TOOLS}:
                 commands = f"from {module} import kit  # kit.db has the commands"

@@ -220,6 +220,26 @@ def test_a_folder_above_the_root_is_named_from_there(tmp_path: Path) -> None:
     assert layout.path(root / "100%") == "%(here)s/100%%"
 
 
+def test_a_folder_in_a_package_that_the_app_has_not_imported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As of a plugin whose revisions Flask-Migrate was told by an entry point."""
+    versions = tmp_path / "plugin" / "migrations" / "versions"
+    versions.mkdir(parents=True)
+    monkeypatch.syspath_prepend(tmp_path)
+    for package in (versions.parents[1], versions.parent):
+        (package / "__init__.py").touch()
+    assert environments.resolved("plugin.migrations:versions", tmp_path) == versions
+
+
+def test_quart_is_not_flask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(sys.modules, "quart", ModuleType("quart"))
+    (tmp_path / "asynchronous.py").write_text("import quart\napp = object()\n", encoding="utf-8")
+    with pytest.raises(Refused, match="The app is one of Quart"):
+        loading.load("asynchronous:app")
+
+
 INI = """\
 # mine
 [alembic]
@@ -324,6 +344,7 @@ def test_a_hook_that_does_more_than_the_usual_one_is_not_taken_for_it() -> None:
 USES = """\
 import flask_alembic.cli as commands
 from flask_migrate import Migrate, upgrade as build
+from flask_migrate import command, stamp, Config as AlembicConfig
 
 migrate: Migrate = Migrate()
 migrate.init_app(application, db)
@@ -342,6 +363,8 @@ alembic = flask_alembic.Alembic()
 alembic.upgrade()
 alembic.downgrade(target)
 extensions.alembic.upgrade()
+from .extensions import (db, migrate)
+from ..extensions import alembic
 """
 
 
@@ -351,6 +374,7 @@ def test_lines_that_use_the_old_tool_with_what_to_write(tmp_path: Path) -> None:
     assert [line.splitlines()[1].strip() for line in usage.lines(tmp_path, "migrations")] == [
         "from migrations import kit  # kit.db has the commands",
         "from migrations import upgrade as build",
+        "from alembic import command; from migrations import stamp; from alembic.config import Config as AlembicConfig",
         usage.GOES,
         "from migrations import kit; application.cli.add_command(kit.db)",
         "import migrations as flask_migrate",
@@ -362,6 +386,8 @@ def test_lines_that_use_the_old_tool_with_what_to_write(tmp_path: Path) -> None:
         'from migrations import upgrade; upgrade(revision="heads")',
         "from migrations import downgrade; downgrade(revision=target)",
         'from migrations import upgrade; upgrade(revision="heads")',
+        "from .extensions import db",
+        usage.GOES,
     ]
 
 
@@ -395,6 +421,20 @@ def test_an_error_that_a_revision_has_caught_leads_to_the_same_advice() -> None:
     error = "CommandError: Database 'default': current transaction is aborted, commands ignored"
     lines = proof.summary(None, {"known_error": error, "own_error": ""})
     assert "then run alembic stamp head" in lines[1]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        'Can\'t create table `shop`.`posts` (errno: 150 "Foreign key constraint is incorrectly formed")',
+        "Failed to open the referenced table 'users'",
+    ],
+    ids=["MariaDB", "MySQL"],
+)
+def test_a_foreign_key_to_a_table_that_no_revision_makes_leads_to_advice(error: str) -> None:
+    lines = proof.summary(None, {"known_error": error})
+    assert "then run alembic stamp head" in lines[1]
+    assert lines[2] == "The app's database was not compared: it is not there"
 
 
 def test_without_yes_it_asks_first(tmp_path: Path) -> None:
@@ -691,6 +731,14 @@ LOST_REVISIONS = {
 
 
 @pytest.mark.slow
+def test_another_history_is_named(tmp_path: Path) -> None:
+    """As of a plugin, with a version table of its own."""
+    app = build("module", tmp_path)
+    shutil.copytree(app.folder / "migrations", app.folder / "plugin")
+    assert "Not taken over: the revisions in plugin." in app.adopt().stdout
+
+
+@pytest.mark.slow
 def test_old_migrations_that_cannot_run_are_one_line(tmp_path: Path) -> None:
     """Nothing is written, nor is another history begun where the first cannot be read."""
     app = build("factory", tmp_path)
@@ -786,12 +834,15 @@ def test_an_app_in_another_object_and_an_engine_in_each_module(tmp_path: Path) -
     models = LITE["shop/models.py"] + "    body = db.Column(db.Text)\n"
     (shop / "models.py").write_text(f"{models}\n\n{ENGINE}", encoding="utf-8")
     (shop / "login.py").write_text(ENGINE, encoding="utf-8")
-    (shop / "__init__.py").write_text(f"from . import login, models\n{outer}", encoding="utf-8")
+    (shop / "a.py").write_text("from .models import engine\n", encoding="utf-8")
+    (shop / "__init__.py").write_text(f"from . import a, login, models\n{outer}", encoding="utf-8")
     (app.folder / "seed.py").write_text("db.create_all()\n", encoding="utf-8")
     done = app.adopt()
     assert "App: shop:outer.app\n" in done.stdout
     assert "These lines make tables without a revision." in done.stdout
     assert "    seed.py:1: db.create_all()\n" in done.stdout
+    env = (app.folder / app.shape.target / "env.py").read_text(encoding="utf-8")
+    assert "from shop import login as db" in env, "it is taken from where it is made"
     app.alembic("check")
 
 
@@ -1296,6 +1347,25 @@ def test_scratch_databases_are_dropped(tmp_path: Path) -> None:
     assert not [name for name in names if name != url.database and str(url.database) in name]
 
 
+def begin_in_a_package(app: App, environment: Path) -> None:
+    """Put a revision into an installed package, which the first one of the app then follows."""
+    own = app.folder / "migrations" / "versions"
+    versions = next(environment.rglob("site-packages")) / "plugin" / "versions"
+    versions.mkdir(parents=True, exist_ok=True)
+    (versions.parent / "__init__.py").touch()
+    code = "revision, down_revision = 'plugin', None\ndef upgrade(): pass\ndef downgrade(): pass\n"
+    (versions / "plugin.py").write_text(code, encoding="utf-8")
+    setting = "[alembic]\nversion_locations = %(here)s/versions plugin:versions\n"
+    for path, before, after in (
+        (own.parent / "alembic.ini", "[alembic]\n", setting),
+        *(
+            (path, "\ndown_revision = None", "\ndown_revision = 'plugin'")
+            for path in own.glob("*.py")
+        ),
+    ):
+        path.write_text(path.read_text(encoding="utf-8").replace(before, after), encoding="utf-8")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "packages",
@@ -1339,8 +1409,68 @@ def test_installed_from_its_wheel(
                 older = build("factory", tmp_path / dialect, **urls)
                 older.interpreter = str(programs / "python")
                 older.urls["DATABASE_URL"] = re.sub(r"\+\w+", f"+{driver}", urls["DATABASE_URL"])
-                assert "Done." in older.adopt().stdout
+                begin_in_a_package(older, tmp_path / "venv")
+                assert "Revisions: 3 of flask-migrate." in older.adopt().stdout
                 revise(older)
+
+
+@pytest.mark.slow
+def test_the_root_is_a_package_that_the_app_does_not_use(tmp_path: Path) -> None:
+    """``flask`` imports the app as a part of it, and the app's own modules from the root."""
+    app = build("module", tmp_path)
+    (app.folder / "__init__.py").touch()
+    (app.folder / "app.py").rename(app.folder / "shop.py")
+    (app.folder / "web.py").write_text("from shop import app as application\n", encoding="utf-8")
+    environment = {**app.environment, "FLASK_APP": "web", "PYTHONPATH": str(app.folder)}
+    assert "App: app.web:application, in .." in app.adopt(env=environment).stdout
+    app.alembic("check")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("program", ["flask", "alembic"])
+def test_an_app_that_takes_the_arguments_for_its_own_is_refused(
+    program: str, tmp_path: Path
+) -> None:
+    """As a script that calls ``parse_args()`` where it is imported."""
+    app = build("module", tmp_path)
+    parses = f"import argparse, sys\nif '{program}' in sys.argv[0]: argparse.ArgumentParser().parse_args()\n"
+    script = f"{parses}from app import app as application\n"
+    (app.folder / "script.py").write_text(script, encoding="utf-8")
+    done = app.adopt("--app", "script.py", status=1)
+    assert (
+        "script.py ended" in done.stderr
+        if program == "flask"
+        else "alembic cannot be run" in done.stderr
+    )
+
+
+@pytest.mark.slow
+def test_tables_without_a_revision_beside_a_history(tmp_path: Path) -> None:
+    """As ``create_all()`` makes them."""
+    app = build("factory", tmp_path)
+    execute(app, ["DROP TABLE alembic_version"])
+    assert "run alembic stamp heads" in app.adopt().stdout
+    assert "or heads if create_all made it" in app.alembic("upgrade head", status=255).stdout
+    app.alembic("stamp heads")
+    app.alembic("check")
+    execute(app, ["DROP TABLE alembic_version", "DROP TABLE posts"])
+    assert "stamp heads" not in app.adopt().stdout
+
+
+@pytest.mark.slow
+def test_an_old_env_that_compares_nothing_and_models_of_two_bases(tmp_path: Path) -> None:
+    app = build("factory", tmp_path)
+    (app.folder / "shop" / "one.py").write_text(BASE.format("one"), encoding="utf-8")
+    with (app.folder / app.shape.models).open("a", encoding="utf-8") as models:
+        models.write("\n\nfrom . import one  # noqa\n")
+    env = app.folder / "migrations" / "env.py"
+    source = env.read_text(encoding="utf-8")
+    nothing = source.replace("def get_metadata():\n", "def get_metadata():\n    return None\n")
+    env.write_text(nothing, encoding="utf-8")
+    assert "remove_table" not in app.adopt().stdout
+    written = (app.folder / app.shape.target / "env.py").read_text(encoding="utf-8")
+    assert "[Base.metadata, db.metadata]" in written
+    assert "env.py is the same as" in app.python("-m", "flask_alembic_kit", "update").stdout
 
 
 @pytest.mark.slow

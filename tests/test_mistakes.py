@@ -110,7 +110,7 @@ FILES: dict[str, tuple[dict[str, str | bytes], str]] = {
     "same id": ({FILE: revision(), OTHER: revision()}, "x1 is present more than once"),
     "there already": (
         {FILE: revision("op.create_table('users', sa.Column('id', sa.Integer))")},
-        "If all of it was there before: alembic stamp x1. If a failed run has left it: drop it.",
+        "If all was there before: alembic stamp x1, or heads if create_all made it. If a failed run left it: drop it.",
     ),
     "column there already": (
         {FILE: revision("op.add_column('users', sa.Column('name', sa.Integer))")},

@@ -74,7 +74,7 @@ def command(
         place(Plan(root, {f"{folder}/{name}": text for name, text in made.items()}))
         click.echo(f"\nThe first revision creates the tables of the models: {', '.join(made)}")
     new = prove(found, arguments)
-    if not revisions(found["old"]):
+    if "current" in new and not any(new["current"].values()):
         begin(arguments)
     show_makers(new, is_new(found))
     click.echo(DONE)
@@ -110,6 +110,10 @@ def show(plan: Plan, found: dict[str, Any], layout: Layout) -> None:
             click.echo(f"Not taken over from env.py: {option['name']}={option['shown']}")
     for line in (old or {}).get("beside", []):
         click.echo(f"Not taken over from env.py, line {line}")
+    if others := (old or {}).get("others"):
+        click.echo(
+            f"Not taken over: the revisions in {', '.join(others)}. Keep the old tool for them."
+        )
     ignored = layout.root / ".gitignore"
     known = ignored.read_text(encoding="utf-8", errors="replace") if ignored.exists() else ""
     if "-migrating" not in known and any(each["file"] for each in found["databases"].values()):
@@ -310,11 +314,16 @@ def revisions(old: dict[str, Any] | None) -> list[str]:
 
 
 def begin(arguments: dict[str, Any]) -> None:
-    """Let the app's own databases begin at the first revision, if they have its tables."""
+    """Let the app's own databases begin at the first revision, if they have its tables and no revision."""
     done = ask("stamp", **arguments)
     if done["stamped"]:
         click.echo(
             "    The app's database has all tables of the models: now it is stamped with the revision."
+        )
+    elif done["unstamped"]:
+        click.echo(
+            "\nThe app's database has all tables of the models, but no revision. If db.create_all() has made them, run "
+            "alembic stamp heads: alembic upgrade would make them again, and fail."
         )
     elif done["missing"]:
         missing = ", ".join(done["missing"])

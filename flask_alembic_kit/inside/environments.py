@@ -1,12 +1,12 @@
 """Alembic's environments of an app: that of the old tool, and the new one. All read the same way."""
 
 import os
-import sys
 from argparse import Namespace
 from collections.abc import Callable, Iterator
 from configparser import Error as ConfigError
 from contextlib import contextmanager
 from copy import copy
+from importlib import resources
 from io import StringIO
 from pathlib import Path
 from typing import Any, TypeVar
@@ -281,7 +281,7 @@ def resolved(location: str, root: Path) -> Path:
     """Return a folder that is named relative to the root, absolutely, or inside a package."""
     package, separator, rest = location.partition(":")
     if separator and os.sep not in package and len(package) > 1:
-        return Path(str(sys.modules[package].__file__)).parent / rest
+        return Path(str(resources.files(package).joinpath(rest)))
     return root / location
 
 

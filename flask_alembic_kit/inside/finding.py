@@ -93,8 +93,13 @@ def only_db(root: Path) -> Db:
         or any(hasattr(type(value), word) for word in ("engine", "get_engine", "manager"))
     }
     found: dict[URL, Db] = {}
-    # A session comes before an engine: a factory may replace that.
-    for place, thing in sorted(names.items(), key=lambda item: isinstance(item[1], Engine)):
+
+    def order(item: tuple[tuple[str, str], Any]) -> tuple[bool, bool]:
+        (module, name), thing = item
+        # A session comes before an engine: a factory may replace that.
+        return isinstance(thing, Engine), name not in assigned(sys.modules[module])
+
+    for place, thing in sorted(names.items(), key=order):
         where, way = found_at(thing, place)
         engine = engine_by(thing, way) if way else None
         if engine is not None:  # several to the same database are as one
@@ -257,14 +262,16 @@ def metadata(
 
     A module of None is ``db`` itself.
 
-    :param compared: the ``target_metadata`` of an old env.py
+    :param compared: the ``target_metadata`` of an old env.py, which had to compare nothing if it is None
     :param env: that env.py
     """
     own = {way: attribute(db.thing, way) for way in ("metadata", "Model.metadata")}
+    there = places(modules(root))
     named = compared if isinstance(compared, (list, tuple)) else [compared]
+    if env and compared is None:
+        named = [target for target, _ in there]
     filled = [each for each in named if isinstance(each, MetaData) and each.tables]
     others = [each for each in filled if each not in own.values()]
-    there = places(modules(root))
     known = [*imported_by(env), *there] if env and env.exists() else there
     if {id(each) for each in others} - {id(target) for target, _ in known}:
         known = [*known, *places(modules(None))]

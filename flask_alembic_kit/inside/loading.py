@@ -56,12 +56,15 @@ def load(reference: str | None) -> tuple[Flask, dict[str, Any]]:
         with watched_run() as runs:
             app = info.load_app()
     except SystemExit as error:
-        raise Refused(f"The app ended itself ({error}): see what flask routes says.") from error
+        what = f"{reference or 'The app'} ended itself ({error}): see what flask routes says"
+        raise Refused(f"{what}, or take another.", "app") from error
     except Exception as error:
         failed: BaseException = error
         if isinstance(error, NoAppException):
             if found_within := within(reference):
                 return found_within
+            if "quart" in sys.modules:
+                raise Refused("The app is one of Quart; these migrations are for Flask.") from error
             if not error.message.startswith("While importing"):
                 raise Refused(error.message, "app") from error
             failed = error.__context__ or error  # its message has a traceback
@@ -71,7 +74,14 @@ def load(reference: str | None) -> tuple[Flask, dict[str, Any]]:
         ) from error
     path, name = split(reference) if reference else found_by_flask()
     module = sys.modules[prepare_import(path)]
-    return app, {"module": module.__name__, "runs": bool(runs), **how(module, name, app)}
+    imported = {"module": module.__name__, "start": start(module), "runs": bool(runs)}
+    return app, {**imported, **how(module, name, app)}
+
+
+def start(module: ModuleType) -> str:
+    """Return the folder that a module is imported from."""
+    depth = module.__name__.count(".") + hasattr(module, "__path__")
+    return str(Path(str(module.__file__)).resolve().parents[depth])
 
 
 @contextmanager
@@ -100,7 +110,7 @@ def within(reference: str | None) -> tuple[Flask, dict[str, Any]] | None:
         with suppress(Exception):  # what a proxy raises
             if name in (None, key) and isinstance(value.app, Flask):
                 how = {"name": f"{key}.app", "call": None, "runs": False}
-                return value.app, {"module": module.__name__, **how}
+                return value.app, {"module": module.__name__, "start": start(module), **how}
     return None
 
 

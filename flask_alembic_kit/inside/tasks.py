@@ -1,6 +1,7 @@
 """The tasks of a process inside the app."""
 
 import re
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -8,11 +9,11 @@ from typing import Any
 
 from alembic import command
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import MetaData, inspection
+from sqlalchemy import MetaData, Table, inspection
 
 from . import environments, finding
 from .answers import answers, built, current, exists, kept
-from .environments import Environment, new_environment, old_environment, resolved
+from .environments import Environment, histories, new_environment, old_environment, resolved
 from .errors import Refused, is_ours, where
 from .loading import load
 from .scratch import Scratch
@@ -112,16 +113,24 @@ def described(old: Environment, engines: dict[str, Any], scratch: Scratch) -> di
     """Return where the old tool has its revisions, what it says of the app, and what it makes.
 
     :return: ``kind`` of the tool, its ``folder``, the ``locations`` of revisions, whether they are ``recursive``,
-        ``settings`` of Alembic, and what ``answers()`` says
+        ``others``: folders of other revisions, ``settings`` of Alembic, and what ``answers()`` says
     :raises Refused: if it cannot be run
     """
+    root = Path.cwd().resolve()
     try:
         script = old.script()
+        locations = [path.resolve() for path in version_locations(script, root)]
         return {
             "kind": old.kind,
             "folder": str(old.folder.resolve()),
-            "locations": [str(path.resolve()) for path in version_locations(script, Path.cwd())],
+            "locations": [*map(str, dict.fromkeys(locations))],
             "recursive": bool(getattr(script, "recursive_version_locations", False)),
+            "others": [
+                folder.relative_to(root).as_posix()
+                for folder in (histories(root) if old.kind != "flask-alembic" else [])
+                if folder.resolve() != old.folder.resolve()
+                and (folder / "versions").resolve() not in locations
+            ],
             "settings": settings(old),
             **answers(old, engines, scratch, old.env),
         }
@@ -192,6 +201,7 @@ def alone(folder: str, ini: str, is_own: bool = False) -> dict[str, Any]:
 
     :param is_own: whether it reads the app's own databases: a factory may need the tables there
     """
+    sys.argv = ["alembic", "current"]
     scratch = Scratch(Path(folder), "kit_new")
     environment = new_environment(Path(ini))
     found: dict[str, Any] = {}
@@ -242,18 +252,23 @@ def baseline(app: str | None, db: str | None, folder: str, ini: str) -> dict[str
 def stamp(app: str | None, db: str | None, folder: str, ini: str) -> dict[str, Any]:
     """Say in the app's databases that the first revision has made them, if all its tables are there.
 
-    :return: ``stamped``, and the tables that are ``missing``
+    :return: ``stamped``, the tables that are ``missing``, and ``unstamped``: whether all are there, but there
+        is more than that revision, so that nobody but the owner knows what they are at
     """
     environment = new_environment(Path(ini))
+    found: dict[str, Any] = {"stamped": False, "missing": [], "unstamped": False}
     with loaded(app, db) as engines:
-        messages = [revision.doc for revision in environment.script().walk_revisions()]
         is_there = all(exists(engine) for engine in engines.values())
-        if messages != [BASELINE] or not is_there or any(environment.read(current).values()):
-            return {"stamped": False, "missing": []}
+        if not is_there or any(environment.read(current).values()):
+            return found
+        messages = [revision.doc for revision in environment.script().walk_revisions()]
         missing = [name for names in environment.read(missing_tables).values() for name in names]
+        if messages != [BASELINE]:
+            models = environment.read(model_tables).values()
+            return {**found, "unstamped": any(models) and not missing}
         if not missing:
             command.stamp(environment.config(), "heads")
-    return {"stamped": not missing, "missing": missing}
+    return {**found, "stamped": not missing, "missing": missing}
 
 
 def tables(migration: MigrationContext) -> list[str]:
@@ -265,10 +280,18 @@ def tables(migration: MigrationContext) -> list[str]:
 def missing_tables(migration: MigrationContext) -> list[str]:
     """Return the names of the models' tables that are not in the database."""
     inspector = inspection.inspect(migration.connection)
+    return [
+        str(table.fullname)
+        for table in model_tables(migration)
+        if not inspector.has_table(table.name, schema=table.schema)
+    ]
+
+
+def model_tables(migration: MigrationContext) -> list[Table]:
+    """Return the models' tables."""
     target = migration.opts["target_metadata"]
     several = target if isinstance(target, list) else [target]
-    tables = [table for metadata in several for table in metadata.tables.values()]
-    return [str(t.fullname) for t in tables if not inspector.has_table(t.name, schema=t.schema)]
+    return [table for metadata in several for table in metadata.tables.values()]
 
 
 # What ``process.ask()`` asks for. Each gets a ``folder`` of its own, for scratch databases.

@@ -111,8 +111,8 @@ def explain(error: DBAPIError, outcome: Outcome, revision: str | None) -> None:
         what += f" waited for a lock {how}, in {statement[:80] or 'COMMIT'!r}{held}."
         raise LockTimeout(what, fate) from error
     if is_there := revision and re.search("already exists|uplicate column", str(error.orig)):
-        fate += f" If all of it was there before: alembic stamp {revision}. If a failed run has "
-        fate += "left it: drop it. If two revisions make it: edit this one."
+        fate += f" If all was there before: alembic stamp {revision}, or heads if create_all made "
+        fate += "it. If a failed run left it: drop it. If two revisions make it: edit one."
     is_fault = not {*backend.faults}.isdisjoint(found)
     if is_there or not revision or is_lost or is_fault:
         where = "" if revision or is_lost or not statement else f", in {statement[:80]!r}"
