@@ -574,6 +574,48 @@ def what_is_lost_stands_in_the_revision(change: Change) -> None:
 
 
 @case
+def rows_that_refer_to_missing_ones(change: Change) -> None:
+    def people(metadata: MetaData, *key: Any) -> None:
+        table("people", metadata, Column("boss_id", Integer, *key), Column("code", String(9)))
+        table("places", metadata, Column("code", String(9), unique=True))
+
+    def both(metadata: MetaData) -> None:
+        people(metadata, ForeignKey("people.id"))
+        key = sa.ForeignKeyConstraint(["id", "code"], ["places.id", "places.code"])
+        metadata.tables["people"].append_constraint(key)
+        metadata.tables["places"].append_constraint(sa.UniqueConstraint("id", "code"))
+
+    rows = [{"boss_id": None, "code": "a"}, {"boss_id": 1, "code": None}]
+    change.start(people, {"people": rows, "places": [{"code": "a"}, {"code": None}]})
+    change.define(both)
+    assert "refers to missing" not in change.autogenerate()
+    change.project.newest.unlink()
+    with change.project.engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE people SET boss_id = 7, code = 'b' WHERE id = 2")
+    change.autogenerate()
+    for parent in ("people", "places"):
+        lost = f"people refers to missing rows of {parent}: the revision fails"
+        assert f"# When this was written: {lost}." in change.revision
+
+
+@case
+def rows_that_a_new_check_does_not_allow(change: Change) -> None:
+    def sizes(metadata: MetaData, *checks: Any) -> None:
+        table("sizes", metadata, Column("size", Integer), *checks)
+
+    change.start(sizes, {"sizes": [{"size": 1}, {"size": None}]})
+    change.define(lambda m: sizes(m, sa.CheckConstraint("size > 0 OR size < -9", "size")))
+    if not hasattr(DefaultImpl, "compare_check_constraint"):
+        return  # before 1.18, they are not compared
+    assert "does not allow" not in change.autogenerate()
+    change.project.newest.unlink()
+    with change.project.engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE sizes SET size = 0 WHERE id = 1")
+    lost = "# When this was written: sizes has rows that its new check does not allow: the revision"
+    assert lost in change.autogenerate()
+
+
+@case
 def answer_that_fits_nothing_is_refused(change: Change) -> None:
     change.start(posts, POSTS)
     change.define(lambda metadata: posts(metadata, "headline"))

@@ -105,12 +105,11 @@ def renamed_table(drop: Any, create: Any, autogenerate: Any, backend: Backend) -
         step.table_name = first.table_name
         first.ops.append(step)
     after.ops += map(ops.AddConstraintOp.from_constraint, added.values())
-    one, other = there.primary_key.name, wanted.primary_key.name
-    sql, are_named = backend.rename_key, isinstance(one, str) and isinstance(other, str)
-    if sql and are_named and one != other:
+    names = [k.name for k in (there.primary_key, wanted.primary_key) if isinstance(k.name, str)]
+    if backend.rename_key and len({*names}) == 2:
         preparer = dialect.identifier_preparer
-        names = preparer.quote(one), preparer.quote(other)
-        after.ops.append(both_ways(sql, preparer.format_table(wanted), *names))
+        owner, quoted = preparer.format_table(wanted), map(preparer.quote, names)
+        after.ops.append(both_ways(backend.rename_key, owner, *quoted))
     return [before, RenameTable(drop.table_name, create.table_name, schema=schema), after]
 
 
