@@ -1115,10 +1115,15 @@ def primary_key_of_other_columns(change: Change) -> None:
 
     change.start(lambda metadata: pairs(metadata, "a", "b"), {"pairs": [{"a": 1, "b": 2}]})
     change.define(lambda metadata: pairs(metadata, "b"))
-    told = "The models give pairs another primary key: change it by hand."
+    told = "Another primary key for pairs: rename it, or change it by hand."
     assert warnings_of(change.autogenerate) == [told]
     change.define(lambda metadata: pairs(metadata, "a", "c"))
     assert told not in warnings_of(lambda: change.autogenerate("rename=pairs.b:c"))
+    change.project.newest.unlink()
+    change.define(
+        lambda metadata: sa.Table("pairs", metadata, Column("d", String(9), primary_key=True))
+    )
+    assert told in warnings_of(change.autogenerate)  # else there would be none
 
 
 @case
@@ -1128,7 +1133,7 @@ def surrogate_key_in_place_of_a_natural_one(change: Change) -> None:
         {"codes": [{"a": 1}]},
     )
     change.define(lambda metadata: table("codes", metadata, Column("a", Integer, nullable=False)))
-    told = "The models give codes another primary key: change it by hand."
+    told = "Another primary key for codes: rename it, or change it by hand."
     assert told in warnings_of(change.autogenerate)
 
 
