@@ -71,11 +71,11 @@ def are_like(impl: Any, drop: Any, create: Any) -> bool:
 def renamed_values(step: Any, backend: Backend, hints: Hints) -> Iterator[Any]:
     """Yield a change of an Enum's values, and before it the steps that rename some of them."""
     old, new = getattr(step, "old_values", []), getattr(step, "new_values", [])
-    for one, other in product(old, new):
-        pair = f"{step.name}.{one}", f"{step.name}.{other}"
-        if one not in new and other not in step.old_values and is_renamed(*pair, hints):
-            step.old_values = [other if value == one else value for value in step.old_values]
-            before, after = ("'{}'".format(value.replace("'", "''")) for value in (one, other))
+    for a, b in sorted(product(old, new), key=lambda each: each[0].lower() != each[1].lower()):
+        pair = f"{step.name}.{a}", f"{step.name}.{b}"
+        if {a, b} & {*step.old_values} == {a} and a not in new and is_renamed(*pair, hints):
+            step.old_values = [b if value == a else value for value in step.old_values]
+            before, after = ("'{}'".format(value.replace("'", "''")) for value in (a, b))
             yield both_ways(backend.rename_value, f'"{step.schema}"."{step.name}"', before, after)
     if not old or step.old_values != new:
         yield step
