@@ -596,6 +596,14 @@ def rows_that_refer_to_missing_ones(change: Change) -> None:
     for parent in ("people", "places"):
         lost = f"people refers to missing rows of {parent}: the revision fails"
         assert f"# When this was written: {lost}." in change.revision
+    change.project.newest.unlink()
+
+    def later(metadata: MetaData) -> None:
+        people(metadata, ForeignKey("bosses.id"))
+        table("bosses", metadata)  # which is empty
+
+    change.define(later)
+    assert "people refers to missing rows of bosses" in change.autogenerate()
 
 
 @case

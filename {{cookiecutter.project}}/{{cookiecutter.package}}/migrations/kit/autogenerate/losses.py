@@ -9,7 +9,7 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DataError, SQLAlchemyError
 
 from ..backends import backend_of
-from ..backends.steps import Comment, RenameTable, name_of, steps_of
+from ..backends.steps import Comment, RenameTable, name_of, of_kind, steps_of
 from ..errors import codes
 from .ask import Hints, logger
 
@@ -20,14 +20,14 @@ def warn_of_losses(changes: ops.OpContainer, connection: Connection, hints: Hint
     """Log what is lost or will fail, and write it into the revision."""
     comments: list[ops.MigrateOperation] = []
     for step in steps_of(changes):
-        for name, loss in losses(step, connection):
+        for name, loss in losses(step, connection, changes):
             comments.append(Comment(f"When this was written: {loss}."))
             advice = [f" Renamed to {new}? {option}" for new, option in hints.get(name, {}).items()]
             logger.warning("%s.%s", loss, "".join(advice))
     changes.ops[:0] = comments
 
 
-def losses(step: Any, connection: Connection) -> Iterator[tuple[str, str]]:
+def losses(step: Any, connection: Connection, changes: Any) -> Iterator[tuple[str, str]]:
     """Yield a name and what happens to its rows, if they are lost or not allowed."""
     yield from texts(step, connection)
     name = ".".join(filter(None, [name_of(step), getattr(step, "column_name", "")]))
@@ -50,11 +50,11 @@ def losses(step: Any, connection: Connection) -> Iterator[tuple[str, str]]:
         if read(connection, repeated.having(func.count() > 1).limit(1)):
             yield name, f"{name} cannot be unique: {', '.join(names)} has a value twice"
     elif isinstance(step, ops.CreateForeignKeyOp):
-        key = step.to_constraint()
-        parent = key.referred_table.alias()
-        is_there = exists().where(*(e.parent == parent.c[e.column.name] for e in key.elements))
-        lost = select(*key.columns).where(~is_there, *(each.is_not(None) for each in key.columns))
-        if read(connection, lost.limit(1)):
+        key: Any = step.to_constraint()
+        to, lost = key.referred_table.alias(), [each.is_not(None) for each in key.columns]
+        if str(key.referred_table) not in map(name_of, of_kind(ops.CreateTableOp, changes)):
+            lost.append(~exists().where(*(e.parent == to.c[e.column.name] for e in key.elements)))
+        if read(connection, select(*key.columns).where(*lost).limit(1)):
             yield name, f"{name} refers to missing rows of {key.referred_table}: the revision fails"
     elif isinstance(step, ops.CreateCheckConstraintOp):
         check, query = step.to_constraint(), select(text("1")).limit(1)
