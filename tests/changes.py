@@ -585,7 +585,7 @@ def rows_that_refer_to_missing_ones(change: Change) -> None:
         metadata.tables["people"].append_constraint(key)
         metadata.tables["places"].append_constraint(sa.UniqueConstraint("id", "code"))
 
-    rows = [{"boss_id": None, "code": "a"}, {"boss_id": 1, "code": None}]
+    rows: list[dict[str, Any]] = [{"boss_id": None, "code": "a"}, {"boss_id": 1, "code": None}]
     change.start(people, {"people": rows, "places": [{"code": "a"}, {"code": None}]})
     change.define(both)
     assert "refers to missing" not in change.autogenerate()
