@@ -573,6 +573,56 @@ def what_is_lost_stands_in_the_revision(change: Change) -> None:
 
 
 @case
+def rows_that_refer_to_missing_ones(change: Change) -> None:
+    def people(metadata: MetaData, *key: Any) -> None:
+        table("people", metadata, Column("boss_id", Integer, *key), Column("code", String(9)))
+        table("places", metadata, Column("code", String(9), unique=True))
+
+    def both(metadata: MetaData) -> None:
+        people(metadata, ForeignKey("people.id"))
+        key = sa.ForeignKeyConstraint(["id", "code"], ["places.id", "places.code"])
+        metadata.tables["people"].append_constraint(key)
+        metadata.tables["places"].append_constraint(sa.UniqueConstraint("id", "code"))
+
+    rows: list[dict[str, Any]] = [{"boss_id": None, "code": "a"}, {"boss_id": 1, "code": None}]
+    change.start(people, {"people": rows, "places": [{"code": "a"}, {"code": None}]})
+    change.define(both)
+    assert "refers to missing" not in change.autogenerate()
+    change.project.newest.unlink()
+    with change.project.engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE people SET boss_id = 7, code = 'b' WHERE id = 2")
+    change.autogenerate()
+    for parent in ("people", "places"):
+        lost = f"people refers to missing rows of {parent}: the revision fails"
+        assert f"# When this was written: {lost}." in change.revision
+    change.project.newest.unlink()
+
+    def later(metadata: MetaData) -> None:
+        people(metadata, ForeignKey("bosses.id"))
+        table("bosses", metadata)  # which is empty
+
+    change.define(later)
+    assert "people refers to missing rows of bosses" in change.autogenerate()
+
+
+@case
+def rows_that_a_new_check_does_not_allow(change: Change) -> None:
+    def sizes(metadata: MetaData, *checks: Any) -> None:
+        table("sizes", metadata, Column("size", Integer), *checks)
+
+    change.start(sizes, {"sizes": [{"size": 1}, {"size": None}]})
+    change.define(lambda m: sizes(m, sa.CheckConstraint("size > 0 OR size < -9", "size")))
+    if not hasattr(DefaultImpl, "compare_check_constraint"):
+        return  # before 1.18, they are not compared
+    assert "does not allow" not in change.autogenerate()
+    change.project.newest.unlink()
+    with change.project.engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE sizes SET size = 0 WHERE id = 1")
+    lost = "# When this was written: sizes has rows that its new check does not allow: the revision"
+    assert lost in change.autogenerate()
+
+
+@case
 def answer_that_fits_nothing_is_refused(change: Change) -> None:
     change.start(posts, POSTS)
     change.define(lambda metadata: posts(metadata, "headline"))
@@ -1072,10 +1122,15 @@ def primary_key_of_other_columns(change: Change) -> None:
 
     change.start(lambda metadata: pairs(metadata, "a", "b"), {"pairs": [{"a": 1, "b": 2}]})
     change.define(lambda metadata: pairs(metadata, "b"))
-    told = "The models give pairs another primary key: change it by hand."
+    told = "Another primary key for pairs: rename it, or change it by hand."
     assert warnings_of(change.autogenerate) == [told]
     change.define(lambda metadata: pairs(metadata, "a", "c"))
     assert told not in warnings_of(lambda: change.autogenerate("rename=pairs.b:c"))
+    change.project.newest.unlink()
+    change.define(
+        lambda metadata: sa.Table("pairs", metadata, Column("d", String(9), primary_key=True))
+    )
+    assert told in warnings_of(change.autogenerate)  # else there would be none
 
 
 @case
@@ -1085,7 +1140,7 @@ def surrogate_key_in_place_of_a_natural_one(change: Change) -> None:
         {"codes": [{"a": 1}]},
     )
     change.define(lambda metadata: table("codes", metadata, Column("a", Integer, nullable=False)))
-    told = "The models give codes another primary key: change it by hand."
+    told = "Another primary key for codes: rename it, or change it by hand."
     assert told in warnings_of(change.autogenerate)
 
 

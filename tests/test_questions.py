@@ -131,6 +131,25 @@ def test_every_question_keeps_what_it_is_about(generic: Project) -> None:
         assert servers.query(url, "SELECT kind FROM users") == ["b"]
 
 
+@pytest.mark.slow
+def test_each_value_of_an_enum_gets_one_name(generic: Project) -> None:
+    """The same in another case comes first, as where values take the place of the names."""
+    kind = 'kind: Mapped[str | None] = mapped_column(sqlalchemy.Enum("A", "B", name="kind"))'
+    generic.edit("models.py", "from datetime", "import sqlalchemy\nfrom datetime")
+    generic.add_column("User", f"{kind}\n")
+    with on_server("postgresql", generic) as url:
+        env = servers.at(url)
+        generic.alembic("upgrade", "head", env=env)
+        generic.new_revision("--autogenerate", "-m", "kind", env=env)
+        generic.alembic("upgrade", "head", env=env)
+        generic.edit("models.py", '"A", "B"', '"c", "b", "a"')
+        shown = on_terminal(generic, *"yy", env=env)
+        asked = re.findall(r"Was kind\.(\w) renamed to kind\.(\w)", shown)
+        assert asked == [("A", "a"), ("B", "b")]
+        generic.alembic("upgrade", "head", env=env)
+        generic.alembic("check", env=env)
+
+
 def test_end_of_input_writes_nothing(posts: Project) -> None:
     posts.edit("models.py", "title: Mapped", "headline: Mapped")
     before = {*posts.versions.iterdir()}

@@ -17,11 +17,12 @@ from alembic.util import CommandError
 
 from .api import alembic_config
 from .backends import Backend, backend_of
+from .backends.steps import name_of
 from .progress import between
 from .rehearsal.offline import Rehearsal, rehearsals
 from .rehearsal.recorder import Step
 from .rehearsal.rules import ADVICE, PARTS, REWRITES, broken_by, by_linter
-from .rehearsal.words import effects, is_wider, table_of
+from .rehearsal.words import effects, is_wider
 
 logger = logging.getLogger("alembic.lint")
 WAYS = "Fetch it, or name the revisions: flask db lint FROM:TO."
@@ -69,7 +70,7 @@ def broken(found: list[Rehearsal], backend: Backend) -> Iterator[tuple[Script, S
     """Yield each rule that a step breaks, with what the linter says, if others may use the table."""
     steps = [(each.revision, step) for each in found for step in each.steps]
     by_step = by_linter(backend.linter, steps) if backend.linter else {}
-    gone = {table_of(s.operation) for _, s in steps if isinstance(s.operation, DropTableOp)}
+    gone = {name_of(s.operation) for _, s in steps if isinstance(s.operation, DropTableOp)}
     new: set[str] = set()  # tables that nobody uses yet
     for revision, step in steps:
         is_told = bool(backend.linter) and not step.copied
@@ -80,7 +81,7 @@ def broken(found: list[Rehearsal], backend: Backend) -> Iterator[tuple[Script, S
         if backend.linter and not any(map(REWRITES.search, step.sql)):
             rules.pop("adding-field-with-default", None)
         sql, is_read = [] if step.copied else step.sql, bool(backend.linter or step.operation)
-        table, several = table_of(step.operation), ";" in ";".join(sql).rstrip("; ")
+        table, several = name_of(step.operation), ";" in ";".join(sql).rstrip("; ")
         for rule, name in broken_by(sql, is_read):
             new |= {name} if rule == "new" else set()
             rules |= {rule: ""} if rule and name not in new else {}

@@ -14,7 +14,7 @@ from ..backends.steps import name_of
 def described(change: Any, dialect: Dialect) -> Iterator[str]:
     """Yield a line for each step of a change: + is in the models only, - in the database only."""
     sign = "-" if type(change).__name__.startswith("Drop") else "+"
-    if isinstance(change, ops.ModifyTableOps):
+    if isinstance(change, ops.OpContainer):
         for step in change.ops:
             yield from described(step, dialect)
     elif isinstance(change, ops.CreateTableOp | ops.DropTableOp):

@@ -13,7 +13,7 @@ from sqlalchemy import MetaData, inspect
 from ..backends import backend_of
 from ..backends.constraints import has_unknown_check, is_known, is_made, table_of, without_table
 from ..log import log_table
-from .ask import is_check, logger
+from .ask import is_check, logger, told
 
 Filter = Callable[..., bool]
 # Alembic's own, and check constraints: these are found by their names, which the models have.
@@ -46,8 +46,8 @@ def all_but(ignored: Collection[str], theirs: Filter = lambda *_: True) -> Filte
             return False
         if model is not None and not is_check():
             key, old = ({column.name for column in each.primary_key} for each in (item, model))
-            if key != old and (key <= {*model.c.keys()} or old <= {c.name for c in item.c}):
-                logger.warning("The models give %s another primary key: change it by hand.", name)
+            if key != old and not any(told("rename", f"{item}.{each}") for each in old - key):
+                logger.warning("Another primary key for %s: rename it, or change it by hand.", name)
         return not (is_superfluous and backend_of(bind.dialect).is_of_extension(bind, item))
 
     return include_object

@@ -75,9 +75,8 @@ def process_revision_directives(
         warn_of_losses(changes[-1], connection, hints)
     elif running_command() and not changes[-1].is_empty():
         config.print_stdout("Database %s differs from its models:", name)
-        for change in changes[-1].ops:
-            for line in described(change, migration.dialect):
-                config.print_stdout("  %s", line)
+        for line in described(changes[-1], migration.dialect):
+            config.print_stdout("  %s", line)
     if len(changes) < len(migration.opts["template_args"].get("databases", ["default"])):
         return  # there are more to come
     is_empty = all(change.is_empty() for change in changes)

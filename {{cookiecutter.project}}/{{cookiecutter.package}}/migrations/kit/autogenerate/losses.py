@@ -4,12 +4,12 @@ from collections.abc import Iterator
 from typing import Any
 
 from alembic.operations import ops
-from sqlalchemy import Enum, String, and_, cast, column, false, func, select, table, text
+from sqlalchemy import Enum, String, and_, cast, column, exists, false, func, select, table, text
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DataError, SQLAlchemyError
 
 from ..backends import backend_of
-from ..backends.steps import Comment, RenameTable, name_of, steps_of
+from ..backends.steps import Comment, RenameTable, name_of, of_kind, steps_of
 from ..errors import codes
 from .ask import Hints, logger
 
@@ -20,14 +20,14 @@ def warn_of_losses(changes: ops.OpContainer, connection: Connection, hints: Hint
     """Log what is lost or will fail, and write it into the revision."""
     comments: list[ops.MigrateOperation] = []
     for step in steps_of(changes):
-        for name, loss in losses(step, connection):
+        for name, loss in losses(step, connection, changes):
             comments.append(Comment(f"When this was written: {loss}."))
             advice = [f" Renamed to {new}? {option}" for new, option in hints.get(name, {}).items()]
             logger.warning("%s.%s", loss, "".join(advice))
     changes.ops[:0] = comments
 
 
-def losses(step: Any, connection: Connection) -> Iterator[tuple[str, str]]:
+def losses(step: Any, connection: Connection, changes: Any) -> Iterator[tuple[str, str]]:
     """Yield a name and what happens to its rows, if they are lost or not allowed."""
     yield from texts(step, connection)
     name = ".".join(filter(None, [name_of(step), getattr(step, "column_name", "")]))
@@ -49,6 +49,17 @@ def losses(step: Any, connection: Connection) -> Iterator[tuple[str, str]]:
         repeated = select(*some).where(*(each.is_not(None) for each in some)).group_by(*some)
         if read(connection, repeated.having(func.count() > 1).limit(1)):
             yield name, f"{name} cannot be unique: {', '.join(names)} has a value twice"
+    elif isinstance(step, ops.CreateForeignKeyOp):
+        key: Any = step.to_constraint()
+        to, lost = key.referred_table.alias(), [each.is_not(None) for each in key.columns]
+        if str(key.referred_table) not in map(name_of, of_kind(ops.CreateTableOp, changes)):
+            lost.append(~exists().where(*(e.parent == to.c[e.column.name] for e in key.elements)))
+        if read(connection, select(*key.columns).where(*lost).limit(1)):
+            yield name, f"{name} refers to missing rows of {key.referred_table}: the revision fails"
+    elif isinstance(step, ops.CreateCheckConstraintOp):
+        check, query = step.to_constraint(), select(text("1")).limit(1)
+        if read(connection, query.select_from(check.table).where(func.NOT(check.sqltext))):
+            yield name, f"{name} has rows that its new check does not allow: the revision fails"
     for value in set(getattr(step, "old_values", ())) - set(getattr(step, "new_values", ())):
         name = f"{step.name}.{value}"
         yield name, f"{name} is no longer a value: the revision fails if a row has it"
@@ -56,11 +67,10 @@ def losses(step: Any, connection: Connection) -> Iterator[tuple[str, str]]:
 
 def texts(step: Any, connection: Connection) -> Iterator[tuple[str, str]]:
     """Yield the views, triggers and functions whose text has a name that is renamed or dropped."""
-    is_gone = isinstance(step, ops.DropColumnOp | ops.DropTableOp)
-    if is_gone or isinstance(step, RenameTable) or getattr(step, "modify_name", None):
-        old, table_ = getattr(step, "column_name", step.table_name), step.table_name
-        naming = text(backend_of(connection.dialect).naming)
-        told = read(connection, naming, word=old, table=table_ if is_gone else None)
+    gone = step.table_name if isinstance(step, ops.DropColumnOp | ops.DropTableOp) else None
+    if gone or isinstance(step, RenameTable) or getattr(step, "modify_name", None):
+        old = getattr(step, "column_name", step.table_name)
+        told = read(connection, text(backend_of(connection.dialect).naming), word=old, table=gone)
         if told and told[0]:
             yield "", f"The text of {told[0]} contains {old!r}: change it there, if it is the same"
 
@@ -84,10 +94,9 @@ def is_misfit(step: Any, connection: Connection) -> bool:
 
 def count(connection: Connection, step: Any, name: str | None = None) -> str:
     rows = first_rows(step, [name] if name else [])
-    found = read(connection, select(func.count(rows.c[0]), func.count()).select_from(rows))
-    if not found:
-        return "unknown"
-    return f"more than {LIMIT:,}" if found[1] > LIMIT else str(found[0])
+    query = select(func.count(rows.c[0]), func.count()).select_from(rows)
+    found, number = read(connection, query) or ("unknown", 0)
+    return f"more than {LIMIT:,}" if number > LIMIT else str(found)
 
 
 def first_rows(step: Any, names: list[str]) -> Any:

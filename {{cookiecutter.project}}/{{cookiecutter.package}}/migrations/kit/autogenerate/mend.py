@@ -15,9 +15,8 @@ from ..backends.steps import name_of, of_kind
 def mend_checks(changes: ops.UpgradeOps) -> None:
     """Create the checks of columns, which Alembic does not write, and no check twice."""
     for table in of_kind(ops.CreateTableOp, changes):
-        found = chain(*(c.constraints for c in table.columns if isinstance(c, Column)))
-        checks = [each for each in found if isinstance(each, CheckConstraint)]
-        copies = (CheckConstraint(check.sqltext, name=check.name) for check in checks)
+        found: Any = chain(*(c.constraints for c in table.columns if isinstance(c, Column)))
+        copies = (CheckConstraint(c.sqltext, name=c.name) for c in found if hasattr(c, "sqltext"))
         table.columns = [*filter(is_made, table.columns), *copies]
     for change in of_kind(ops.ModifyTableOps, changes):
         made = {n for s in of_kind(ops.AddColumnOp, change) for n in names_of_type(s.column)}

@@ -28,8 +28,7 @@ def put_in_order(changes: ops.OpContainer, dialect: Dialect) -> None:
     :param dialect: if it cannot drop a foreign key (SQLite), the table is copied, and what its keys
         refer to has to be there only then
     """
-    placed = sorted(place_all(changes, dialect), key=lambda each: each[0])
-    changes.ops = [step for _, step in placed]
+    changes.ops = [step for _, step in sorted(place_all(changes, dialect), key=lambda p: p[0])]
 
 
 def place_all(changes: ops.OpContainer, dialect: Dialect) -> Placed:

@@ -71,11 +71,11 @@ def are_like(impl: Any, drop: Any, create: Any) -> bool:
 def renamed_values(step: Any, backend: Backend, hints: Hints) -> Iterator[Any]:
     """Yield a change of an Enum's values, and before it the steps that rename some of them."""
     old, new = getattr(step, "old_values", []), getattr(step, "new_values", [])
-    for one, other in product(old, new):
-        pair = f"{step.name}.{one}", f"{step.name}.{other}"
-        if one not in new and other not in step.old_values and is_renamed(*pair, hints):
-            step.old_values = [other if value == one else value for value in step.old_values]
-            before, after = ("'{}'".format(value.replace("'", "''")) for value in (one, other))
+    for a, b in sorted(product(old, new), key=lambda each: each[0].lower() != each[1].lower()):
+        pair = f"{step.name}.{a}", f"{step.name}.{b}"
+        if {a, b} & {*step.old_values} == {a} and a not in new and is_renamed(*pair, hints):
+            step.old_values = [b if value == a else value for value in step.old_values]
+            before, after = ("'{}'".format(value.replace("'", "''")) for value in (a, b))
             yield both_ways(backend.rename_value, f'"{step.schema}"."{step.name}"', before, after)
     if not old or step.old_values != new:
         yield step
@@ -105,12 +105,11 @@ def renamed_table(drop: Any, create: Any, autogenerate: Any, backend: Backend) -
         step.table_name = first.table_name
         first.ops.append(step)
     after.ops += map(ops.AddConstraintOp.from_constraint, added.values())
-    one, other = there.primary_key.name, wanted.primary_key.name
-    sql, are_named = backend.rename_key, isinstance(one, str) and isinstance(other, str)
-    if sql and are_named and one != other:
+    names = [k.name for k in (there.primary_key, wanted.primary_key) if isinstance(k.name, str)]
+    if backend.rename_key and len({*names}) == 2:
         preparer = dialect.identifier_preparer
-        names = preparer.quote(one), preparer.quote(other)
-        after.ops.append(both_ways(sql, preparer.format_table(wanted), *names))
+        owner, quoted = preparer.format_table(wanted), map(preparer.quote, names)
+        after.ops.append(both_ways(backend.rename_key, owner, *quoted))
     return [before, RenameTable(drop.table_name, create.table_name, schema=schema), after]
 
 

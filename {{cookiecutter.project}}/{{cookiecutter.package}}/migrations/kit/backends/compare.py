@@ -96,8 +96,7 @@ class AsMade(Theirs):  # type: ignore[misc]
         if key not in known:
             like = Column("compared", wanted.type, item, nullable=wanted.nullable)
             made = self.make(self.columns, like, **options)
-            columns = [Column(each["type"], server_default=each["default"]) for each in made]
-            known[key] = columns[0] if columns else None
+            known[key] = next((Column(m["type"], server_default=m["default"]) for m in made), None)
         return known[key]
 
     def columns(self, inspector: Inspector, name: str) -> list[Any]:

@@ -110,8 +110,11 @@ def steps_of(way: ops.OpContainer) -> Iterator[Any]:
 
 def name_of(step: Any) -> str:
     """Return the name of a table, with its schema; of a type, for example, it is empty."""
-    name = str(getattr(step, "table_name", ""))
-    return f"{step.schema}.{name}" if getattr(step, "schema", None) else name
+    if (table := getattr(step, "table", None)) is not None:  # of rows
+        return str(getattr(table, "fullname", table.name))
+    name = str(getattr(step, "table_name", getattr(step, "source_table", "")))
+    schema = getattr(step, "schema", None) or getattr(step, "kw", {}).get("source_schema")
+    return f"{schema}.{name}" if schema else name
 
 
 def key_of(step: Any) -> ForeignKeyConstraint | None:

@@ -7,6 +7,7 @@ from typing import Any, cast
 from alembic.operations import ops
 from sqlalchemy import TEXT, VARCHAR, Column, Enum, String, Text, Unicode, UnicodeText
 
+from ..backends.steps import name_of
 from .recorder import Step
 
 TEXTS = {String, Text, Unicode, UnicodeText, VARCHAR, TEXT}
@@ -37,11 +38,11 @@ def effects(step: Step) -> Iterator[tuple[str, str]]:
     if isinstance(operation, ops.AlterColumnOp):
         yield from altered(operation)
     elif isinstance(operation, ops.AddColumnOp) and is_required(operation.column):
-        name = f"{table_of(operation)}.{operation.column.name}"
+        name = f"{name_of(operation)}.{operation.column.name}"
         yield f"adds column {name}, NOT NULL without a default", "adding-required-field"
     elif kind in OPERATIONS:
         words, rule = OPERATIONS[kind]
-        names = {"table": table_of(operation), "name": getattr(operation, "constraint_name", "")}
+        names = {"table": name_of(operation), "name": getattr(operation, "constraint_name", "")}
         yield words.format(operation, **names).replace(" None", ""), rule
     else:  # a statement, or an operation of a plugin
         for sql in step.sql:
@@ -52,7 +53,7 @@ def effects(step: Step) -> Iterator[tuple[str, str]]:
 
 
 def altered(operation: ops.AlterColumnOp) -> Iterator[tuple[str, str]]:
-    name = f"{table_of(operation)}.{operation.column_name}"
+    name = f"{name_of(operation)}.{operation.column_name}"
     if operation.modify_name:
         yield f"renames column {name} to {operation.modify_name}", "renaming-column"
     if operation.modify_type is not None:
@@ -70,15 +71,6 @@ def altered(operation: ops.AlterColumnOp) -> Iterator[tuple[str, str]]:
         yield f"changes the default of {name}", ""
     if operation.modify_comment is not False:
         yield f"changes the comment of {name}", ""
-
-
-def table_of(operation: Any) -> str:
-    """Return the table of an operation, with its schema; nothing if it has none."""
-    if (table := getattr(operation, "table", None)) is not None:  # of rows
-        return str(getattr(table, "fullname", table.name))
-    name = getattr(operation, "table_name", getattr(operation, "source_table", ""))
-    schema = getattr(operation, "schema", None) or getattr(operation, "kw", {}).get("source_schema")
-    return f"{schema}.{name}" if schema else str(name)
 
 
 def is_wider(operation: Any, spans: Sequence[tuple[float, float]]) -> bool:
