@@ -16,6 +16,8 @@ from sqlalchemy import URL, text
 from test_log import health
 from test_readme import commands
 
+from flask_alembic_kit.inside.squash.state import change
+
 # What SQLAlchemy does not reflect, or not all of it, each with what it is found by afterwards.
 PLANTED = {
     "sqlite": {
@@ -33,7 +35,11 @@ PLANTED = {
         "number": "INSERT INTO numbers (id) VALUES (41)",
         "number, gone": "DELETE FROM numbers",
         "words": "CREATE VIRTUAL TABLE words USING fts5(word)",
-        "a word": "INSERT INTO words VALUES ('it''s')",
+        "a word": "INSERT INTO words (rowid, word) VALUES (7, 'it''s')",
+        "words of users": "CREATE VIRTUAL TABLE named USING fts5(name, content=users, content_rowid=id)",
+        "kept": """
+            CREATE TRIGGER kept AFTER INSERT ON users BEGIN
+                INSERT INTO named (rowid, name) VALUES (NEW.id, NEW.name); END""",
     },
     "postgresql": {
         "view": "CREATE VIEW names AS SELECT id, name FROM users",
@@ -91,7 +97,9 @@ PLANTED = {
         "policy": "CREATE POLICY mine ON users FOR SELECT USING (name = current_user)",
         "partitioned": "CREATE TABLE parts (id int PRIMARY KEY) PARTITION BY RANGE (id)",
         "partition": "CREATE TABLE part_1 PARTITION OF parts FOR VALUES FROM (1) TO (10)",
-        "its row": "INSERT INTO parts VALUES (2)",
+        "default partition": "CREATE TABLE part_2 PARTITION OF parts DEFAULT PARTITION BY HASH (id)",
+        "its part": "CREATE TABLE part_3 PARTITION OF part_2 FOR VALUES WITH (MODULUS 1, REMAINDER 0)",
+        "their rows": "INSERT INTO parts VALUES (2), (99)",
         "index of both": "CREATE INDEX ix_parts ON parts (id)",
         "trigger of both": "CREATE TRIGGER log AFTER INSERT ON parts FOR EACH ROW EXECUTE FUNCTION touch()",
         "disabled in one": "ALTER TABLE part_1 DISABLE TRIGGER log",
@@ -113,6 +121,18 @@ PLANTED = {
         "column of it": "CREATE TABLE menus (name text COLLATE french, at timestamptz, day date)",
         "option": "ALTER TABLE menus SET (toast.autovacuum_enabled = false)",
         "infinity": "INSERT INTO menus VALUES ('crème', 'infinity', '-infinity')",
+        "colons": r"INSERT INTO menus VALUES ('\: :smile: x:y:z \:a', NULL, NULL)",
+        "its row, and one that inherits": "INSERT INTO parent VALUES (7, 8)",
+        "that one": "INSERT INTO child VALUES (1, 2, 3)",
+        "half full": "CREATE TABLE half_full (id int PRIMARY KEY WITH (fillfactor = 50))",
+        "function of a domain": "CREATE FUNCTION is_odd(x int) RETURNS bool LANGUAGE sql AS 'SELECT x % 2 = 1'",
+        "domain of it": "CREATE DOMAIN odd_number AS int CHECK (is_odd(VALUE))",
+        "and of it": "ALTER TYPE pair ADD ATTRIBUTE d odd_number CASCADE",
+        "second view": "CREATE VIEW seconds AS SELECT twice(id) AS id, name FROM users",
+        "first view, replaced": "CREATE OR REPLACE VIEW names AS SELECT id, name FROM seconds",
+        "second function": "CREATE FUNCTION thrice(x int) RETURNS int LANGUAGE sql AS 'SELECT x * 3'",
+        "first, replaced": """
+            CREATE OR REPLACE FUNCTION twice(x int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT thrice(x) - x'""",
     },
     "mysql": {
         "view": "CREATE VIEW names AS SELECT id, name FROM users",
@@ -156,7 +176,9 @@ SEEN: dict[str, dict[str, list[Any]]] = {
         "SELECT collname || collisdeterministic FROM pg_collation WHERE oid >= 16384": [
             "frenchfalse"
         ],
-        "SELECT concat_ws(' ', name, at, day) FROM menus": ["crème infinity -infinity"],
+        "SELECT concat_ws(' ', name, at, day) FROM menus WHERE at IS NOT NULL": [
+            "crème infinity -infinity"
+        ],
         "SELECT reloftype::regtype::text FROM pg_class WHERE relname = 'typed'": ["pair"],
         "SELECT attcollation::regcollation::text FROM pg_attribute WHERE attrelid = 'pair'::regclass AND attnum = 3": [
             '"C"'
@@ -168,6 +190,10 @@ SEEN: dict[str, dict[str, list[Any]]] = {
             "autovacuum_enabled=false"
         ],
         "SELECT stxstattarget FROM pg_statistic_ext": [77],
+        "SELECT unnest(reloptions) FROM pg_class WHERE relname = 'half_full_pkey'": [
+            "fillfactor=50"
+        ],
+        "SELECT a FROM ONLY parent": [7],
         "SELECT attstattarget FROM pg_attribute WHERE attrelid = 'ix_lower'::regclass": [88],
         "SELECT ev_enabled FROM pg_rewrite WHERE rulename = 'stay'": ["D"],
         "SELECT extnamespace::regnamespace::text FROM pg_extension WHERE extname = 'citext'": [
@@ -179,7 +205,10 @@ SEEN: dict[str, dict[str, list[Any]]] = {
         ],
     },
     "mysql": {"SELECT sql_mode FROM information_schema.routines WHERE routine_name = 'lax'": [""]},
-    "sqlite": {},
+    "sqlite": {
+        "SELECT rowid FROM words WHERE words MATCH 'it'": [7],
+        "SELECT rowid FROM named WHERE named MATCH 'it'": [7],
+    },
 }
 
 
@@ -404,6 +433,13 @@ def test_a_revision_that_fails_or_differs_is_said_in_short_lines(generic: Projec
     generic.add_revision("op.execute('SELECT nothing FROM nowhere')")
     commit(generic.folder)
     assert "do not run on an empty database: " in refused(generic)
+
+
+def test_a_difference_is_shown_where_it_is() -> None:
+    long = "x" * 200
+    shown = f"...{'x' * 50}"
+    assert change([f"{long}a"], [f"{long}b"]) == f"{shown}a before, {shown}b now"
+    assert change(["a", "b"], ["b", "a"]) == "other order"
 
 
 @pytest.mark.slow

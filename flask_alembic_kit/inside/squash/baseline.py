@@ -183,8 +183,7 @@ class Writer:
                 self.code.up.append(code)
                 self.code.imports |= imports
                 return
-        is_partitioned = any(") PARTITION BY" in item.create for item in self.of(table, "table"))
-        if all_rows(self.connection, table) and not is_partitioned:  # they are in its parts
+        if all_rows(self.connection, table):
             self.code.up.append(executed(insert(self.connection, exact)))
 
     def indexes(self, table: sa.Table) -> None:

@@ -42,7 +42,18 @@ def reflected(connection: Any, own: Iterable[str]) -> sa.MetaData:
             metadata.reflect(
                 connection, schema=schema, resolve_fks=False, only=lambda name, _: name not in own
             )
+    for name in virtual(connection) & {*metadata.tables}:  # by it, others know their rows
+        if "rowid" not in metadata.tables[name].columns:
+            metadata.tables[name].append_column(sa.Column("rowid", sa.Integer))
     return metadata
+
+
+def virtual(connection: Any, kind: str = "virtual") -> set[str]:
+    """Return the names of the virtual tables of SQLite, or of those that it makes with one."""
+    if connection.dialect.name != "sqlite":
+        return set()
+    rows = connection.connection.execute("PRAGMA table_list")  # known since SQLite 3.37
+    return {row[1] for row in rows if row[2] == kind}
 
 
 def full_name(table: sa.Table) -> str:
