@@ -81,11 +81,13 @@ def found(script: ScriptDirectory, name: str | None) -> Script:
             else "There is no revision yet."
         )
     try:
-        revisions = script.get_revisions(name or heads[0])
+        revisions = script.get_revisions(heads[0] if name is None else name)
     except CommandError as error:
         raise Refused(str(error)) from error
     if len(revisions) != 1 or revisions[0] is None:
-        raise Refused(f"{name} is not one revision: name the one to squash up to.")
+        raise Refused(
+            f"{name or 'An empty name'} is not one revision: name the one to squash up to."
+        )
     return revisions[0]
 
 
