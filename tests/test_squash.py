@@ -351,7 +351,7 @@ def test_what_cannot_be_squashed_is_refused_in_one_line(generic: Project) -> Non
     assert "not all in git. Commit them first" in refused(generic)
     commit(generic.folder)
     assert refused(generic, "nowhere") == "Can't locate revision identified by 'nowhere'"
-    assert refused(generic, "").startswith("An empty name is not one revision")
+    assert refused(generic, "") == "REV is empty: name the revision to squash up to."
     assert "write 1001 rows (1001 in users), and squash copies 1000 at most" in refused(generic)
     generic.new_revision("--head", "r001", "--splice", "--rev-id", "other", "-m", "other")
     assert "There are 2 heads, other and r002: merge them, or name" in refused(generic)

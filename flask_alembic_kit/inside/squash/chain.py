@@ -73,6 +73,8 @@ def found(script: ScriptDirectory, name: str | None) -> Script:
     :raises Refused: if there is none, or more than one
     """
     heads = script.get_heads()
+    if name == "":
+        raise Refused("REV is empty: name the revision to squash up to.")
     if name is None and len(heads) != 1:
         raise Refused(
             f"There are {len(heads)} heads, {' and '.join(sorted(heads))}: merge them, or name the "
@@ -81,13 +83,11 @@ def found(script: ScriptDirectory, name: str | None) -> Script:
             else "There is no revision yet."
         )
     try:
-        revisions = script.get_revisions(heads[0] if name is None else name)
+        revisions = script.get_revisions(name or heads[0])
     except CommandError as error:
         raise Refused(str(error)) from error
     if len(revisions) != 1 or revisions[0] is None:
-        raise Refused(
-            f"{name or 'An empty name'} is not one revision: name the one to squash up to."
-        )
+        raise Refused(f"{name} is not one revision: name the one to squash up to.")
     return revisions[0]
 
 
