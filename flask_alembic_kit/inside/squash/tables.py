@@ -142,6 +142,24 @@ def in_order(
     return tables, waiting
 
 
+def referred_by_index(metadata: sa.MetaData) -> set[sa.Table]:
+    """Return the tables of which a foreign key needs a unique index, and no key: it is made before that one."""
+    keys = (sa.PrimaryKeyConstraint, sa.UniqueConstraint)
+    found = set()
+    for table in metadata.tables.values():
+        for key in table.foreign_key_constraints:
+            names = [element.target_fullname.rpartition(".") for element in key.elements]
+            other = metadata.tables.get(names[0][0])
+            columns = {name for _, _, name in names}
+            if other is not None and not any(
+                {*each.columns.keys()} == columns
+                for each in other.constraints
+                if isinstance(each, keys)
+            ):
+                found.add(other)
+    return found
+
+
 class Renderer:
     """Writes operations as Python."""
 
