@@ -306,6 +306,18 @@ def test_what_is_not_carried_over_is_named_and_can_be_copied(generic: Project) -
             connection.execute(text(f"DROP ROLE {role}"))
 
 
+@pytest.mark.slow
+def test_packages_of_mariadb_are_named(generic: Project) -> None:
+    package = "CREATE PACKAGE sums AS FUNCTION one() RETURN int; END"
+    generic.add_revision(executes("SET sql_mode = 'ORACLE'", package, "SET sql_mode = DEFAULT"))
+    commit(generic.folder)
+    with servers.database("mysql") as url:
+        if "MariaDB" not in servers.query(url, "SELECT version()")[0]:
+            pytest.skip("MySQL has none")
+        done = squash(generic, env=servers.at(url), status=1)
+    assert "package sums: not carried over" in done.stderr
+
+
 def test_databases_at_the_squashed_revision_need_nothing(generic: Project) -> None:
     """Later revisions stay, one that is behind is told what to do, and the app's own is not touched."""
     connects = "    with app.app_context():\n        db.session.connection()\n    return app\n"
