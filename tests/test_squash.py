@@ -307,6 +307,32 @@ def test_what_is_not_carried_over_is_named_and_can_be_copied(generic: Project) -
 
 
 @pytest.mark.slow
+def test_the_schema_of_an_app_may_be_made_by_an_admin(generic: Project) -> None:
+    """And named by the URL: scratch databases get it, too."""
+    generic.add_revision(
+        executes("CREATE TABLE things (id serial)", "CREATE VIEW seen AS SELECT * FROM things")
+    )
+    commit(generic.folder)
+    with servers.database("postgresql") as url:
+        servers.query(url, 'CREATE SCHEMA "My app"')
+        env = servers.at(url.set(query={"options": '-csearch_path="My\\ app"'}))
+        assert "downgrades to empty" in squash(generic, env=env).stdout
+        generic.alembic("upgrade", "head", env=env)
+        assert servers.query(url, 'SELECT count(*) FROM "My app".seen') == [0]
+
+
+@pytest.mark.slow
+def test_the_schema_of_the_version_table_is_there_before_all_revisions(generic: Project) -> None:
+    metadata = '"target_metadata": target_metadata,'
+    generic.edit("migrations/env.py", metadata, f'{metadata} "version_table_schema": "meta",')
+    generic.add_revision(executes("CREATE TABLE meta.things (id serial)"))
+    commit(generic.folder)
+    with servers.database("postgresql") as url:
+        assert "downgrades to empty" in squash(generic, env=servers.at(url)).stdout
+        generic.alembic("upgrade", "head", env=servers.at(url))
+
+
+@pytest.mark.slow
 def test_packages_of_mariadb_are_named(generic: Project) -> None:
     package = "CREATE PACKAGE sums AS FUNCTION one() RETURN int; END"
     generic.add_revision(executes("SET sql_mode = 'ORACLE'", package, "SET sql_mode = DEFAULT"))

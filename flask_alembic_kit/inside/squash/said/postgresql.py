@@ -22,6 +22,7 @@ SCHEMAS = """
         AND e.deptype = 'e')
     ORDER BY oid
 """
+PLACES = "SELECT relnamespace::regnamespace::text, relname FROM pg_class WHERE relkind = 'r'"
 EXTENSIONS = """
     SELECT 'extension', format('%I', extname), format('CREATE EXTENSION IF NOT EXISTS %I', extname)
         || CASE WHEN n.nspname <> current_schema() THEN format(' SCHEMA %I', n.nspname) ELSE '' END
@@ -344,11 +345,14 @@ QUERIES = (
 
 def items(connection: Any, own: set[str]) -> Iterator[Item]:
     ((usual,),) = ask(connection, "SELECT current_schema()")
+    places = {schema for schema, name in ask(connection, PLACES) if name in own}
     needs: dict[str, list[str]] = {}
     for name, needed in ask(connection, NEEDS):
         needs.setdefault(name, []).append(needed)
     for query in QUERIES:
         found = [Item(*row) for row in ask(connection, query)]
+        if query == SCHEMAS:  # that of the version table is there before all revisions
+            found = [item for item in found if item.name not in places]
         yield from in_order(found, needs) if query in (EARLY, VIEWS) else found
     for name, literal, start, of in ask(connection, NUMBERS).all():
         last, is_used = ask(connection, f"SELECT last_value, is_called FROM {name}").one()
@@ -359,7 +363,8 @@ def items(connection: Any, own: set[str]) -> Iterator[Item]:
     yield from comments(ask(connection, COMMENTS), usual)
     for (catalog,) in ask(connection, CATALOGS).all():
         for kind, identity in ask(connection, OBJECTS.format(catalog=catalog)):
-            if not any(mentions(identity, name) for name in own):
+            is_place = kind == "schema" and identity in places
+            if not is_place and not any(mentions(identity, name) for name in own):
                 yield Item("object", f"{kind} {identity}")
 
 
