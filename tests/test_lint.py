@@ -117,6 +117,9 @@ UNSEEN = {
     'op.execute("UPDATE orders SET note = 1 WHERE TRUE")': "updating-whole-table",
     'op.execute("INSERT INTO carts (id) SELECT o.id FROM orders AS o ORDER BY 1")': "updating-whole-table",
     'op.execute("ALTER TABLE old ATTACH PARTITION orders FOR VALUES IN (1, 2)")': "attaching-partition",
+    'op.create_check_constraint(op.f("ck_id"), "orders", "id > 0", postgresql_not_valid=True)\n'
+    'op.execute("ALTER TABLE orders VALIDATE CONSTRAINT ck_id")': "constraint-missing-not-valid",
+    'op.execute("DROP TYPE IF EXISTS mood CASCADE")': "ban-drop-column",
 }
 # What Alembic has an operation for, without it, where nobody reads SQL.
 UNREAD = {

@@ -28,9 +28,15 @@ def contents(engine: Engine) -> dict[str, Any]:
                 prefix = f"{schema}." if schema not in (None, usual) else ""
                 quoted = engine.dialect.identifier_preparer.quote(name)
                 within = f"{engine.dialect.identifier_preparer.quote(schema)}." if schema else ""
-                count = connection.execute(text(f"SELECT count(*) FROM {within}{quoted}")).scalar()
+                where = f"{only(engine.dialect)}{within}{quoted}"
+                count = connection.execute(text(f"SELECT count(*) FROM {where}")).scalar()
                 found[prefix + name] = {"columns": table, "rows": count}
     return found
+
+
+def only(dialect: Any) -> str:
+    """Return what keeps out the rows of other tables: of partitions, and of those that inherit."""
+    return "ONLY " if dialect.name == "postgresql" else ""
 
 
 def described(inspector: Any, item: str, table: str, schema: str | None) -> list[str]:

@@ -28,6 +28,10 @@ READ_ONLY = {
     "mysql": "SET SESSION TRANSACTION READ ONLY",
     "mariadb": "SET SESSION TRANSACTION READ ONLY",
 }
+# What makes the schema that a connection uses, if an admin has made it in the app's database.
+SCHEMA = """\
+SELECT 'CREATE SCHEMA ' || split_part(current_setting('search_path'), ',', 1) WHERE current_schema() IS NULL
+"""
 # What makes the extensions of a database in another.
 EXTENSIONS = """\
 SELECT 'CREATE SCHEMA IF NOT EXISTS ' || quote_ident(nspname) || '; CREATE EXTENSION IF NOT EXISTS '
@@ -120,10 +124,14 @@ class Scratch:
             create = f"CREATE DATABASE {quoted(dialect.name, name)}"
             self.execute(dialect, cargs, cparams, create)
             self.made[where] = name, dialect, list(cargs), dict(cparams)
+            there = {**cparams, key: name}
+            if dialect.name == "postgresql":
+                for (statement,) in self.execute(dialect, cargs, there, SCHEMA):
+                    self.execute(dialect, cargs, there, statement)
             if self.extended and dialect.name == "postgresql":
-                for statement in self.execute(dialect, cargs, cparams, EXTENSIONS):
+                for (statement,) in self.execute(dialect, cargs, cparams, EXTENSIONS):
                     with suppress(Refused):  # of those that only an admin may make
-                        self.execute(dialect, cargs, {**cparams, key: name}, statement[0])
+                        self.execute(dialect, cargs, there, statement)
         name = self.made[where][0]
         self.used.add(name)
         know_name(dialect, name)

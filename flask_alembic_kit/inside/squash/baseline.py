@@ -15,7 +15,15 @@ from alembic.runtime.migration import MigrationContext
 from .rows import all_rows, bulk_insert, insert
 from .said import Item, escaped, said
 from .state import own_tables
-from .tables import MYSQL, Renderer, full_name, in_order, reflected, simplify
+from .tables import (
+    MYSQL,
+    Renderer,
+    full_name,
+    in_order,
+    referred_by_index,
+    reflected,
+    simplify,
+)
 
 OWNER = "owner of sequence"
 
@@ -84,15 +92,19 @@ class Writer:
         is_unordered = self.dialect.name in MYSQL and any(map(self.is_raw, tables))
         if is_unordered:
             self.code.up.append(executed("SET foreign_key_checks = 0"))
+        early = {each for each in referred_by_index(metadata) if not self.is_raw(each)}
         for table in tables:
             with self.code_of(table):
                 self.create(table, creates[table])
+                if table in early:
+                    self.indexes(table)
         for table in tables:
             with self.code_of(table):
                 self.rows(table, exact.tables[table.key], creates[table])
         for table in tables:
-            with self.code_of(table):
-                self.indexes(table)
+            if table not in early:
+                with self.code_of(table):
+                    self.indexes(table)
         for key in waiting:
             if not self.is_raw(key.table):
                 with self.code_of(key.table):
@@ -183,8 +195,7 @@ class Writer:
                 self.code.up.append(code)
                 self.code.imports |= imports
                 return
-        is_partitioned = any(") PARTITION BY" in item.create for item in self.of(table, "table"))
-        if all_rows(self.connection, table) and not is_partitioned:  # they are in its parts
+        if all_rows(self.connection, table):
             self.code.up.append(executed(insert(self.connection, exact)))
 
     def indexes(self, table: sa.Table) -> None:

@@ -73,6 +73,8 @@ def found(script: ScriptDirectory, name: str | None) -> Script:
     :raises Refused: if there is none, or more than one
     """
     heads = script.get_heads()
+    if name == "":
+        raise Refused("REV is empty: name the revision to squash up to.")
     if name is None and len(heads) != 1:
         raise Refused(
             f"There are {len(heads)} heads, {' and '.join(sorted(heads))}: merge them, or name the "

@@ -9,6 +9,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.dialects.mysql import BIT
 
+from ..schema import only
 from .said import ask, literal
 
 IMPORTS = {
@@ -51,7 +52,8 @@ def bulk_insert(connection: Any, table: sa.Table, variable: str) -> tuple[str, s
 
     :raises Exception: if a value is not of the type of its column, or cannot be written
     """
-    rows = connection.execute(sa.select(*stored(table))).mappings().all()
+    found = sa.select(*stored(table)).with_hint(table, "ONLY", "postgresql")
+    rows = connection.execute(found).mappings().all()
     lines = []
     for row in parents_first(table, [dict(row) for row in rows]):
         values = ", ".join(f"{str(name)!r}: {written(value)}" for name, value in row.items())
@@ -98,7 +100,7 @@ def insert(connection: Any, table: sa.Table) -> str:
     names = [(quote.quote(c.name), is_binary(c.type)) for c in stored(table)]
     expressions = ", ".join(literal(dialect, name, binary) for name, binary in names)
     where = quote.format_table(table)
-    rows = ask(connection, f"SELECT {expressions} FROM {where}").all()
+    rows = ask(connection, f"SELECT {expressions} FROM {only(dialect)}{where}").all()
     values = ",\n".join(f"({', '.join(map(str, row))})" for row in rows)
     always = " OVERRIDING SYSTEM VALUE" if dialect.name == "postgresql" else ""
     return f"INSERT INTO {where} ({', '.join(n for n, _ in names)}){always} VALUES\n{values}"
@@ -110,5 +112,5 @@ def all_rows(connection: Any, table: sa.Table) -> list[str]:
     # As text of PostgreSQL: its drivers cannot read all that it has, such as infinity.
     text = "::text" if connection.dialect.name == "postgresql" else ""
     names = ", ".join(quote.quote(column.name) + text for column in table.columns) or "1"
-    rows = ask(connection, f"SELECT {names} FROM {quote.format_table(table)}")
-    return sorted(repr(tuple(row)) for row in rows)
+    where = only(connection.dialect) + quote.format_table(table)
+    return sorted(repr(tuple(row)) for row in ask(connection, f"SELECT {names} FROM {where}"))

@@ -9,7 +9,7 @@ from ..errors import Refused
 from ..schema import contents
 from .rows import all_rows
 from .said import Item, said
-from .tables import full_name, reflected
+from .tables import full_name, reflected, virtual
 
 LIMIT = 1000  # rows that are copied
 Key = tuple[str, str, str]
@@ -19,13 +19,7 @@ def own_tables(migration: MigrationContext) -> set[str]:
     """Return the names of the tables of Alembic and the kit, and of those that SQLite makes itself."""
     names = {migration.version_table, log_of(migration.version_table)}
     schema = migration.version_table_schema
-    connection: Any = migration.connection
-    if migration.dialect.name == "sqlite":  # with a virtual table; known since SQLite 3.37
-        names |= {
-            row[1]
-            for row in connection.connection.execute("PRAGMA table_list")
-            if row[2] == "shadow"
-        }
+    names |= virtual(migration.connection, "shadow")
     return names | {f"{schema}.{name}" for name in names if schema}
 
 
@@ -47,7 +41,11 @@ class State:
         found = contents(connection.engine)
         theirs = {name: table for name, table in found.items() if name not in self.own}
         self.tables = {
-            name: [f"{column} {says}" for column, says in table["columns"].items()]
+            name: [
+                f"{column} {each}"
+                for column, says in table["columns"].items()
+                for each in ([says] if isinstance(says, str) else says)
+            ]
             for name, table in theirs.items()
         }
         self.counts = {name: table["rows"] for name, table in theirs.items() if table["rows"]}
@@ -93,9 +91,14 @@ class State:
 
 
 def change(before: list[str], after: list[str]) -> str:
-    """Return the first of the lines that are not in both, shortened."""
+    """Return the first of the lines that are not in both, shortened to where they differ."""
     gone, new = (
-        [f"{line.strip(' ,'):.100}" for line in lines if line not in others] or ["nothing"]
+        next((line.strip(" ,") for line in lines if line not in others), "nothing")
         for lines, others in ((before, after), (after, before))
     )
-    return f"{gone[0]} before, {new[0]} now" if [*gone, *new] != ["nothing"] * 2 else "other order"
+    if gone == new:
+        return "other order"
+    same = next((n for n, (a, b) in enumerate(zip(gone, new, strict=False)) if a != b), 0)
+    start = max(same - 50, 0)
+    gone, new = (f"{'...' * bool(start)}{line[start : start + 100]}" for line in (gone, new))
+    return f"{gone} before, {new} now"

@@ -42,7 +42,18 @@ def reflected(connection: Any, own: Iterable[str]) -> sa.MetaData:
             metadata.reflect(
                 connection, schema=schema, resolve_fks=False, only=lambda name, _: name not in own
             )
+    for name in virtual(connection) & {*metadata.tables}:  # by it, others know their rows
+        if "rowid" not in metadata.tables[name].columns:
+            metadata.tables[name].append_column(sa.Column("rowid", sa.Integer))
     return metadata
+
+
+def virtual(connection: Any, kind: str = "virtual") -> set[str]:
+    """Return the names of the virtual tables of SQLite, or of those that it makes with one."""
+    if connection.dialect.name != "sqlite":
+        return set()
+    rows = connection.connection.execute("PRAGMA table_list")  # known since SQLite 3.37
+    return {row[1] for row in rows if row[2] == kind}
 
 
 def full_name(table: sa.Table) -> str:
@@ -129,6 +140,24 @@ def in_order(
     for key in waiting:
         key.table.constraints.discard(key)
     return tables, waiting
+
+
+def referred_by_index(metadata: sa.MetaData) -> set[sa.Table]:
+    """Return the tables of which a foreign key needs a unique index, and no key: it is made before that one."""
+    keys = (sa.PrimaryKeyConstraint, sa.UniqueConstraint)
+    found = set()
+    for table in metadata.tables.values():
+        for key in table.foreign_key_constraints:
+            names = [element.target_fullname.rpartition(".") for element in key.elements]
+            other = metadata.tables.get(names[0][0])
+            columns = {name for _, _, name in names}
+            if other is not None and not any(
+                {*each.columns.keys()} == columns
+                for each in other.constraints
+                if isinstance(each, keys)
+            ):
+                found.add(other)
+    return found
 
 
 class Renderer:

@@ -91,8 +91,8 @@ def ask(connection: Any, statement: str) -> Any:
 
 
 def escaped(statement: str) -> str:
-    """Return a statement in which SQLAlchemy sees no parameter."""
-    return re.sub(r"(?<![:\w\\]):(?=\w)", r"\\:", statement)
+    """Return a statement in which SQLAlchemy sees no parameter, and no backslash to take away."""
+    return re.sub(r"(?<![:\w\\])(?=:\w+(?![:\w]))|(?=\\:\w*(?![:\w]))", r"\\", statement)
 
 
 def listed(expression: str) -> str:

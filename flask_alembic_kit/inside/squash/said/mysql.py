@@ -59,9 +59,11 @@ def items(connection: Any, own: set[str]) -> Iterator[Item]:
     for kind, name, its in ask(
         connection,
         "SELECT routine_type, routine_name, sql_mode FROM information_schema.routines"
-        " WHERE routine_schema = DATABASE() AND routine_type IN ('FUNCTION', 'PROCEDURE')"
-        " ORDER BY created, routine_name",
+        " WHERE routine_schema = DATABASE() ORDER BY created, routine_name",
     ).all():
+        if kind not in ("FUNCTION", "PROCEDURE"):
+            yield Item(kind.lower(), name)
+            continue
         drop = f"DROP {kind} {quoted(name)}"
         item = Item(kind.lower(), name, shown(kind, name, 2), drop, when="before")
         yield from in_mode(item, its)

@@ -22,6 +22,7 @@ SCHEMAS = """
         AND e.deptype = 'e')
     ORDER BY oid
 """
+PLACES = "SELECT relnamespace::regnamespace::text, relname FROM pg_class WHERE relkind = 'r'"
 EXTENSIONS = """
     SELECT 'extension', format('%I', extname), format('CREATE EXTENSION IF NOT EXISTS %I', extname)
         || CASE WHEN n.nspname <> current_schema() THEN format(' SCHEMA %I', n.nspname) ELSE '' END
@@ -150,13 +151,15 @@ INDEXES = f"""
         AND NOT EXISTS (SELECT FROM pg_inherits WHERE inhrelid = i.indexrelid) AND {CLASSES}
     ORDER BY i.indexrelid
 """
-# Those that a default, a check, an index or a type needs come before the tables.
+# A default, a check, an index or a type may need a function: all come before the tables that need no rows of one.
 MADE = f"""
     SELECT p.oid, 'function' AS kind, p.oid::regprocedure::text AS name, regexp_replace(
         rtrim(pg_get_functiondef(p.oid), E' \\n'), '^([^(]*? )' || quote_ident(current_schema()) || '[.]', '\\1'),
-        'DROP ROUTINE ' || p.oid::regprocedure, EXISTS (
-        SELECT FROM pg_depend d WHERE d.refclassid = 'pg_proc'::regclass AND d.refobjid = p.oid AND d.classid IN (
-            'pg_attrdef'::regclass, 'pg_constraint'::regclass, 'pg_class'::regclass, 'pg_type'::regclass)) AS early
+        'DROP ROUTINE ' || p.oid::regprocedure, NOT EXISTS (
+        SELECT FROM pg_depend d LEFT JOIN pg_type t ON d.refclassid = 'pg_type'::regclass AND t.oid = d.refobjid
+        JOIN pg_class c ON c.oid = coalesce((SELECT typrelid FROM pg_type WHERE oid = t.typelem), t.typrelid, d.refobjid)
+        WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND c.relkind IN ('r', 'p', 'v', 'm')
+            AND d.refclassid IN ('pg_type'::regclass, 'pg_class'::regclass)) AS early
     FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
     WHERE p.prokind <> 'a' AND {OURS.format(ns="n", catalog="pg_proc", oid="p.oid")} AND NOT EXISTS (
         SELECT FROM pg_depend i WHERE i.classid = 'pg_proc'::regclass AND i.objid = p.oid AND i.deptype = 'i')
@@ -168,10 +171,10 @@ MADE = f"""
     CROSS JOIN LATERAL (SELECT CASE relkind WHEN 'm' THEN 'materialized view' ELSE 'view' END AS what) AS w
     WHERE c.relkind IN ('v', 'm') AND {CLASSES}
 """
-# Their bodies may speak of tables.
+# Their bodies may speak of tables, and of functions that come later.
 BODIES = f"""
     SELECT 'bodies', 'unchecked', 'SET LOCAL check_function_bodies = off', '', NULL, 'before'
-    WHERE EXISTS (SELECT FROM ({MADE}) AS made WHERE early)
+    WHERE EXISTS (SELECT FROM ({MADE}) AS made WHERE kind = 'function')
 """
 FUNCTIONS, VIEWS = (
     f"""
@@ -180,6 +183,21 @@ FUNCTIONS, VIEWS = (
 """
     for when, which in (("before", "early"), ("after", "NOT early"))
 )
+EARLY = f"({TYPES}) UNION ALL ({FUNCTIONS})"
+# What a type, a function or a view needs of the others: it may have been replaced since it was made.
+NEEDS = """
+    SELECT DISTINCT coalesce(v.ev_class::regclass::text, k.contypid::regtype::text, CASE d.classid
+            WHEN 'pg_type'::regclass THEN d.objid::regtype::text
+            WHEN 'pg_proc'::regclass THEN d.objid::regprocedure::text
+            WHEN 'pg_class'::regclass THEN d.objid::regclass::text END),
+        CASE d.refclassid WHEN 'pg_type'::regclass THEN d.refobjid::regtype::text
+            WHEN 'pg_proc'::regclass THEN d.refobjid::regprocedure::text ELSE d.refobjid::regclass::text END
+    FROM pg_depend d LEFT JOIN pg_rewrite v ON d.classid = 'pg_rewrite'::regclass AND v.oid = d.objid
+    LEFT JOIN pg_constraint k ON d.classid = 'pg_constraint'::regclass AND k.oid = d.objid AND k.contypid <> 0
+    WHERE d.deptype = 'n' AND d.refobjid >= 16384
+        AND d.refclassid IN ('pg_type'::regclass, 'pg_proc'::regclass, 'pg_class'::regclass)
+    ORDER BY 1, 2
+"""
 TRIGGER = f"""
     FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE NOT tgisinternal AND {CLASSES}
@@ -239,6 +257,10 @@ SETTINGS = f"""
     FROM pg_attribute a JOIN pg_class c ON c.oid = attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
     JOIN pg_type t ON t.oid = atttypid
     WHERE attnum > 0 AND NOT attisdropped AND c.relkind IN ('r', 'p') AND {CLASSES}
+    UNION ALL
+    SELECT conindid::regclass::text, 'SET (' || array_to_string(x.reloptions, ', ') || ')'
+    FROM pg_constraint JOIN pg_class x ON x.oid = conindid JOIN pg_class c ON c.oid = conrelid
+    JOIN pg_namespace n ON n.oid = c.relnamespace WHERE contype IN ('p', 'u', 'x') AND {CLASSES}
     UNION ALL
     SELECT i.indrelid::regclass::text, 'CLUSTER ON ' || quote_ident(x.relname)
     FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid JOIN pg_class c ON c.oid = i.indrelid
@@ -303,7 +325,7 @@ OBJECTS = """
         SELECT FROM pg_depend e WHERE e.classid = '{catalog}'::regclass AND e.objid = o.oid AND e.deptype = 'e')
 """
 QUERIES = (
-    *(SCHEMAS, EXTENSIONS, COLLATIONS, TYPES, SEQUENCES, OWNERS, BODIES, FUNCTIONS, TABLES),
+    *(SCHEMAS, EXTENSIONS, COLLATIONS, SEQUENCES, OWNERS, BODIES, EARLY, TABLES),
     *(
         CONSTRAINTS,
         VIEWS,
@@ -323,8 +345,15 @@ QUERIES = (
 
 def items(connection: Any, own: set[str]) -> Iterator[Item]:
     ((usual,),) = ask(connection, "SELECT current_schema()")
+    places = {schema for schema, name in ask(connection, PLACES) if name in own}
+    needs: dict[str, list[str]] = {}
+    for name, needed in ask(connection, NEEDS):
+        needs.setdefault(name, []).append(needed)
     for query in QUERIES:
-        yield from (Item(*row) for row in ask(connection, query))
+        found = [Item(*row) for row in ask(connection, query)]
+        if query == SCHEMAS:  # that of the version table is there before all revisions
+            found = [item for item in found if item.name not in places]
+        yield from in_order(found, needs) if query in (EARLY, VIEWS) else found
     for name, literal, start, of in ask(connection, NUMBERS).all():
         last, is_used = ask(connection, f"SELECT last_value, is_called FROM {name}").one()
         if is_used or last != start:  # else it is as it was made, and not restarted
@@ -334,8 +363,23 @@ def items(connection: Any, own: set[str]) -> Iterator[Item]:
     yield from comments(ask(connection, COMMENTS), usual)
     for (catalog,) in ask(connection, CATALOGS).all():
         for kind, identity in ask(connection, OBJECTS.format(catalog=catalog)):
-            if not any(mentions(identity, name) for name in own):
+            is_place = kind == "schema" and identity in places
+            if not is_place and not any(mentions(identity, name) for name in own):
                 yield Item("object", f"{kind} {identity}")
+
+
+def in_order(items: list[Item], needs: dict[str, list[str]]) -> Iterator[Item]:
+    """Yield items in their order, but each after those that it needs."""
+    left = {item.name: item for item in items}
+
+    def with_needed(name: str) -> Iterator[Item]:
+        if item := left.pop(name, None):
+            for needed in needs.get(name, ()):
+                yield from with_needed(needed)
+            yield item
+
+    for item in items:
+        yield from with_needed(item.name)
 
 
 def mentions(identity: str, table: str) -> bool:

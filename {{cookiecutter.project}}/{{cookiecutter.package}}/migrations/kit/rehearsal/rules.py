@@ -6,7 +6,6 @@ import shutil
 import subprocess
 import sysconfig
 from collections.abc import Iterator
-from itertools import chain
 from typing import Any
 
 from alembic.script import Script
@@ -70,6 +69,7 @@ UNSEEN = {
     rf"{WITH}DELETE (\w+ )?FROM {TABLE}(?!.* (WHERE|LIMIT)\b)": "updating-whole-table",
     rf"{FEW}INSERT (\w+ )*INTO \S+ (~ )?SELECT .*?\bFROM {TABLE}(?!\S* ~|.* (WHERE|LIMIT)\b)": "updating-whole-table",
     rf"ALTER TABLE \S+ ATTACH PARTITION {TABLE}": "attaching-partition",
+    rf"DROP (TYPE|DOMAIN|EXTENSION) {TABLE}.* CASCADE\b": "ban-drop-column",
     rf"VACUUM .*\bFULL\b.*?{TABLE}?$": "locking-table",
     rf"(CLUSTER|LOCK|TRUNCATE|REFRESH MATERIALIZED VIEW(?! CONCURRENTLY))\b ?(TABLES? )?{TABLE}?": "locking-table",
     rf"{ALTER} (SET ((UN)?LOGGED|TABLESPACE|ACCESS METHOD)|CONVERT TO|PARTITION BY)\b": "locking-table",
@@ -119,7 +119,7 @@ def broken_by(sql: list[str], is_read: bool) -> Iterator[tuple[str, str]]:
 
     :param is_read: whether squawk or an operation of Alembic has told the rest
     """
-    for statement in chain.from_iterable(map(statements, sql)):
+    for statement in (each for line in sql for each in statements(line)):
         for pattern, rule in (UNSEEN if is_read else {**UNSEEN, **UNREAD}).items():
             if found := re.match(pattern, statement, re.IGNORECASE):
                 yield rule, re.sub(r'[`"]', "", found["table"] or "")
