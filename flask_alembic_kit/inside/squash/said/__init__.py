@@ -91,8 +91,13 @@ def ask(connection: Any, statement: str) -> Any:
 
 
 def escaped(statement: str) -> str:
-    """Return a statement in which SQLAlchemy sees no parameter, and no backslash to take away."""
-    return re.sub(r"(?<![:\w\\])(?=:\w+(?![:\w]))|(?=\\:\w*(?![:\w]))", r"\\", statement)
+    """Return a statement in which SQLAlchemy, whichever, sees no parameter, and no backslash to take away."""
+
+    def in_word(found: re.Match[str]) -> str:
+        is_read = re.search(r"(?<![:\w\\]):\w|\\:", found[0])
+        return found[0].replace(":", r"\:") if is_read else found[0]
+
+    return re.sub(r"[:\w\\$]*:[:\w\\$]*", in_word, statement)
 
 
 def listed(expression: str) -> str:
