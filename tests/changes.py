@@ -1122,7 +1122,7 @@ def primary_key_of_other_columns(change: Change) -> None:
 
     change.start(lambda metadata: pairs(metadata, "a", "b"), {"pairs": [{"a": 1, "b": 2}]})
     change.define(lambda metadata: pairs(metadata, "b"))
-    told = "Another primary key for pairs: rename it, or change it by hand."
+    told = "Primary key of pairs differs: rename it, or change it by hand."
     assert warnings_of(change.autogenerate) == [told]
     change.define(lambda metadata: pairs(metadata, "a", "c"))
     assert told not in warnings_of(lambda: change.autogenerate("rename=pairs.b:c"))
@@ -1140,7 +1140,7 @@ def surrogate_key_in_place_of_a_natural_one(change: Change) -> None:
         {"codes": [{"a": 1}]},
     )
     change.define(lambda metadata: table("codes", metadata, Column("a", Integer, nullable=False)))
-    told = "Another primary key for codes: rename it, or change it by hand."
+    told = "Primary key of codes differs: rename it, or change it by hand."
     assert told in warnings_of(change.autogenerate)
 
 

@@ -47,7 +47,7 @@ def all_but(ignored: Collection[str], theirs: Filter = lambda *_: True) -> Filte
         if model is not None and not is_check():
             key, old = ({column.name for column in each.primary_key} for each in (item, model))
             if key != old and not any(told("rename", f"{item}.{each}") for each in old - key):
-                logger.warning("Another primary key for %s: rename it, or change it by hand.", name)
+                logger.warning("Primary key of %s differs: rename it, or change it by hand.", name)
         return not (is_superfluous and backend_of(bind.dialect).is_of_extension(bind, item))
 
     return include_object
