@@ -138,6 +138,9 @@ def advices(
                 name_of = " as flask_migrate" if tool == "flask_migrate" else ""
                 imported = f"import {module}{name_of}"
                 yield node.lineno, commands if tool.endswith(".cli") else imported
+        elif isinstance(node, (ast.Tuple, ast.List)):  # as in: for each in (db, migrate): ...
+            for old in {getattr(each, "id", "") for each in node.elts} & objects:
+                yield node.lineno, f"without {old}"
         elif isinstance(node, ast.Call):
             function = node.func
             method = function.attr if isinstance(function, ast.Attribute) else ""

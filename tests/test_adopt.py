@@ -365,6 +365,8 @@ alembic.downgrade(target)
 extensions.alembic.upgrade()
 from .extensions import (db, migrate)
 from ..extensions import alembic
+for extension in (db, alembic):
+    extension.init_app(app)
 """
 
 
@@ -388,6 +390,7 @@ def test_lines_that_use_the_old_tool_with_what_to_write(tmp_path: Path) -> None:
         'from migrations import upgrade; upgrade(revision="heads")',
         "from .extensions import db",
         usage.GOES,
+        "without alembic",
     ]
 
 
