@@ -6,6 +6,7 @@ from importlib.metadata import version
 from importlib.util import find_spec
 from itertools import chain, islice
 from typing import Any
+from zoneinfo import available_timezones
 
 import isort
 from click import ClickException
@@ -215,6 +216,9 @@ def ini(text: str, found: dict[str, Any], layout: Layout) -> str:
         "prepend_sys_path": between.join(map(layout.path, (layout.root, *layout.paths))),
         **sections.pop("alembic", {}),
     }
+    # Windows has no time zones of its own, and Alembic before 1.13 reads them with dateutil.
+    if numbers(version("alembic")) < (1, 13) or "UTC" not in available_timezones():
+        text = text.replace("timezone = UTC\n", "").replace(", in every time zone.", ".")
     if not is_new:
         text = text.replace("path_separator = newline", "version_path_separator = ;")
         if re.search("[ ,:]", str(layout.root)):  # where that Alembic splits a path

@@ -1,9 +1,12 @@
-"""The kit's template, rendered for an app that exists: one source for new projects and for old ones."""
+"""The kit's template, rendered for an app that exists: one source for new projects and for old ones.
 
+Not by cookiecutter: it would bring twenty packages into the app's environment, and run code of the app as a template.
+"""
+
+import json
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
-from cookiecutter.main import cookiecutter
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 PACKAGE = "rendered"  # nothing that is placed may name it: the app's names are private variables
 
@@ -15,27 +18,29 @@ def template() -> Path:
 
 
 def render(variables: dict[str, str]) -> dict[str, str]:
-    """Return the files of a project by path, each with its text.
+    """Return the files of a project that an app needs by path, each with its text.
 
     :param variables: answers, and private variables, of ``cookiecutter.json``
     """
-    with TemporaryDirectory() as temporary:
-        folder = Path(temporary)
-        config = folder / "config.yaml"  # keeps cookiecutter out of the home directory
-        config.write_text(
-            f"cookiecutters_dir: '{folder / 'templates'}'\nreplay_dir: '{folder / 'replay'}'\n",
-            encoding="utf-8",
-        )
-        project = cookiecutter(
-            str(template()),
-            no_input=True,
-            extra_context={"project": PACKAGE, "package": PACKAGE, **variables},
-            output_dir=str(folder / "rendered"),
-            config_file=str(config),
-            accept_hooks=False,
-        )
-        return {
-            path.relative_to(project).as_posix(): path.read_text(encoding="utf-8")
-            for path in sorted(Path(project).rglob("*"))
-            if path.is_file() and path.parent.name != "__pycache__"  # pip compiles what it installs
-        }
+    jinja = Environment(
+        loader=FileSystemLoader(template() / "templates"),
+        undefined=StrictUndefined,
+        keep_trailing_newline=True,
+    )
+    questions = json.loads((template() / "cookiecutter.json").read_text(encoding="utf-8"))
+    answers = {"project": PACKAGE, "package": PACKAGE, **variables}
+
+    def fill(text: str) -> str:
+        return jinja.from_string(text).render(cookiecutter=answers)
+
+    for name, default in questions.items():
+        if name not in answers and isinstance(default, (str, list)):
+            answers[name] = fill(default) if isinstance(default, str) else default[0]
+    project = template() / "{{cookiecutter.project}}"
+    files = {}
+    for file in sorted([project / "alembic.ini", *project.glob("*/migrations/**/*")]):
+        if file.is_file() and file.parent.name != "__pycache__":  # pip compiles what it installs
+            text = file.read_text(encoding="utf-8")
+            path = fill(file.relative_to(project).as_posix())
+            files[path] = text if f"{PACKAGE}/migrations/kit/" in path else fill(text)
+    return files

@@ -64,15 +64,17 @@ def lines(root: Path, module: str, name: str | None = None) -> list[str]:
 
 def makers(root: Path) -> list[str]:
     """Return the lines that make tables from models, but for those of the tests."""
-    return [
-        f"{path.relative_to(root).as_posix()}:{number}: {line.strip()}"
-        for path, text in sources(root)
-        if not re.search(
-            r"(^|/)(tests?/|tests?\.py$|test_|conftest)", path.relative_to(root).as_posix()
-        )
-        for number, line in enumerate(text.split("\n"), 1)
-        if "create_all(" in line
-    ]
+    found = []
+    for path, text in sources(root):
+        name = path.relative_to(root).as_posix()
+        if re.search(r"(^|/)(tests?/|tests?\.py$|test_|conftest)", name):
+            continue
+        tree = parsed(text) if "create_all" in text else ast.Module([], [])
+        for node in ast.walk(tree):
+            if getattr(node, "attr", getattr(node, "id", "")) == "create_all":
+                line = getattr(node, "lineno", 0)
+                found.append(f"{name}:{line}: {text.splitlines()[line - 1].strip()}")
+    return found
 
 
 def sources(root: Path) -> Iterator[tuple[Path, str]]:
@@ -136,6 +138,9 @@ def advices(
                 name_of = " as flask_migrate" if tool == "flask_migrate" else ""
                 imported = f"import {module}{name_of}"
                 yield node.lineno, commands if tool.endswith(".cli") else imported
+        elif isinstance(node, (ast.Tuple, ast.List)):  # as in: for each in (db, migrate): ...
+            for old in {getattr(each, "id", "") for each in node.elts} & objects:
+                yield node.lineno, f"without {old}"
         elif isinstance(node, ast.Call):
             function = node.func
             method = function.attr if isinstance(function, ast.Attribute) else ""

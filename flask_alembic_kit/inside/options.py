@@ -191,8 +191,7 @@ def definitions(env: Path, name: str) -> tuple[str, list[str]]:
     nodes = [body[index] for index in sorted(needed)]
     imports = [ast.unparse(n) for n in nodes if isinstance(n, (ast.Import, ast.ImportFrom))]
     others = [n for n in nodes if not isinstance(n, (ast.Import, ast.ImportFrom))]
-    source = "\n\n\n".join(source_of(node, text) for node in others)
-    return ("", []) if any(mark in source for mark in ("{{", "{%", "{#")) else (source, imports)
+    return "\n\n\n".join(source_of(node, text) for node in others), imports
 
 
 def source_of(node: ast.stmt, text: str) -> str:

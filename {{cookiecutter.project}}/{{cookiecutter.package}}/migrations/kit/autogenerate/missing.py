@@ -47,6 +47,7 @@ def modules_with_models() -> Iterator[str]:
         for path in [folder / file for file in files if file.endswith(".py")]:
             parts = path.relative_to(root).with_suffix("").parts
             module = ".".join([current_app.import_name, *parts]).removesuffix(".__init__")
-            is_unimported = IS_MODULE.fullmatch(path.stem) and module not in sys.modules
-            if is_unimported and DEFINES.search(path.read_text("utf-8", "replace")):
-                yield module
+            if IS_MODULE.fullmatch(path.stem) and module not in sys.modules:
+                text = path.read_text("utf-8", "replace")
+                if DEFINES.search(text) and "\ndown_revision" not in text:  # no old revision
+                    yield module
