@@ -761,6 +761,33 @@ def unique_constraint_without_a_name_gets_a_second_one(change: Change) -> None:
 
 
 @case
+def unique_constraints_get_names(change: Change) -> None:
+    """Each is there once, and again after a downgrade; SQLite has one in place of two that are alike."""
+    convention = change.project.metadata.naming_convention
+    columns = "%(table_name)s_%(column_0_N_name)s"
+
+    def codes(metadata: MetaData, name: str = "", is_pair: bool = True) -> None:
+        metadata.naming_convention = {"uq": name} if name else MetaData().naming_convention
+        pair = [sa.UniqueConstraint("code", "part")] if is_pair else []
+        part = Column("part", Integer)
+        table("codes", metadata, Column("code", String(9), unique=True), part, *pair)
+
+    try:
+        for name in (f"{columns}_once", f"uq_{columns}"):  # SQLite gives the second to what has none
+            change.project.forget()
+            change.start(codes, {"codes": [{"code": "a", "part": 1}]})
+            change.go(partial(codes, name=name))
+            if len([*change.project.versions.glob("*.py")]) == 2:
+                command.downgrade(change.config(), "-1")
+            found = sa.inspect(change.project.engine).get_unique_constraints("codes")
+            assert sorted(len(each["column_names"]) for each in found) == [1, 2]
+            change.upgrade()
+            change.go(partial(codes, name=name, is_pair=False))
+    finally:
+        change.project.metadata.naming_convention = convention
+
+
+@case
 def column_that_is_unique_twice(change: Change) -> None:
     """Of two that say the same, SQLite has one, and PostgreSQL too if both are made at once."""
 
