@@ -761,6 +761,33 @@ def unique_constraint_without_a_name_gets_a_second_one(change: Change) -> None:
 
 
 @case
+def unique_constraints_get_names(change: Change) -> None:
+    """Each is there once, and again after a downgrade; SQLite has one in place of two that are alike."""
+    convention = change.project.metadata.naming_convention
+    columns = "%(table_name)s_%(column_0_N_name)s"
+
+    def codes(metadata: MetaData, name: str = "", is_pair: bool = True) -> None:
+        metadata.naming_convention = {"uq": name} if name else MetaData().naming_convention
+        pair = [sa.UniqueConstraint("code", "part")] if is_pair else []
+        part = Column("part", Integer)
+        table("codes", metadata, Column("code", String(9), unique=True), part, *pair)
+
+    try:
+        for name in (f"{columns}_once", f"uq_{columns}"):  # as SQLite's without a name are called
+            change.project.forget()
+            change.start(codes, {"codes": [{"code": "a", "part": 1}]})
+            change.go(partial(codes, name=name))
+            if len([*change.project.versions.glob("*.py")]) == 2:
+                command.downgrade(change.config(), "-1")
+            found = sa.inspect(change.project.engine).get_unique_constraints("codes")
+            assert sorted(len(each["column_names"]) for each in found) == [1, 2]
+            change.upgrade()
+            change.go(partial(codes, name=name, is_pair=False))
+    finally:
+        change.project.metadata.naming_convention = convention
+
+
+@case
 def column_that_is_unique_twice(change: Change) -> None:
     """Of two that say the same, SQLite has one, and PostgreSQL too if both are made at once."""
 
@@ -775,6 +802,36 @@ def column_that_is_unique_twice(change: Change) -> None:
     change.go(lambda metadata: codes(metadata, is_twice=True, is_once=False))
     change.go(lambda metadata: codes(metadata, is_twice=False, is_once=False))
     change.go(lambda metadata: codes(metadata, is_twice=True))
+
+
+@case
+def rows_refer_to_a_new_table(change: Change) -> None:
+    """It is there when they are filled, so that its first row can be inserted before."""
+
+    def posts(metadata: MetaData) -> None:
+        table("posts", metadata, Column("code", String(9)))
+
+    def sorted_posts(metadata: MetaData) -> None:
+        code: Column[Any] = Column("code", String(9), unique=True)
+        kind: Column[Any] = Column("kind_id", ForeignKey("kinds.id"), nullable=False)
+        table("posts", metadata, code, kind)
+        group: Column[Any] = Column("group_id", ForeignKey("groups.id"), nullable=False)
+        pinned: Column[Any] = Column("pinned", ForeignKey("posts.code"), index=True)
+        table("kinds", metadata, group, pinned, Column("up_id", ForeignKey("kinds.id")))
+        table("groups", metadata)
+
+    change.start(posts, {"posts": [{"id": 1, "code": "a"}]})
+    change.define(sorted_posts)
+    change.autogenerate("fill=posts.kind_id:7")
+    path, filling = change.project.newest, "    op.execute('UPDATE"
+    rows = "INSERT INTO groups VALUES (3)", "INSERT INTO kinds (id, group_id) VALUES (7, 3)"
+    first = "".join(f"    op.execute('{row}')\n" for row in rows) + filling
+    path.write_text(path.read_text(encoding="utf-8").replace(filling, first), encoding="utf-8")
+    change.upgrade()
+    assert change.rows("SELECT kind_id FROM posts") == [(7,)]
+    command.downgrade(change.config(), "-1")
+    assert change.rows("SELECT * FROM posts") == [(1, "a")]
+    command.upgrade(change.config(), "head")
 
 
 @case

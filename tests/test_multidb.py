@@ -1,6 +1,9 @@
 """What only projects with several databases do."""
 
+from pathlib import Path
+
 import pytest
+import servers
 from kit import Project
 
 
@@ -71,6 +74,34 @@ def test_change_in_each_database_is_one_revision(multidb: Project) -> None:
     assert "'email'" in auth and "'body'" not in auth
     multidb.alembic("upgrade", "head")
     multidb.alembic("check")
+
+
+@pytest.mark.parametrize(
+    "dialects",
+    [
+        ("sqlite", "postgresql"),
+        ("postgresql", "sqlite"),
+        pytest.param(("sqlite", "mysql"), marks=pytest.mark.slow),
+        pytest.param(("mysql", "sqlite"), marks=pytest.mark.slow),
+    ],
+    ids="-".join,
+)
+def test_columns_change_in_databases_of_different_kinds(
+    multidb: Project, dialects: tuple[str, str], tmp_path: Path
+) -> None:
+    """Alembic writes the changes of all as it does for the last of them."""
+    multidb.edit("models.py", "String(80)", "Integer")
+    multidb.edit("models.py", "String(200)", "Integer")
+    multidb.edit("models.py", "import String,", "import Integer,")
+    for name in ("name", "title"):
+        multidb.edit("models.py", f"{name}: Mapped[str]", f"{name}: Mapped[int]")
+    one, two = (servers.database(dialect, tmp_path) for dialect in dialects)
+    with one as default, two as auth:
+        env = servers.at(default) | servers.at(auth, "AUTH_DATABASE_URL")
+        multidb.alembic("upgrade", "head", env=env)
+        multidb.alembic("revision", "--autogenerate", "-m", "integers", env=env)
+        for command in ("upgrade head", "check", "downgrade -1", "upgrade head"):
+            multidb.alembic(*command.split(), env=env)
 
 
 def test_database_that_older_revisions_do_not_know_is_left_alone_by_them(multidb: Project) -> None:

@@ -19,8 +19,7 @@ def given(name: str) -> dict[str, str]:
     """Return what ``-x NAME=KEY:VALUE`` says, by key."""
     prefix = f"{name}="
     said = getattr(context.config.cmd_opts, "x", None) or []  # of a script, maybe without
-    found = [x.removeprefix(prefix) for x in said if x.startswith(prefix)]
-    return {x.partition(":")[0]: x.partition(":")[2] for x in found}
+    return dict(x.removeprefix(prefix).partition(":")[::2] for x in said if x.startswith(prefix))
 
 
 def told(name: str, key: str) -> str | None:

@@ -47,6 +47,8 @@ def process_revision_directives(
     if not arguments["autogenerate"]:
         return
     name = migration.opts.get("database", "default")
+    is_batch = migration.opts["render_as_batch"] or config.attributes.get("is_batch", False)
+    config.attributes["is_batch"] = migration.opts["render_as_batch"] = is_batch  # the last counts
     connection: Any = migration.connection  # to compare with
     changes = directives[0].upgrade_ops_list
     if not (models := tables()):  # there may be views and functions, by alembic_utils

@@ -38,7 +38,7 @@ def place_all(changes: ops.OpContainer, dialect: Dialect) -> Placed:
     indexes: dict[str, list[ops.MigrateOperation]] = {}  # of created tables
     names = {name_of(s): s.new_table_name for s in changes.ops if isinstance(s, ops.RenameTableOp)}
     back = names if isinstance(changes, ops.DowngradeOps) else {}  # before the keys to them
-    is_first = True
+    is_first, is_filled = True, False
     for step in changes.ops:
         if isinstance(step, ops.RenameTableOp):
             yield Phase.BACK if back else Phase.RENAME, step
@@ -47,6 +47,7 @@ def place_all(changes: ops.OpContainer, dialect: Dialect) -> Placed:
                 indexes.setdefault(name_of(step), []).append(step)
             elif name_of(step) not in dropped:  # its indexes are dropped with it
                 for phase, part in place_parts(step, {*created, *dropped, *back.values()}, dialect):
+                    is_filled |= phase is Phase.FILL and not isinstance(part, SQL)
                     if phase is Phase.CREATE_KEYS and isinstance(part, TableChanges):
                         part.table_name = back.get(name_of(part), part.table_name)
                     yield phase, part
@@ -54,7 +55,8 @@ def place_all(changes: ops.OpContainer, dialect: Dialect) -> Placed:
             yield Phase.BEFORE if is_first or isinstance(step, SQL) else Phase.AFTER, step
             continue
         is_first = False
-    later = {*created}
+    # Rows may be filled with a key of a new table: its first row can be inserted before.
+    later = {*created, *(map(name_of, changes.ops) if is_filled else ())}
     for name, keys in parents_first({name: s.columns for name, s in created.items()}).items():
         later.remove(name)
         for key in keys:
@@ -62,7 +64,7 @@ def place_all(changes: ops.OpContainer, dialect: Dialect) -> Placed:
                 created[name].columns = [c for c in created[name].columns if c is not key]
                 yield Phase.CREATE_KEYS, named(ops.AddConstraintOp.from_constraint(key), dialect)
         for step in (created[name], *indexes.get(name, [])):  # keys may refer to an index
-            yield Phase.CREATE, step
+            yield Phase.CHANGE if is_filled else Phase.CREATE, step
     gone: set[str] = set()
     constraints = {name: step.to_table().constraints for name, step in dropped.items()}
     for name, keys in reversed(parents_first(constraints).items()):

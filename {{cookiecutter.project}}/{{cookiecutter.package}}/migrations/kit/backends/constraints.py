@@ -28,11 +28,9 @@ def name_for(constraint: Any) -> Given | None:
     return Given("_".join([kind, constraint.table.name, *(c.name for c in constraint.columns)]))
 
 
-def table_of(check: CheckConstraint) -> Table:
+def table_of(check: CheckConstraint) -> Any:
     """Return the table of a check, which may be bound to a column of it."""
-    owner: Any = check.parent
-    table: Table = getattr(owner, "table", owner)
-    return table
+    return getattr(check.parent, "table", check.parent)
 
 
 def targets() -> list[MetaData]:

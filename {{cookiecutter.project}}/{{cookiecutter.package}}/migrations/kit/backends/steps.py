@@ -35,8 +35,8 @@ class AlterColumn(ops.AlterColumnOp):
 @renderers.dispatch_for(AlterColumn)
 def render_alter_column(autogenerate: AutogenContext, step: AlterColumn) -> str:
     render = renderers.dispatch(ops.AlterColumnOp)
-    written, options = render(autogenerate, step), autogenerate.dialect.name
-    more = [f"{key}={step.kw[key]!r}" for key in step.kw if key.startswith(f"{options}_")]
+    written, kinds = render(autogenerate, step), ("postgresql_", f"{autogenerate.dialect.name}_")
+    more = [f"{key}={step.kw[key]!r}" for key in step.kw if key.startswith(kinds)]
     if step.modify_name and "new_column_name=" not in written:  # Alembic writes it since 1.14
         more.append(f"new_column_name={str(step.modify_name)!r}")
     is_changed = step.modify_server_default is not False

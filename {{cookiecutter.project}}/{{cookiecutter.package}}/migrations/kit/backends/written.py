@@ -76,8 +76,9 @@ class AsWritten(Once):
 
     def correct_for_autogen_constraints(self, *found_and_wanted: Any) -> None:
         """Leave what Alembic would not see to ``compare_written()``; name what it cannot drop."""
-        uniques, found, wanted_uniques, wanted = found_and_wanted
-        kept = [{*unique.columns.keys()} for unique in wanted_uniques]
+        uniques, found, new_uniques, wanted = found_and_wanted
+        names = [unique.name for unique in new_uniques]
+        kept = [{*u.columns.keys()} for u in new_uniques if not u.name or names.count(u.name) > 1]
         for unique in [u for u in uniques if u.name is None and {*u.columns.keys()} not in kept]:
             unique.name = name_for(unique)
         for indexes in (found, wanted):
