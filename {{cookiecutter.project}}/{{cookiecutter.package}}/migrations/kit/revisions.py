@@ -116,6 +116,9 @@ def fit(revisions: Iterable[Script], database: str | None = None) -> None:
     """Let revisions run that were written for another number of databases; None if there is one."""
     for revision in revisions:
         module = vars(revision.module)
+        if f"downgrade_{database}" in module and f"upgrade_{database}" not in module:
+            problem = f"downgrade_{database}(), but no upgrade_{database}()"
+            raise CommandError(f"{revision.path} has {problem}.")
         for direction in module.keys() & {"upgrade", "downgrade"}:
             run = module[direction]
             for each in (run, module.get(f"{direction}_{database}")):
