@@ -53,7 +53,7 @@ def test_function_with_a_misspelt_name_is_refused(multidb: Project) -> None:
     text = path.read_text(encoding="utf-8").replace("def upgrade_default", "def upgrade_defualt")
     path.write_text(text, encoding="utf-8")
     line = multidb.fails("upgrade", "head")
-    assert f"{path} has downgrade_default(), but no upgrade_default()." in line
+    assert f"{path}: upgrade_default() is missing, or misspelt." in line
     assert "by hand" not in multidb.alembic("current", "--verbose").stdout
 
 
