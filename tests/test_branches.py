@@ -31,6 +31,27 @@ def test_branch_has_a_folder_of_its_own(project: Project) -> None:
     assert current() == {"m2"}
 
 
+def test_head_that_another_depends_on_is_no_row_of_the_version_table(project: Project) -> None:
+    add_location(project)
+    begin_branch(project)
+    more = ("--head", "billing@head", "--depends-on", FIRST_REVISION, "--rev-id", "b2")
+    project.alembic("revision", "-m", "more", *more)
+    assert "is at head (b2)" in project.alembic("upgrade", "heads").stderr
+    code = """
+from flask_app import create_app
+from flask_app.migrations import needs_upgrade
+app = create_app()
+with app.app_context():
+    assert needs_upgrade() == []
+assert app.test_client().get("/health").status_code == 200
+"""
+    project.python("-c", code)
+    project.alembic("stamp", "--purge", "b2", FIRST_REVISION)
+    project.python("-c", code)
+    project.alembic("stamp", "--purge", "b1", FIRST_REVISION)
+    project.python("-c", code.replace("== []", "!= []").replace("200", "503"))
+
+
 def test_own_tests_pass_with_a_branch_and_fail_with_a_second_head_in_it(generic: Project) -> None:
     add_location(generic)
     begin_branch(generic)

@@ -63,6 +63,25 @@ def test_revision_that_rolls_the_run_back_is_refused(generic: Project, url: URL,
         assert state(url) == ([], ["r001"], "r001")
 
 
+@pytest.mark.parametrize(
+    "commit",
+    [
+        "op.get_bind().commit()",
+        pytest.param("op.execute('COMMIT')", marks=pytest.mark.slow),
+        pytest.param("with op.get_context().autocommit_block(): pass", marks=pytest.mark.slow),
+    ],
+    ids=["caller", "statement", "block"],
+)
+def test_commit_after_an_error_that_was_caught_is_none(generic: Project, commit: str) -> None:
+    """PostgreSQL rolls back then, and does not say so."""
+    with servers.database("postgresql") as url:
+        caught = "try:\n    op.execute('SELECT 1 / 0')\nexcept Exception:\n    pass"
+        prepared(generic, url, f"{caught}\n{commit}")
+        done = generic.alembic("upgrade", "head", env=at(url), status=1)
+        assert "current transaction is aborted" in done.stderr
+        assert state(url) == ([], ["r001"], "r001")
+
+
 def test_savepoint_of_a_revision_may_be_rolled_back(generic: Project, url: URL) -> None:
     body = f"nested = op.get_bind().begin_nested()\n{INSERT.format(9)}\nnested.rollback()"
     revision = prepared(generic, url, body)

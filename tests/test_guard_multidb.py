@@ -29,6 +29,31 @@ def environment(default: URL, auth: URL) -> dict[str, str]:
     return at(default) | at(auth, "AUTH_DATABASE_URL")
 
 
+def test_what_a_revision_writes_into_another_database_is_rolled_back_with_it(
+    multidb: Project, urls: tuple[URL, URL]
+) -> None:
+    """Also into one whose turn is yet to come: a second run would write it twice."""
+    env = environment(*urls)
+    body = """
+from flask_app.db import db
+with db.engines["auth"].begin() as auth:
+    auth.execute(sa.text("INSERT INTO t VALUES (1)"))
+"""
+    table = 'op.create_table("t", sa.Column("a", sa.Integer))'
+    multidb.add_revision("pass", upgrade_auth=table)
+    multidb.alembic("upgrade", "head", env=env)
+    multidb.add_revision(f"{body}\nraise ValueError")
+    assert (
+        "Nothing of this run is kept."
+        in multidb.alembic("upgrade", "head", env=env, status=1).stderr
+    )
+    assert query(urls[1], "SELECT a FROM t") == []
+    path = next(multidb.versions.glob("*r002.py"))
+    path.write_text(path.read_text(encoding="utf-8").replace("raise ValueError", ""), "utf-8")
+    multidb.alembic("upgrade", "head", env=env)
+    assert query(urls[1], "SELECT a FROM t") == [1]
+
+
 @pytest.mark.parametrize("failing", ["default", "auth"])
 def test_failure_in_one_database_rolls_every_one_back(
     multidb: Project, urls: tuple[URL, URL], failing: str

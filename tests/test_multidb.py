@@ -48,6 +48,18 @@ def test_revision_by_hand_needs_no_database(multidb: Project) -> None:
     assert "upgrade_auth" in multidb.new_revision("-m", "by hand", env=environment)
 
 
+def test_function_with_a_misspelt_name_is_refused(multidb: Project) -> None:
+    """The revision would be taken for one that does not know the database, and for done."""
+    multidb.alembic("upgrade", "head")
+    multidb.new_revision("-m", "by hand")
+    (path,) = multidb.versions.glob("*by_hand*")
+    text = path.read_text(encoding="utf-8").replace("def upgrade_default", "def upgrade_defualt")
+    path.write_text(text, encoding="utf-8")
+    line = multidb.fails("upgrade", "head")
+    assert f"{path}: upgrade_default() is missing, or misspelt." in line
+    assert "by hand" not in multidb.alembic("current", "--verbose").stdout
+
+
 def test_history_is_told_once(multidb: Project) -> None:
     assert multidb.alembic("history").stdout.count("Users and posts") == 1
 

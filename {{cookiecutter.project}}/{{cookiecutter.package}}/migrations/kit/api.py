@@ -95,14 +95,14 @@ def needs_upgrade() -> list[str]:
     A database at a revision that is not here is left out: newer code has migrated it.
     """
     newest, known = revisions()
-    return [name for name, at in current().items() if newest != {*at} <= known]
+    return [name for name, at in current().items() if newest - {*at} and {*at} <= known]
 
 
 def revisions() -> tuple[set[str], set[str]]:
     """Return the newest revisions, and all revisions, with those that were squashed."""
     script = ScriptDirectory.from_config(alembic_config())
     squashed = {r.revision: getattr(r.module, "replaces", ()) for r in script.walk_revisions()}
-    return {*script.get_heads()}, {*squashed}.union(*squashed.values())
+    return {*(script.as_revision_number("heads") or ())}, {*squashed}.union(*squashed.values())
 
 
 def differences() -> dict[str, list[Any]]:

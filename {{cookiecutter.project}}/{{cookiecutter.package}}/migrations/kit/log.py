@@ -118,6 +118,8 @@ class Log:
         is_behind = any(outcome.is_behind() for outcome in self.mine)
         if found[2:] and not is_behind and not commits(found[2]):
             return
+        if found and not is_behind:  # PostgreSQL makes it a ROLLBACK after an error, unsaid
+            self.connection.scalar(sa.select(1))
         self.has_committed |= is_behind or bool(found and revision_in(walk_stack(None)))
         rows, self.waiting = self.waiting, []
         if rows:
@@ -140,11 +142,8 @@ class Log:
 
     def is_newer(self, current: set[str], heads: set[str]) -> bool:
         """Say whether the database has passed all heads of the code."""
-        below: dict[str, set[str]] = {}
-        for row in self.rows():
-            below.setdefault(row.revision, set()).update((row.down_revision or "").split(","))
-        past, found = {*current}, {*current}
-        while found:
-            found = set().union(*(below.get(each, set()) for each in found)) - past
-            past |= found
+        past = {*current}
+        for row in reversed(self.rows()):  # what a revision came from was logged before it
+            if row.revision in past:
+                past |= {*(row.down_revision or "").split(",")}
         return bool(heads) and heads <= past

@@ -36,7 +36,7 @@ def state(engine: Engine, version_table: dict[str, Any] | None) -> dict[str, Any
             if version_table:
                 migration = MigrationContext.configure(connection, opts=version_table)
                 current = {*migration.get_current_heads()}
-            if current == heads:
+            if heads <= current <= known:
                 status = "ok"
             elif current <= known:
                 status = "behind"

@@ -75,11 +75,11 @@ def url_of(connection: Any) -> str:
 
 
 def position(heads: Collection[str]) -> str:
-    at, newest = ", ".join(sorted(heads)), {*context.script.get_heads()}
+    at, newest = ", ".join(sorted(heads)), {*(context.script.as_revision_number("heads") or ())}
     if not newest:
         folders = ", ".join(map(str, context.script.version_locations))
         return f"at base (no revision is in {folders})"
-    return f"at head ({at})" if {*heads} == newest else f"at {at or 'base'}"
+    return f"at head ({at})" if newest <= {*heads} else f"at {at or 'base'}"
 
 
 def between(script: ScriptDirectory, start: Any, goal: Any, down: bool) -> list[Script]:

@@ -83,7 +83,8 @@ def try_to_record(log: Log, revisions: list[str]) -> None:
 
 def explain_unknown(log: Log) -> bool:
     """Fail if a command needs a revision that is not here; return False if all of them are here."""
-    current, heads = {*log.migration.get_current_heads()}, {*context.script.get_heads()}
+    current = {*log.migration.get_current_heads()}
+    heads = {*(context.script.as_revision_number("heads") or ())}
     known = {revision.revision for revision in context.script.walk_revisions()}
     if current <= known:
         return False
@@ -116,6 +117,8 @@ def fit(revisions: Iterable[Script], database: str | None = None) -> None:
     """Let revisions run that were written for another number of databases; None if there is one."""
     for revision in revisions:
         module = vars(revision.module)
+        if f"downgrade_{database}" in module and f"upgrade_{database}" not in module:
+            raise CommandError(f"{revision.path}: upgrade_{database}() is missing, or misspelt.")
         for direction in module.keys() & {"upgrade", "downgrade"}:
             run = module[direction]
             for each in (run, module.get(f"{direction}_{database}")):

@@ -113,6 +113,7 @@ def give_back(connection: Connection, undo: Callable[[], object]) -> None:
     try:
         if transaction := connection.get_transaction():
             transaction.rollback()
+        driver_of(connection).rollback()  # what others have written before its turn
         undo()
     except Exception:  # noqa: BLE001 (the drivers' own, too)
         connection.invalidate()

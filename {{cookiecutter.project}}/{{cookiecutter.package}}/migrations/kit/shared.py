@@ -22,15 +22,16 @@ class Shared:
     """A connection of the driver that belongs to somebody else: a transaction here is a savepoint there."""
 
     def __init__(self, driver: Any, done: list[Any]) -> None:
-        self.driver = driver
+        self.driver, self.name = driver, f"shared_{id(self)}"
         self.done = done  # one each for the statements that the other has executed
         self.began: int | None = None
-        self.name = f"shared_{id(self)}"
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.driver, name)
 
     def cursor(self, *arguments: Any, **options: Any) -> Any:
+        if self.began is None and getattr(self.driver, "isolation_level", None) == "":
+            self.execute("BEGIN IMMEDIATE TRANSACTION")  # of SQLite, unless there is one
         if self.began is None and self.execute("SAVEPOINT"):
             self.began = len(self.done)
         return self.driver.cursor(*arguments, **options)
@@ -60,8 +61,7 @@ class SharedPool(NullPool):
 
     def __init__(self, pool: Pool, connect: Callable[[], Any]) -> None:
         super().__init__(connect)
-        self.pool = pool
-        self.thread = threading.get_ident()
+        self.pool, self.thread = pool, threading.get_ident()
 
     def connect(self) -> Any:
         return super().connect() if threading.get_ident() == self.thread else self.pool.connect()
@@ -78,9 +78,8 @@ def shared(connection: Connection) -> Iterator[None]:
         yield
         return
     engine, pool = connection.engine, connection.engine.pool
-    driver = driver_of(connection)
     done: list[Any] = []
-    engine.pool = SharedPool(pool, lambda: Shared(driver, done))
+    engine.pool = SharedPool(pool, lambda: Shared(driver_of(connection), done))
     try:
         with listening(connection, before_cursor_execute=lambda *_: done.append(None)):
             yield
