@@ -204,8 +204,8 @@ def test_tables_of_models_that_nobody_imports_stay(posts: Project) -> None:
     text = models.read_text(encoding="utf-8")
     (posts.folder / posts.package / "forgotten.py").write_text(text, encoding="utf-8")
     # Revisions from before `adopt` may be in the package, too, and have models of their own.
-    revision = f"revision = 'a1'\ndown_revision = None\n{text}"
-    (posts.folder / posts.package / "a1_first.py").write_text(revision, encoding="utf-8")
+    old = f"revision = 'a1'\ndown_revision = None\n{text}"
+    (posts.folder / posts.package / "a1_first.py").write_text(old, encoding="utf-8")
     other = text.replace("users", "others").replace('"posts"', '"other_posts"')
     models.write_text(other.replace("title: Mapped[str]", "title: Mapped[int]"), encoding="utf-8")
     line = posts.fails("revision", "--autogenerate")
