@@ -102,16 +102,19 @@ def test_columns_change_in_databases_of_different_kinds(
     multidb: Project, dialects: tuple[str, str], tmp_path: Path
 ) -> None:
     """Alembic writes the changes of all as it does for the last of them."""
+    multidb.add_column("User", "on: Mapped[bool] = mapped_column(server_default=true())")
+    multidb.add_column("Post", "at: Mapped[datetime] = mapped_column(server_default=func.now())")
+    multidb.add_column("Post", "on: Mapped[bool] = mapped_column(server_default=true())")
     multidb.edit("models.py", "String(80)", "Integer")
     multidb.edit("models.py", "String(200)", "Integer")
-    multidb.edit("models.py", "import String,", "import Integer,")
+    multidb.edit("models.py", "import String, func", "import Integer, func, true")
     for name in ("name", "title"):
         multidb.edit("models.py", f"{name}: Mapped[str]", f"{name}: Mapped[int]")
     one, two = (servers.database(dialect, tmp_path) for dialect in dialects)
     with one as default, two as auth:
         env = servers.at(default) | servers.at(auth, "AUTH_DATABASE_URL")
         multidb.alembic("upgrade", "head", env=env)
-        multidb.alembic("revision", "--autogenerate", "-m", "integers", env=env)
+        multidb.alembic("revision", "--autogenerate", "-m", "change", env=env)
         for command in ("upgrade head", "check", "downgrade -1", "upgrade head"):
             multidb.alembic(*command.split(), env=env)
 

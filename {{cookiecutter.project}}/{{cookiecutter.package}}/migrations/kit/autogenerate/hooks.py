@@ -15,7 +15,7 @@ from sqlalchemy.schema import CreateTable
 
 from ..backends import backend_of
 from ..backends.constraints import tables
-from ..backends.steps import name_of
+from ..backends.steps import Comment, name_of
 from ..errors import MODELS_DIFFER, fail, running_command
 from .ask import given, is_check, logger, refuse_unused
 from .describe import described
@@ -47,8 +47,6 @@ def process_revision_directives(
     if not arguments["autogenerate"]:
         return
     name = migration.opts.get("database", "default")
-    is_batch = migration.opts["render_as_batch"] or config.attributes.get("is_batch", False)
-    config.attributes["is_batch"] = migration.opts["render_as_batch"] = is_batch  # the last counts
     connection: Any = migration.connection  # to compare with
     changes = directives[0].upgrade_ops_list
     if not (models := tables()):  # there may be views and functions, by alembic_utils
@@ -64,16 +62,18 @@ def process_revision_directives(
     hints = {} if is_checked else rename(changes[-1], AutogenContext(migration), backend)
     backend.complete(connection, changes[-1], given("fill").values())
     mend_columns(changes[-1], migration.dialect)
-    ways = [step for step in changes[-1].ops if type(step) is not ops.ExecuteSQLOp]
-    back.ops = [step.reverse() for step in reversed(ways)]
+    back.ops = [s.reverse() for s in changes[-1].ops[::-1] if type(s) is not ops.ExecuteSQLOp]
     mend_checks(changes[-1])
     mend_names(back)
     refuse(changes[-1], len(models))
     if not is_checked:
         fill(changes[-1], connection)
+        now = {"migration_context": migration, "dialect": migration.dialect}
+        now["opts"] = {**migration.opts}  # Alembic writes all databases with those of the last
         for way in (changes[-1], back):
             backend.finish(connection, way)
             put_in_order(way, migration.dialect)
+            way.ops[:0] = [Comment("", **now)] if way.ops else []
         warn_of_losses(changes[-1], connection, hints)
     elif running_command() and not changes[-1].is_empty():
         config.print_stdout("Database %s differs from its models:", name)

@@ -8,7 +8,7 @@ from typing import Any
 
 from alembic import context
 from alembic.util import to_list
-from sqlalchemy import CheckConstraint, ForeignKeyConstraint, MetaData, Table, UniqueConstraint
+from sqlalchemy import CheckConstraint, ForeignKeyConstraint, Table, UniqueConstraint
 from sqlalchemy.schema import Column, CreateTable, conv
 from sqlalchemy.sql.elements import ColumnClause
 from sqlalchemy.sql.visitors import replacement_traverse
@@ -33,9 +33,8 @@ def table_of(check: CheckConstraint) -> Any:
     return getattr(check.parent, "table", check.parent)
 
 
-def targets() -> list[MetaData]:
-    found: list[MetaData] = to_list(context.get_context().opts["target_metadata"])
-    return found
+def targets() -> Any:
+    return to_list(context.get_context().opts["target_metadata"])
 
 
 def tables() -> list[Table]:

@@ -35,8 +35,8 @@ class AlterColumn(ops.AlterColumnOp):
 @renderers.dispatch_for(AlterColumn)
 def render_alter_column(autogenerate: AutogenContext, step: AlterColumn) -> str:
     render = renderers.dispatch(ops.AlterColumnOp)
-    written, kinds = render(autogenerate, step), ("postgresql_", f"{autogenerate.dialect.name}_")
-    more = [f"{key}={step.kw[key]!r}" for key in step.kw if key.startswith(kinds)]
+    written, options = render(autogenerate, step), autogenerate.dialect.name
+    more = [f"{key}={step.kw[key]!r}" for key in step.kw if key.startswith(f"{options}_")]
     if step.modify_name and "new_column_name=" not in written:  # Alembic writes it since 1.14
         more.append(f"new_column_name={str(step.modify_name)!r}")
     is_changed = step.modify_server_default is not False
@@ -69,15 +69,16 @@ class SQL(ops.ExecuteSQLOp):
 
 
 class Comment(ops.MigrateOperation):
-    """A line for whoever reads the revision."""
+    """A line for whoever reads the revision; ``now`` has what is another in the context from here on."""
 
-    def __init__(self, text: str) -> None:
-        self.text = text
+    def __init__(self, text: str = "", **now: Any) -> None:
+        self.text, self.now = text, now
 
 
 @renderers.dispatch_for(Comment)
-def render_comment(_: AutogenContext, step: Any) -> str:
-    return f"# {step.text}"
+def render_comment(autogenerate: AutogenContext, step: Comment) -> list[str]:
+    vars(autogenerate).update(step.now)
+    return [f"# {step.text}"] if step.text else []
 
 
 class TableChanges(ops.ModifyTableOps):
