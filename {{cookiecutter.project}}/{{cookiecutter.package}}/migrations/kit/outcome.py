@@ -65,8 +65,7 @@ class Outcome:
             self.error = found.sqlalchemy_exception
 
     def title(self, revision: str | None) -> str:
-        start = f"Revision {revision} of database" if revision else "Database"
-        return f"{start} {self.name!r}"
+        return f"{f'Revision {revision} of database' if revision else 'Database'} {self.name!r}"
 
     def fate(self, error: BaseException | None = None, revision: str | None = None) -> str:
         """Say what became of this database, in which a revision or Alembic failed, and of the others."""

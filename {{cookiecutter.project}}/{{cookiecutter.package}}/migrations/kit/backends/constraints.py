@@ -33,17 +33,15 @@ def table_of(check: CheckConstraint) -> Any:
     return getattr(check.parent, "table", check.parent)
 
 
-def targets() -> Any:
-    return to_list(context.get_context().opts["target_metadata"])
-
-
 def tables() -> list[Table]:
-    return [table for each in targets() for table in each.tables.values()]
+    targets = to_list(context.get_context().opts["target_metadata"])
+    return [table for each in targets for table in each.tables.values()]
 
 
 def models_of(name: str) -> list[Table]:
     """Return the tables of this name in the models."""
-    return [each.tables[name] for each in targets() if name in each.tables]
+    targets = to_list(context.get_context().opts["target_metadata"])
+    return [each.tables[name] for each in targets if name in each.tables]
 
 
 def has_unknown_check(found: Table) -> bool:
