@@ -24,6 +24,8 @@ from kit import (
     run,
 )
 
+from flask_alembic_kit import template
+
 FILES = """
 .env
 .env.example
@@ -138,6 +140,14 @@ def files(project: Project) -> list[str]:
 
 def test_exactly_these_files_are_written(combined: Project) -> None:
     assert sorted(contents(combined)) == files(combined)
+
+
+def test_what_adopt_renders_is_the_same(combined: Project) -> None:
+    """``adopt`` and ``update`` fill the template without cookiecutter."""
+    chosen = {name: getattr(combined, name) for name in CHOICES}
+    names = {"project": combined.folder.name, "package": combined.package}
+    for path, text in template.render({**names, **chosen}).items():
+        assert (combined.folder / path).read_text(encoding="utf-8") == text
 
 
 def test_no_marker_is_left_and_every_file_ends_in_one_newline(combined: Project) -> None:
