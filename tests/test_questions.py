@@ -97,17 +97,22 @@ def test_check_asks_nothing_and_shows_sql(posts: Project) -> None:
     assert "posts.created_at: default CURRENT_TIMESTAMP -> 2026-01-01" in shown
 
 
+def add_enum(project: Project, values: str, env: dict[str, str]) -> None:
+    """Give the users of a database a column ``kind`` with these values."""
+    kind = f'kind: Mapped[str] = mapped_column(sqlalchemy.Enum({values}, name="kind"))'
+    project.edit("models.py", "from datetime", "import sqlalchemy\nfrom datetime")
+    project.add_column("User", f"{kind}\n")
+    project.alembic("upgrade", "head", env=env)
+    project.new_revision("--autogenerate", "-m", "kind", env=env)
+    project.alembic("upgrade", "head", env=env)
+
+
 @pytest.mark.slow
 def test_every_question_keeps_what_it_is_about(generic: Project) -> None:
     """A table, a column and a value of an Enum with new names, and two columns that are to be filled."""
-    kind = 'kind: Mapped[str] = mapped_column(sqlalchemy.Enum("a", "b", name="kind"))'
-    generic.edit("models.py", "from datetime", "import sqlalchemy\nfrom datetime")
-    generic.add_column("User", f"{kind}\n")
     with on_server("postgresql", generic) as url:
         env = servers.at(url)
-        generic.alembic("upgrade", "head", env=env)
-        generic.new_revision("--autogenerate", "-m", "kind", env=env)
-        generic.alembic("upgrade", "head", env=env)
+        add_enum(generic, '"a", "b"', env)
         servers.query(url, "INSERT INTO users (id, name, kind) VALUES (1, 'Ada', 'b')")
         servers.query(url, "INSERT INTO posts (id, title, author_id) VALUES (1, 'Engines', 1)")
         generic.edit("models.py", '"a", "b"', '"a", "it\'s"')
@@ -134,14 +139,9 @@ def test_every_question_keeps_what_it_is_about(generic: Project) -> None:
 @pytest.mark.slow
 def test_each_value_of_an_enum_gets_one_name(generic: Project) -> None:
     """The same in another case comes first, as where values take the place of the names."""
-    kind = 'kind: Mapped[str | None] = mapped_column(sqlalchemy.Enum("A", "B", name="kind"))'
-    generic.edit("models.py", "from datetime", "import sqlalchemy\nfrom datetime")
-    generic.add_column("User", f"{kind}\n")
     with on_server("postgresql", generic) as url:
         env = servers.at(url)
-        generic.alembic("upgrade", "head", env=env)
-        generic.new_revision("--autogenerate", "-m", "kind", env=env)
-        generic.alembic("upgrade", "head", env=env)
+        add_enum(generic, '"A", "B"', env)
         generic.edit("models.py", '"A", "B"', '"c", "b", "a"')
         shown = on_terminal(generic, *"yy", env=env)
         asked = re.findall(r"Was kind\.(\w) renamed to kind\.(\w)", shown)
