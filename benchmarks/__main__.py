@@ -44,7 +44,12 @@ def options() -> argparse.Namespace:
     )
     parser.add_argument("--list", action="store_true", help="print the names of the cases")
     parser.add_argument("--quick", action="store_true", help="small cases, one run, no warm-up")
-    parser.add_argument("--runs", type=int, default=5, help="after the warm-up; 0: only read FILE")
+    parser.add_argument(
+        "--runs", type=int, default=5, help="at least, after the warm-up; 0: only read FILE"
+    )
+    parser.add_argument(
+        "--seconds", type=float, default=30, help="a shorter case has more rounds (default: 30)"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="keep results; others in it stay")
     parser.add_argument(
         "--publish",
@@ -60,12 +65,13 @@ def options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def measure(name: str, runs: int, *, warm_up: bool) -> dict[str, list[Sample]] | None:
+def measure(name: str, chosen: argparse.Namespace) -> dict[str, list[Sample]] | None:
     """Return the samples of a case by contender; None without the server that it needs."""
+    runs, seconds = (1, 0.0) if chosen.quick else (chosen.runs, chosen.seconds)
     with TemporaryDirectory() as folder, ExitStack() as stack:
         try:
             contenders = CASES[name].make(Path(folder), stack)
-            return in_turns(contenders, runs, warm_up=warm_up)
+            return in_turns(contenders, runs, seconds=seconds, warm_up=not chosen.quick)
         except pytest.skip.Exception as error:
             print(f"**{name}**: {error}\n")
             return None
@@ -131,8 +137,7 @@ def main() -> None:
     for name in names:
         start = time.monotonic()
         if chosen.runs:
-            runs = 1 if chosen.quick else chosen.runs
-            samples = measure(name, runs, warm_up=not chosen.quick)
+            samples = measure(name, chosen)
             if samples is None:
                 continue
             kept["results"][name] = {

@@ -4,8 +4,10 @@ import json
 import logging
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import count
 from math import nan
 from pathlib import Path
 from statistics import median
@@ -60,15 +62,24 @@ def timed(
 
 
 def in_turns(
-    contenders: dict[str, Callable[[], Sample]], runs: int, *, warm_up: bool = True
+    contenders: dict[str, Callable[[], Sample]],
+    runs: int,
+    *,
+    seconds: float = 0,
+    warm_up: bool = True,
 ) -> dict[str, list[Sample]]:
     """Run all contenders once a round, each round beginning with another one.
 
+    :param runs: the least number of rounds
+    :param seconds: rounds go on until so many have passed: in a short case noise weighs more
     :return: the samples of each contender, round by round, without those of the warm-up
     """
     samples: dict[str, list[Sample]] = {name: [] for name in contenders}
     names = list(contenders)
-    for number in range(-warm_up, runs):
+    start = time.monotonic()
+    for number in count(-warm_up):
+        if number >= runs and time.monotonic() - start >= seconds:
+            break
         turn = number % len(names)
         for name in names[turn:] + names[:turn]:
             sample = contenders[name]()
