@@ -877,6 +877,32 @@ def test_an_alembic_ini_in_the_folder_of_the_revisions(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("has_ini", [True, False])
+def test_settings_in_pyproject(has_ini: bool, tmp_path: Path) -> None:
+    """As ``alembic init --template pyproject`` writes them; what only the new alembic.ini has comes before."""
+    app = build("alembic", tmp_path)
+    ini = app.folder / "alembic.ini"
+    text = ini.read_text(encoding="utf-8")
+    ini.unlink()
+    if has_ini:
+        ini.write_text(re.sub("(?m)^script_location.*\n", "", text), encoding="utf-8")
+    (app.folder / "revisions").mkdir()
+    for revision in (app.folder / "migrations" / "versions").glob("*.py"):
+        revision.rename(app.folder / "revisions" / revision.name)
+    (app.folder / "pyproject.toml").write_text(
+        "[tool.alembic]\n"
+        'script_location = "%(here)s/migrations"\n'
+        'version_locations = ["%(here)s/revisions"]\n'
+        'file_template = "%%(rev)s"\n',
+        encoding="utf-8",
+    )
+    assert "Revisions: 1 of alembic" in app.adopt().stdout
+    app.alembic("check")
+    app.python("-m", "alembic", "revision", "--rev-id", "a1")
+    assert (app.folder / "revisions" / "a1.py").exists()
+
+
+@pytest.mark.slow
 def test_an_alembic_ini_that_stays_beside_the_new_env(tmp_path: Path) -> None:
     """It names no folder but its own; ``flask db`` takes the one that adopt has written."""
     app = build("inside-with-options", tmp_path)

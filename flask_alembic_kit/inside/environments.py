@@ -53,7 +53,7 @@ class Environment:
         return kept if kept.exists() else self.folder / "env.py"
 
     def config(self) -> Config:
-        config = Config(str(self.ini) if self.ini and self.ini.exists() else None)
+        config = config_at(self.ini) if self.ini else Config()
         config.stdout = StringIO()
         config.cmd_opts = Namespace(x=[], autogenerate=False, raiseerr=True, cmd=(None,))
         return config
@@ -207,9 +207,9 @@ def old_environment(root: Path) -> Environment | None:
             folder = resolved(alembic.config.get_main_option("script_location"), root)
             environment = FlaskAlembic(folder, None)
             return environment if environment.history() else None
-    kept = root / f"{OLD}alembic.ini"
-    ini = kept if kept.exists() else root / "alembic.ini"
-    if ini.exists() and not adopted(ini) and (location := location_in(ini)):
+    own, kept = root / "alembic.ini", root / f"{OLD}alembic.ini"
+    ini = kept if kept.exists() or adopted(own) else own
+    if not adopted(ini) and (location := location_in(ini)):
         return Environment(resolved(location, root), ini)
     return elsewhere(root)
 
@@ -258,19 +258,30 @@ def histories(root: Path) -> list[Path]:
 
 def adopted(ini: Path) -> Path | None:
     """Return the folder of the kit's env.py, if an alembic.ini names one."""
-    location = location_in(ini) if ini.exists() else None
+    location = location_in(ini)
     folder = ini.parent / location if location else None
     return folder if folder and (folder / "kit" / "__init__.py").exists() else None
 
 
+def config_at(ini: Path) -> Config:
+    """Return what Alembic reads: an alembic.ini if there is one, and since 1.16 the pyproject.toml beside it."""
+    file = str(ini) if ini.exists() else None
+    if not hasattr(Config, "get_alembic_option"):
+        return Config(file)
+    return Config(file, ini.with_name("pyproject.toml"))
+
+
 def location_in(ini: Path) -> str | None:
-    """Return the folder that an alembic.ini names.
+    """Return the folder that an alembic.ini, or a pyproject.toml beside it, names.
 
     :raises Refused: if Alembic cannot read it
     """
     try:
-        return Config(str(ini)).get_main_option("script_location")
-    except (ConfigError, UnicodeDecodeError) as error:
+        config = config_at(ini)
+        option = getattr(config, "get_alembic_option", config.get_main_option)
+        location: str | None = option("script_location")
+        return location
+    except (ConfigError, ValueError) as error:  # ValueError: as of an encoding, or of TOML
         said = " ".join(str(error).split())
         raise Refused(
             f"{shown(str(ini))} cannot be read: {said}. Mend that first, and save it as UTF-8. Nothing has been changed."
@@ -294,5 +305,4 @@ class Kit(Environment):
 
 def new_environment(ini: Path) -> Environment:
     """Return the kit's, as the command ``alembic`` finds it."""
-    location = Config(str(ini)).get_main_option("script_location") or ""
-    return Kit(Path(location), ini)
+    return Kit(Path(location_in(ini) or ""), ini)

@@ -158,7 +158,14 @@ def settings(old: Environment) -> dict[str, dict[str, str]]:
         for section in raw.sections()
         if not OWN_SECTIONS.match(section)
     }
-    return {"alembic": sections.pop(own, {}), **{k: v for k, v in sections.items() if v}}
+    # From pyproject.toml, only what an alembic.ini would hide: Alembic goes on to read it.
+    toml = {
+        name: value
+        for name, value in getattr(config, "toml_alembic_config", {}).items()
+        if name not in OWN and isinstance(value, str)
+    }
+    main = {**toml, **sections.pop(own, {})}
+    return {"alembic": main, **{k: v for k, v in sections.items() if v}}
 
 
 def version_locations(script: Any, root: Path) -> list[Path]:
