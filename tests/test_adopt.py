@@ -892,6 +892,7 @@ def test_settings_in_pyproject(has_ini: bool, tmp_path: Path) -> None:
     (app.folder / "pyproject.toml").write_text(
         "[tool.alembic]\n"
         'script_location = "%(here)s/migrations"\n'
+        'prepend_sys_path = ["%(here)s"]\n'
         'version_locations = ["%(here)s/revisions"]\n'
         'file_template = "%%(rev)s"\n',
         encoding="utf-8",
@@ -900,6 +901,12 @@ def test_settings_in_pyproject(has_ini: bool, tmp_path: Path) -> None:
     app.alembic("check")
     app.python("-m", "alembic", "revision", "--rev-id", "a1")
     assert (app.folder / "revisions" / "a1.py").exists()
+    toml = app.folder / "pyproject.toml"
+    text = toml.read_text(encoding="utf-8")
+    toml.write_text(text.replace("/migrations", "/shop/migrations"), encoding="utf-8")
+    ini.unlink()
+    assert "0 files changed in shop" in app.python("-m", "flask_alembic_kit", "update").stdout
+    assert "Nothing to add" in app.adopt().stdout
 
 
 @pytest.mark.slow

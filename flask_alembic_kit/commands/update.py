@@ -2,12 +2,13 @@
 
 import difflib
 import os
-import re
 from pathlib import Path
 
 import click
 
 from .. import environment, versions
+from ..inside.environments import adopted
+from ..inside.errors import Refused
 from ..layout import layout_of
 from ..place import alone, replace
 from ..plan import same
@@ -33,10 +34,14 @@ def command(app: str | None, db: str | None, into: str | None) -> None:
     root = Path.cwd().resolve()
     versions.check()
     alone(root)
-    folder = root / into if into else folder_of(root)
-    if not (folder / "kit" / "__init__.py").exists():
+    try:
+        folder = root / into if into else adopted(root / "alembic.ini")
+    except Refused as error:
+        raise click.ClickException(str(error)) from error
+    if not folder or not (folder / "kit" / "__init__.py").exists():
+        what = folder or "alembic.ini"
         raise click.ClickException(
-            f"{folder} has no folder kit: name the folder with env.py, --into."
+            f"{what} does not lead to a folder kit: name the folder with env.py, --into."
         )
     changed = updated(folder / "kit")
     click.echo(f"{len(changed)} files changed in {os.path.relpath(folder / 'kit', root)}")
@@ -48,19 +53,6 @@ def command(app: str | None, db: str | None, into: str | None) -> None:
     target = layout.target.relative_to(root).as_posix()
     for name in ("env.py", "script.py.mako"):
         show_difference(folder / name, files[f"{target}/{name}"])
-
-
-def folder_of(root: Path) -> Path:
-    """Return the folder that alembic.ini names.
-
-    :raises ClickException: if there is none
-    """
-    ini = root / "alembic.ini"
-    text = ini.read_text(encoding="utf-8", errors="replace") if ini.exists() else ""
-    found = re.search(r"^script_location *= *(.+?) *$", text, re.MULTILINE)
-    if not found:
-        raise click.ClickException("No alembic.ini here names a folder: name it with --into.")
-    return root / found[1].replace("%(here)s", str(root))
 
 
 def updated(folder: Path) -> list[str]:
