@@ -90,7 +90,9 @@ def variables(found: dict[str, Any], layout: Layout, server_default: bool) -> di
     return {
         "variant": variant(found),
         "__migrations": layout.module,
-        "__imports": "\n".join([*dotenv(layout), *before, *map(import_line, imports), *lines]),
+        "__imports": "\n".join(
+            [*dotenv(found, layout), *before, *map(import_line, sorted(imports)), *lines]
+        ),
         "__app": app["name"] if is_plain else f"lambda: {made}",
         "__engine": found["db"]["way"].format("db"),
         "__metadata": target(places),
@@ -175,8 +177,11 @@ def target(places: list[Any]) -> str:
     return found[0] if len(found) == 1 else f"[{', '.join(found)}]"
 
 
-def dotenv(layout: Layout) -> list[str]:
-    """Return the lines that read ``.env`` as ``flask`` does, if the app has one."""
+def dotenv(found: dict[str, Any], layout: Layout) -> list[str]:
+    """Return the lines that read ``.env`` as ``flask`` does, if the app has one and does not read it by itself."""
+    env = layout.target / "env.py"
+    if found["adopted"] and env.exists() and "load_dotenv" not in env.read_text(encoding="utf-8"):
+        return []
     files = [*layout.root.glob(".env*"), *layout.root.glob(".flaskenv")]
     if not files or find_spec("dotenv") is None:
         return []

@@ -125,6 +125,14 @@ def test_folder_kit_alone_is_an_update(variant: str, repository: Path, tmp_path:
     project.alembic("check")
 
 
+def test_update_finds_nothing_in_a_new_project(project: Project) -> None:
+    """It shows what its owner has edited, and no more."""
+    done = project.python("-m", "flask_alembic_kit", "update").stdout
+    assert done.startswith("0 files changed in ")
+    for name in ("env.py", "script.py.mako"):
+        assert f"{name} is the same as in this version." in done
+
+
 def test_kit_may_have_new_names_in_its_questions(repository: Path, tmp_path: Path) -> None:
     """The answers are checked by one version of the kit, the other's names are as good."""
     create(repository, "HEAD", tmp_path, {"project": "shop"})
