@@ -13,6 +13,7 @@ import warnings
 from argparse import Namespace
 from collections.abc import Callable
 from datetime import datetime
+from decimal import Decimal
 from functools import partial
 from typing import Any
 
@@ -477,6 +478,31 @@ def new_column_is_filled(change: Change) -> None:
     )
     found = change.rows("SELECT body, kind, user_id, n FROM posts")
     assert found == [("it's :x 100%", "b", 1, None)] * 2
+
+
+@case
+def new_column_gets_the_default_of_the_model(change: Change) -> None:
+    """Unasked, as new rows do: a value, or SQL; a function of Python is not called."""
+
+    def things(metadata: MetaData) -> None:
+        table(
+            "things",
+            metadata,
+            Column("word", String(30), nullable=False, default="it's :x 100% {}"),
+            Column("is_new", sa.Boolean, nullable=False, default=True),
+            Column("kind", sa.Enum("a", "b", name="kinds"), nullable=False, default="b"),
+            Column("price", sa.Numeric(8, 2), nullable=False, default=Decimal("1.50")),
+            Column("day", sa.Date, nullable=False, default=sa.func.current_date()),
+            Column("here", Integer, key="key", nullable=False, default=-7),
+        )
+
+    change.start(lambda m: table("things", m, Column("here", Integer)), {"things": [{"id": 1}]})
+    change.go(things)
+    (found,) = change.rows("SELECT word, is_new, kind, here, price FROM things")
+    assert (*found[:4], float(found[4])) == ("it's :x 100% {}", 1, "b", -7, 1.5)
+    by = partial(Column, "by", Integer, nullable=False, default=lambda: 1)
+    change.define(lambda m: table("things", m, by()))
+    assert "fill=things.by:VALUE" in change.autogenerate()
 
 
 @case

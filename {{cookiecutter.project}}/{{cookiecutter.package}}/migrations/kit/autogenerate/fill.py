@@ -2,12 +2,15 @@
 
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
+import sqlalchemy as sa
 from alembic.operations import ops
-from sqlalchemy import Column, Float, Identity, Integer, Numeric, String, literal, select
-from sqlalchemy.engine import Connection
+from sqlalchemy import Column, Float, Identity, Integer, Numeric
+from sqlalchemy.engine import Connection, Dialect
 
+from ..backends.constraints import tables
 from ..backends.steps import Comment, is_not_null, name_of, of_kind
 from ..session import as_text
 from .ask import answer, ask, can_ask, logger, told
@@ -44,7 +47,7 @@ def filled(step: Any, change: ops.ModifyTableOps, connection: Connection) -> Ite
     else:
         last = step
     name = f"{name_of(change)}.{column.name}"
-    if value := value_of(name):
+    if value := value_of(name, default_of(name, connection.dialect)):
         yield ops.ExecuteSQLOp(statement(change, column, value, connection))
     else:
         yield Comment(f"{name}: existing rows need a value here: UPDATE, or -x fill={name}:VALUE")
@@ -58,7 +61,7 @@ def not_null(step: Any, connection: Connection) -> Column[Any] | None:
         is_known = not isinstance(default, Identity) or connection.dialect.supports_identity_columns
         return None if step.column.nullable or (default and is_known) else step.column
     if is_not_null(step):
-        empty = select(literal(1)).where(first_rows(step, [step.column_name]).c[0].is_(None))
+        empty = sa.select(sa.literal(1)).where(first_rows(step, [step.column_name]).c[0].is_(None))
         name = step.modify_name or step.column_name
         is_told = told("fill", f"{name_of(step)}.{name}")  # of another database
         if is_told or read(connection, empty.limit(1)):
@@ -66,10 +69,24 @@ def not_null(step: Any, connection: Connection) -> Column[Any] | None:
     return None
 
 
-def value_of(name: str) -> str:
-    """Return the value that was answered; nothing if there are no rows, or no answer."""
+def default_of(name: str, dialect: Dialect) -> str:
+    """Return what new rows get by the model, as SQL in parentheses; nothing if Python computes it."""
+    for column in [c for t in tables() for c in t.columns if f"{t.fullname}.{c.name}" == name]:
+        found: Any = column.default
+        with suppress(Exception):  # there is none, or its type cannot be written
+            if not found.is_callable:
+                value = found.arg if found.is_clause_element else sa.literal(found.arg, column.type)
+                return f"({as_sql(value, dialect)})"
+    return ""
+
+
+def value_of(name: str, default: str) -> str:
+    """Return the value that was answered, or the default; nothing if there are no rows, or no answer."""
     if (value := answer("fill", name)) is not None:
         return value or "''"  # a shell takes the quotes away
+    if default:
+        logger.info("%s: existing rows get %s, as new ones do by the model.", name, default)
+        return default
     if can_ask():
         return ask(
             f"What do the existing rows get in {name}, which is NOT NULL?\n"
@@ -85,10 +102,13 @@ def statement(change: Any, column: Column[Any], value: str, connection: Connecti
     dialect, text = connection.dialect, value
     is_number = isinstance(column.type, Float | Integer | Numeric) and NUMBER.fullmatch(value)
     if not is_number and not IS_SQL.fullmatch(value):
-        options = {"literal_binds": True}
-        text = str(literal(value, String()).compile(dialect=dialect, compile_kwargs=options))
-        text = text.replace("%%", "%") if "format" in dialect.paramstyle else text
+        text = as_sql(sa.literal(value, sa.String()), dialect)
     quote = dialect.identifier_preparer.quote
     table = ".".join(quote(part) for part in (change.schema, change.table_name) if part)
     name = quote(column.name)
     return as_text(f"UPDATE {table} SET {name} = {text} WHERE {name} IS NULL")
+
+
+def as_sql(expression: sa.ColumnElement[Any], dialect: Dialect) -> str:
+    text = str(expression.compile(dialect=dialect, compile_kwargs={"literal_binds": True}))
+    return text.replace("%%", "%") if "format" in dialect.paramstyle else text
