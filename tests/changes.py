@@ -14,6 +14,7 @@ from argparse import Namespace
 from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
+from enum import Enum
 from functools import partial
 from typing import Any
 
@@ -480,6 +481,10 @@ def new_column_is_filled(change: Change) -> None:
     assert found == [("it's :x 100%", "b", 1, None)] * 2
 
 
+class Kind(Enum):
+    a, b = 1, 2
+
+
 @case
 def new_column_gets_the_default_of_the_model(change: Change) -> None:
     """Unasked, as new rows do: a value, or SQL; a function of Python is not called."""
@@ -490,7 +495,7 @@ def new_column_gets_the_default_of_the_model(change: Change) -> None:
             metadata,
             Column("word", String(30), nullable=False, default="it's :x 100% {}"),
             Column("is_new", sa.Boolean, nullable=False, default=True),
-            Column("kind", sa.Enum("a", "b", name="kinds"), nullable=False, default="b"),
+            Column("kind", sa.Enum(Kind, name="kinds"), nullable=False, default=Kind.b),
             Column("price", sa.Numeric(8, 2), nullable=False, default=Decimal("1.50")),
             Column("day", sa.Date, nullable=False, default=sa.func.current_date()),
             Column("here", Integer, key="key", nullable=False, default=-7),

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from contextlib import suppress
+from enum import Enum
 from typing import Any
 
 import sqlalchemy as sa
@@ -74,8 +75,11 @@ def default_of(name: str, dialect: Dialect) -> str:
     for column in [c for t in tables() for c in t.columns if f"{t.fullname}.{c.name}" == name]:
         found: Any = column.default
         with suppress(Exception):  # there is none, or its type cannot be written
-            if not found.is_callable:
-                value = found.arg if found.is_clause_element else sa.literal(found.arg, column.type)
+            value = None if found.is_callable else found.arg
+            if isinstance(value, Enum) and isinstance(column.type, sa.Enum):  # without its class
+                value = value.name if value.name in column.type.enums else value.value
+            if value is not None:
+                value = value if found.is_clause_element else sa.literal(value, column.type)
                 return f"({as_sql(value, dialect)})"
     return ""
 
