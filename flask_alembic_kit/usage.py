@@ -53,12 +53,13 @@ def lines(root: Path, module: str, name: str | None = None) -> list[str]:
     for path, text in texts.items():
         if path in used or any(name in text for name in objects):
             used.setdefault(path, parsed(text))
-    for path in sorted(used):
-        text = texts[path]
-        for line, advice in sorted(set(advices(used[path], objects, module, name))):
+    for path, tree in sorted(used.items()):
+        begins = [each.lineno for each in ast.walk(tree) if isinstance(each, ast.stmt)]
+        for line, advice in sorted(set(advices(tree, objects, module, name))):
             place = f"{path.relative_to(root).as_posix()}:{line}"
-            code = text.split("\n")[line - 1].strip()
-            found.append(f"{place}: {code}\n        {advice}")
+            code = texts[path].split("\n")[line - 1].strip()
+            rest = " (the rest of the line stays)" if begins.count(line) > 1 else ""
+            found.append(f"{place}: {code}\n        {advice}{rest}")
     return found
 
 

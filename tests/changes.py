@@ -1616,13 +1616,16 @@ def what_differs_in_words(change: Change) -> None:
     """A default of one's own, and a type that SQLAlchemy cannot read."""
     change.start(users)
     describe = next(m for name, m in sys.modules.items() if name.endswith(".autogenerate.describe"))
-    words = partial(describe.described, dialect=change.project.engine.dialect)
+
+    def words(step: ops.MigrateOperation) -> list[str]:
+        return [*describe.described(ops.UpgradeOps([step]), change.project.engine.dialect)]
+
     unread: Column[Any] = Column("place", sa.types.NullType())
     dropped = ops.DropColumnOp.from_column_and_tablename(None, "users", unread)
-    assert [*words(dropped)] == ["- users.place: unknown type"]
+    assert words(dropped) == ["- users.place: unknown type"]
     at = ops.AlterColumnOp("users", "at", modify_server_default=sa.DefaultClause(Now()))
     now = "now(3)" if change.dialect == "mysql" else "CURRENT_TIMESTAMP"
-    assert [*words(at)] == [f"users.at: default None -> {now}"]
+    assert words(at) == [f"users.at: default None -> {now}"]
 
 
 def main() -> None:

@@ -394,6 +394,14 @@ def test_lines_that_use_the_old_tool_with_what_to_write(tmp_path: Path) -> None:
     ]
 
 
+def test_advice_about_a_part_of_a_line_says_that_the_rest_stays(tmp_path: Path) -> None:
+    code = "from flask_migrate import Migrate\n\ndb.init_app(app); Migrate(app, db)\n"
+    (tmp_path / "shop.py").write_text(code, encoding="utf-8")
+    whole, part = usage.lines(tmp_path, "migrations")
+    assert whole.endswith(usage.GOES)
+    assert part.endswith("app.cli.add_command(kit.db) (the rest of the line stays)")
+
+
 def test_lines_that_make_tables_are_code(tmp_path: Path) -> None:
     """Neither comments nor messages are named, and what is only handed on is."""
     text = """\

@@ -173,6 +173,12 @@ def test_version_table_that_was_changed_by_hand(generic: Project, rows: str) -> 
     assert "t" in tables(url)
 
 
+def test_revision_that_is_a_link_to_nothing(generic: Project) -> None:
+    path = generic.versions / "x.py"
+    path.symlink_to("nosuch.py")
+    assert "nosuch.py: delete its link" in generic.fails("upgrade", "head")
+
+
 @pytest.mark.parametrize("way", ["upgrade", "downgrade"])
 @pytest.mark.parametrize("lazy", ["async", "yield"])
 def test_function_that_python_would_not_run(project: Project, lazy: str, way: str) -> None:

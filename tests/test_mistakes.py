@@ -99,6 +99,8 @@ FILES: dict[str, tuple[dict[str, str | bytes], str]] = {
     "UTF-16": ({FILE: revision().encode("utf-16")}, "x.py, line 1: source code"),
     "no down_revision": ({FILE: "revision = 'x1'\n"}, "x.py is not a revision: module"),
     "number": ({FILE: "revision = 1\ndown_revision = None\n"}, "x.py is not a revision: its id"),
+    "follows a number": ({FILE: revision(before="5")}, "A down_revision is no string"),
+    "named base": ({FILE: revision(name="base")}, "may not have the id base"),
     "itself": ({FILE: revision(before="'x1'")}, "Self-loop"),
     "circle": (
         {FILE: revision(before="'y1'"), OTHER: revision(name="y1", before="'x1'")},

@@ -29,8 +29,11 @@ MISTAKES: tuple[tuple[type[BaseException], str, str], ...] = (
     (ValueError, "source_to_code", "{file}, line 1: {}."),  # Python 3.10, of a null byte
     (AttributeError, "alembic.script.base", "{file} is not a revision: {}."),
     (TypeError, "verify_rev_id", "{file} is not a revision: its id is not a string."),
+    (TypeError, "format_as_comma", "A down_revision is no string, and no tuple of strings."),
+    (AssertionError, "not_none", "A revision may not have the id base: give it another one."),
     (SystemExit, "load_module_py", "{file} ends the process where it is imported."),
     (ImportError, "load_module_py", "{last.f_code.co_filename}, line {last.f_lineno}: {}."),
+    (ImportError, "load_python_file", "{}: delete its link."),
     *((PermissionError, name, DENIED) for name in OPENING),
     (OSError, "template_to_file", "The revision cannot be written: {}. Delete its file."),
     (BrokenPipeError, "static_output", "The program that reads the SQL has stopped."),

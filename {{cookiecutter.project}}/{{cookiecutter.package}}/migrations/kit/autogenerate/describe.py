@@ -4,45 +4,41 @@ from collections.abc import Iterator
 from typing import Any
 
 from alembic.operations import ops
+from sqlalchemy import Constraint, Index, Table
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import NullType
 
 from ..backends.compare import bare
-from ..backends.steps import name_of
+from ..backends.steps import name_of, steps_of
 
 
-def described(change: Any, dialect: Dialect) -> Iterator[str]:
-    """Yield a line for each step of a change: + is in the models only, - in the database only."""
-    sign = "-" if type(change).__name__.startswith("Drop") else "+"
-    if isinstance(change, ops.OpContainer):
-        for step in change.ops:
-            yield from described(step, dialect)
-    elif isinstance(change, ops.CreateTableOp | ops.DropTableOp):
-        yield f"{sign} table {name_of(change)}"
-    elif isinstance(change, ops.AddColumnOp | ops.DropColumnOp):
-        column = change.to_column()
-        is_unread = isinstance(column.type, NullType)
-        type_ = "unknown type" if is_unread else column.type.compile(dialect=dialect)
-        yield f"{sign} {name_of(change)}.{column.name}: {type_}"
-    elif isinstance(change, ops.AlterColumnOp):
-        yield from altered(change, dialect)
-    elif isinstance(change, ops.CreateIndexOp | ops.DropIndexOp):
-        yield f"{sign} index {change.index_name} of {name_of(change)}"
-    elif isinstance(change, ops.AddConstraintOp | ops.DropConstraintOp):
-        constraint: Any = change.to_constraint()
-        kind = type(constraint).__name__.removesuffix("Constraint").lower()
-        yield f"{sign} {kind} {constraint.name or 'without a name'} of {constraint.table}"
-    elif isinstance(change, ops.ExecuteSQLOp):
-        yield f"+ {change.sqltext}"
-    elif isinstance(change, ops.CreateTableCommentOp | ops.DropTableCommentOp):
-        comment = getattr(change, "comment", None)
-        yield f"{name_of(change)}: comment {change.existing_comment!r} -> {comment!r}"
-    elif hasattr(change, "new_values"):
-        yield f"enum {change.name}: {' -> '.join(map(', '.join, (change.old_values, change.new_values)))}"
-    elif hasattr(change, "enum_values"):
-        yield f"{sign} enum {change.name}: {', '.join(change.enum_values)}"
-    else:
-        yield " ".join(map(str, change.to_diff_tuple()))
+def described(changes: ops.OpContainer, dialect: Dialect) -> Iterator[str]:
+    """Yield a line for each step: + is in the models only, - in the database only."""
+    for step in steps_of(changes):
+        name, sign = name_of(step), "-" if type(step).__name__.startswith("Drop") else "+"
+        if isinstance(step, ops.AlterColumnOp):
+            yield from altered(step, dialect)
+        elif isinstance(step, ops.AddColumnOp | ops.DropColumnOp):
+            column = step.to_column()
+            is_unread = isinstance(column.type, NullType)
+            type_ = "unknown type" if is_unread else column.type.compile(dialect=dialect)
+            yield f"{sign} {name}.{column.name}: {type_}"
+        elif isinstance(step, ops.ExecuteSQLOp):
+            yield f"+ {step.sqltext}"
+        elif isinstance(step, ops.CreateTableCommentOp | ops.DropTableCommentOp):
+            comment = getattr(step, "comment", None)
+            yield f"{name}: comment {step.existing_comment!r} -> {comment!r}"
+        elif hasattr(step, "new_values"):
+            yield f"enum {step.name}: {' -> '.join(map(', '.join, (step.old_values, step.new_values)))}"
+        elif hasattr(step, "enum_values"):
+            yield f"{sign} enum {step.name}: {', '.join(step.enum_values)}"
+        elif isinstance(item := step.to_diff_tuple()[-1], Table):
+            yield f"{sign} table {name}"
+        elif isinstance(item, Constraint | Index):
+            kind = type(item).__name__.removesuffix("Constraint").lower()
+            yield f"{sign} {kind} {item.name or 'without a name'} of {name}"
+        else:
+            yield " ".join(map(str, step.to_diff_tuple()))
 
 
 def altered(step: ops.AlterColumnOp, dialect: Dialect) -> Iterator[str]:
