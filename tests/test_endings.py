@@ -102,6 +102,18 @@ def test_error_that_rolls_back_the_run_leaves_nothing(generic: Project, sqlite: 
     assert state(sqlite) == ([], ["r001"], "r001")
 
 
+def test_error_that_was_caught_where_each_statement_commits(generic: Project, url: URL) -> None:
+    """It rolls back nothing, not even as the first statement."""
+    body = (
+        "try:\n    op.execute('DROP TABLE none')\nexcept sa.exc.DBAPIError:\n    pass\n"
+        + INSERT.format(3)
+    )
+    block = "with op.get_context().autocommit_block():\n"
+    prepared(generic, url, block + textwrap.indent(body, "    "))
+    generic.alembic("upgrade", "head", env=at(url))
+    assert state(url) == ([1, 2, 3], ["r002"], "r002")
+
+
 def test_savepoint_of_a_revision_may_be_rolled_back(generic: Project, url: URL) -> None:
     body = f"nested = op.get_bind().begin_nested()\n{INSERT.format(9)}\nnested.rollback()"
     revision = prepared(generic, url, body)

@@ -27,7 +27,7 @@ class Outcome:
         self.commits = 0
         self.is_callers = connection.in_transaction()
         self.is_committing = False  # or has done nothing since
-        self.has_begun = self.was_behind = False  # with a statement; before the last one
+        self.has_begun = self.was_open = False  # by a statement; before the last one
         self.error: BaseException | None = None
         self.undone: str | None = None  # by this revision are the ones before it rolled back
 
@@ -50,8 +50,8 @@ class Outcome:
             raise CommandError(f"{what}: {why or 'use op.get_bind().begin_nested()'}. {self.fate()}")
         if re.match(r"(?i)(\s|/\*.*?\*/)*(ABORT|ROLLBACK)\b(?!.* TO )", statement):
             self.rollback()
-        self.was_behind = self.is_behind()
-        self.commits += commits(statement) or self.was_behind
+        self.was_open = self.has_begun and not self.is_behind()
+        self.commits += commits(statement) or self.is_behind()
         self.has_begun = True
 
     def is_behind(self) -> bool:
@@ -65,8 +65,8 @@ class Outcome:
 
     def handle_error(self, found: ExceptionContext) -> None:
         if found.connection is self.connection:
-            self.error = found.sqlalchemy_exception
-            if self.is_behind() and not self.was_behind:  # as after SQLite's INSERT OR ROLLBACK
+            self.error = found.sqlalchemy_exception or found.original_exception
+            if self.was_open and self.is_behind():  # as after SQLite's INSERT OR ROLLBACK
                 self.undone = revision_in(walk_stack(None)) or "of Alembic"
 
     def title(self, revision: str | None) -> str:
