@@ -13,6 +13,8 @@ from sqlalchemy import URL, make_url
 
 TABLE = 'op.create_table("t", sa.Column("a", sa.Integer))'
 INSERT = 'op.execute("INSERT INTO t VALUES ({})")'
+# An error after which SQLite rolls back all that the run has done, with its savepoints.
+UNDO = 'op.execute("INSERT OR ROLLBACK INTO alembic_version SELECT * FROM alembic_version")'
 
 
 def prepared(project: Project, url: URL, body: str) -> str:
@@ -80,6 +82,36 @@ def test_commit_after_an_error_that_was_caught_is_none(generic: Project, commit:
         done = generic.alembic("upgrade", "head", env=at(url), status=1)
         assert "current transaction is aborted" in done.stderr
         assert state(url) == ([], ["r001"], "r001")
+
+
+def test_error_that_rolls_back_the_run_is_not_to_be_caught(generic: Project, sqlite: URL) -> None:
+    revision = prepared(generic, sqlite, f"try:\n    {UNDO}\nexcept sa.exc.DBAPIError:\n    pass")
+    line = generic.fails("upgrade", "head", env=at(sqlite))
+    what = f"Revision {revision} of database 'default' rolls back what the run has done"
+    assert line.startswith(f"FAILED: {what}: UNIQUE constraint failed: ")
+    assert line.endswith("Nothing of this run is kept.")
+    assert state(sqlite) == ([], ["r001"], "r001")
+
+
+def test_error_that_rolls_back_the_run_leaves_nothing(generic: Project, sqlite: URL) -> None:
+    prepared(generic, sqlite, "")
+    generic.add_revision(UNDO)
+    done = generic.alembic("upgrade", "head", env=at(sqlite), status=1)
+    assert "IntegrityError" in done.stderr
+    assert done.stderr.endswith("Nothing of this run is kept.\n")
+    assert state(sqlite) == ([], ["r001"], "r001")
+
+
+def test_error_that_was_caught_where_each_statement_commits(generic: Project, url: URL) -> None:
+    """It rolls back nothing, not even as the first statement."""
+    body = (
+        "try:\n    op.execute('DROP TABLE none')\nexcept sa.exc.DBAPIError:\n    pass\n"
+        + INSERT.format(3)
+    )
+    block = "with op.get_context().autocommit_block():\n"
+    prepared(generic, url, block + textwrap.indent(body, "    "))
+    generic.alembic("upgrade", "head", env=at(url))
+    assert state(url) == ([1, 2, 3], ["r002"], "r002")
 
 
 def test_savepoint_of_a_revision_may_be_rolled_back(generic: Project, url: URL) -> None:

@@ -603,6 +603,24 @@ def test_interrupted_migration_is_one_line(generic: Project, url: URL, how: str)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are not known there")
+def test_interrupted_statement_that_commits_by_itself_is_one_line(
+    generic: Project, postgresql: URL
+) -> None:
+    """SQLAlchemy closes the connection, and then the block that ends wants it."""
+    body = """
+        import os, signal, threading
+        threading.Timer(1, os.kill, (os.getpid(), signal.SIGTERM)).start()
+        with op.get_context().autocommit_block():
+            op.execute("SELECT pg_sleep(60)")
+    """
+    generic.add_revision(textwrap.dedent(body))
+    done = generic.alembic("upgrade", "head", env=at(postgresql), status=143)
+    assert "Traceback" not in done.stderr, done.stderr
+    said = "It is not known whether 'default' has committed: see alembic current."
+    assert done.stdout == f"FAILED: Interrupted. {said}\n"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are not known there")
 @pytest.mark.parametrize("how", [pytest.param("SIGINT", marks=pytest.mark.slow), "SIGTERM"])
 def test_interrupted_waiting_is_one_line(generic: Project, url: URL, how: str) -> None:
     """While it sleeps between two tries. SQLAlchemy logs what interrupts it when it closes a connection."""

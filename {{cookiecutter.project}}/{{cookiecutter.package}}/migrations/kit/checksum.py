@@ -9,7 +9,7 @@ STRING = (
     rb'"""[^\\]*?(?:\\.[^\\]*?)*?"""|"[^"\\]*(?:\\.[^"\\]*)*"|'
     rb"'''[^\\]*?(?:\\.[^\\]*?)*?'''|'[^'\\]*(?:\\.[^'\\]*)*'"
 )
-DOCSTRING = re.compile(rb"(?:\s|#[^\n]*)*(?:%b)" % STRING, re.DOTALL)
+DOCSTRING = re.compile(rb"\A(?:\s|#[^\n]*)*(?:%b)" % STRING, re.DOTALL)
 WORDS = re.compile(rb"(%b)|\s+|#[^\n]*|\\\n" % STRING, re.DOTALL)
 
 
@@ -23,8 +23,7 @@ def sums(script: Any, revision: str) -> dict[str, str]:
 
 def meaning(source: bytes) -> str:
     """Return a checksum that ignores whitespace, comments, kinds of quotes, last commas, the docstring."""
-    if docstring := DOCSTRING.match(source):
-        source = source[docstring.end() :]
+    source = DOCSTRING.sub(b"", source, count=1)
     code = b"".join(filter(None, WORDS.split(source)))  # strings stay, whatever is in them
     for old, new in ((b"'", b'"'), (b'"""', b'"'), (b",)", b")"), (b",]", b"]"), (b",}", b"}")):
         code = code.replace(old, new)

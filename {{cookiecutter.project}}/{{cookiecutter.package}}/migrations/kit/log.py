@@ -115,7 +115,7 @@ class Log:
 
     def flush(self, *found: Any) -> None:
         """Write the waiting rows; as a listener to statements, only before or after a commit."""
-        is_behind = any(outcome.is_behind() for outcome in self.mine)
+        is_behind = any(o.is_behind() and not o.undone for o in self.mine)
         if found[2:] and not is_behind and not commits(found[2]):
             return
         if found and not is_behind:  # PostgreSQL makes it a ROLLBACK after an error, unsaid

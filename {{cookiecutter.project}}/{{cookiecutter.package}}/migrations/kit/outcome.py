@@ -13,6 +13,7 @@ from alembic.ddl.impl import DefaultImpl
 from alembic.util import CommandError
 from sqlalchemy.engine import Connection, Dialect, ExceptionContext
 
+from .mistakes import first_line
 from .session import commits, driver_of, listening
 
 NOTHING_KEPT = "Nothing of this run is kept."
@@ -26,9 +27,9 @@ class Outcome:
         self.commits = 0
         self.is_callers = connection.in_transaction()
         self.is_committing = False  # or has done nothing since
-        self.has_begun = False  # with a statement: psycopg begins none before
+        self.has_begun = self.was_open = False  # by a statement; before the last one
         self.error: BaseException | None = None
-        self.undone: str | None = None  # the revision that has rolled back the ones before it
+        self.undone: str | None = None  # by this revision are the ones before it rolled back
 
     def begin(self, _: Connection) -> None:
         self.is_committing = self.has_begun = False
@@ -45,9 +46,11 @@ class Outcome:
     def execute(self, _: Connection, __: Any, statement: str, *___: Any) -> None:
         if self.undone:
             what = f"{self.title(self.undone)} rolls back what the run has done"
-            raise CommandError(f"{what}: use op.get_bind().begin_nested(). {self.fate()}")
+            why = first_line(self.error) if self.error and self.is_behind() else ""
+            raise CommandError(f"{what}: {why or 'use op.get_bind().begin_nested()'}. {self.fate()}")
         if re.match(r"(?i)(\s|/\*.*?\*/)*(ABORT|ROLLBACK)\b(?!.* TO )", statement):
             self.rollback()
+        self.was_open = self.has_begun and not self.is_behind()
         self.commits += commits(statement) or self.is_behind()
         self.has_begun = True
 
@@ -62,7 +65,9 @@ class Outcome:
 
     def handle_error(self, found: ExceptionContext) -> None:
         if found.connection is self.connection:
-            self.error = found.sqlalchemy_exception
+            self.error = found.sqlalchemy_exception or found.original_exception
+            if self.was_open and self.is_behind():  # as after SQLite's INSERT OR ROLLBACK
+                self.undone = revision_in(walk_stack(None)) or "of Alembic"
 
     def title(self, revision: str | None) -> str:
         return f"{f'Revision {revision} of database' if revision else 'Database'} {self.name!r}"
@@ -75,7 +80,6 @@ class Outcome:
         done = ", ".join(repr(o.name) for o in others if o.commits)
         undone = ", ".join(repr(o.name) for o in others if not o.commits)
         also = f" Committed: {done}; not: {undone or 'no other'}." if done else ""
-        has_not_committed = self.is_committing and self.error is error
         is_lost = getattr(error, "connection_invalidated", isinstance(error, KeyboardInterrupt))
         if self.is_committing and (is_lost or any(each in str(error) for each in self.unsure)):
             known = f"It is not known whether {self.name!r} has committed"
@@ -88,7 +92,7 @@ class Outcome:
             kept = "Revisions before it are kept; parts of its own changes may remain."
             if not revision:
                 kept = "Revisions that are done are kept; parts of the next may remain."
-        elif self.commits > has_not_committed:
+        elif self.commits > (self.is_committing and self.error is error):  # that one failed
             kept = "What was committed is kept, the rest is rolled back."
         else:
             kept = "It is rolled back." if also else NOTHING_KEPT

@@ -36,11 +36,8 @@ def state(engine: Engine, version_table: dict[str, Any] | None) -> dict[str, Any
             if version_table:
                 migration = MigrationContext.configure(connection, opts=version_table)
                 current = {*migration.get_current_heads()}
-            if heads <= current <= known:
-                status = "ok"
-            elif current <= known:
-                status = "behind"
-            else:
+            status = "ok" if heads <= current else "behind"
+            if not current <= known:
                 status = "newer" if Log(migration).is_newer(current, heads) else "unknown"
     except Exception as error:  # noqa: BLE001 (of any kind, by driver or by a listener of the app)
         is_there = isinstance(error, DBAPIError) and not error.connection_invalidated
