@@ -1313,9 +1313,11 @@ def test_a_database_that_the_old_env_leaves_out_is_left_out(tmp_path: Path) -> N
 ENV_OPTIONS = """\
 from functools import lru_cache
 from shop.entities import register_entities
+from sqlalchemy.orm import configure_mappers
 
 ENTITIES = ["a view"]
 register_entities(ENTITIES)
+configure_mappers()
 
 LEFT_ALONE = config.get_section("alembic:exclude")["tables"].split()
 assert config.get_main_option("left").split() == ["one", "two"]

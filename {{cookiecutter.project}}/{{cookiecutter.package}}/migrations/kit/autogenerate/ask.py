@@ -31,21 +31,16 @@ def answer(name: str, key: str) -> str | None:
     """Return what ``-x`` says of something, and note that this answer is used."""
     if (found := told(name, key)) is None:
         return None
-    used().add((name, found))
+    context.config.attributes.setdefault("used answers", set()).add((name, found))
     return given(name)[found]
 
 
-def used() -> set[tuple[str, str]]:
-    """Return the answers that were used, for any of several databases."""
-    found: set[tuple[str, str]] = context.config.attributes.setdefault("used answers", set())
-    return found
-
-
 def refuse_unused() -> None:
-    """Refuse an answer to a question that was not asked: it is misspelled."""
+    """Refuse an answer to a question that was not asked, of any database: it is misspelled."""
+    used = context.config.attributes.get("used answers", ())
     for name in ("rename", "fill"):
         for key, value in given(name).items():
-            if (name, key) not in used():
+            if (name, key) not in used:
                 raise CommandError(f"-x {name}={key}:{value} matches no change: check the names.")
 
 
