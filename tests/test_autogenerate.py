@@ -409,7 +409,9 @@ def make_versions() -> None:
 
 
 def test_tables_that_are_made_when_the_mappers_are_configured(generic: Project) -> None:
-    imports = "from sqlalchemy import Column, Integer, Table, event\nfrom sqlalchemy.orm import Mapper\n"
+    imports = (
+        "from sqlalchemy import Column, Integer, Table, event\nfrom sqlalchemy.orm import Mapper\n"
+    )
     models = generic.folder / generic.package / "models.py"
     text = models.read_text(encoding="utf-8").replace("\nfrom ", f"\n{imports}from ", 1)
     models.write_text(text + VERSIONS, encoding="utf-8")
