@@ -423,9 +423,3 @@ def test_tables_that_are_made_when_the_mappers_are_configured(generic: Project) 
     compare = f"from {generic.package} import create_app, migrations\n"
     compare += "with create_app().app_context():\n    print(migrations.differences())"
     assert generic.python("-c", compare).stdout.strip() == "{}"
-
-
-def test_a_mistake_in_a_relationship_is_a_line(generic: Project) -> None:
-    generic.alembic("upgrade", "head")
-    generic.edit("models.py", "author: Mapped[User]", 'author: Mapped["Author"]')
-    assert "locate a name ('Author')" in generic.fails("revision", "--autogenerate", "-m", "x")

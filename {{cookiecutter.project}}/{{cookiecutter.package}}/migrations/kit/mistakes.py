@@ -38,7 +38,6 @@ MISTAKES: tuple[tuple[type[BaseException], str, str], ...] = (
     (UnicodeEncodeError, "static_output", "The SQL cannot be written: {}. Set PYTHONUTF8=1."),
     (UserWarning, "_revision_map", "{}: delete one of the files, or give it another id."),
     (NoReferencedTableError, "_resolve_column", "{}: import its model, or correct the name."),
-    (Exception, "configure_mappers", "The models cannot be mapped: {}."),
     (CompileError, "run_autogenerate", "The models do not fit this database: {error.args[0]}."),
     (Exception, "fileConfig", "The logging in alembic.ini cannot be set up: {}."),
     (RevisionError, "_revision_map", "{}: correct a down_revision."),

@@ -5,6 +5,7 @@ Flask-Alembic. A revision does nothing on a database that it does not know.
 """
 
 from collections.abc import Iterable
+from contextlib import suppress
 from inspect import iscoroutinefunction, isgeneratorfunction, signature
 from typing import Any
 
@@ -30,7 +31,8 @@ def run_migrations(**arguments: Any) -> None:
     migration = context.get_context()
     leave_own_alone(migration)
     if "revision_context" in migration.opts:  # as SQLAlchemy-Continuum, mappers may make tables
-        configure_mappers()
+        with suppress(sa.exc.SQLAlchemyError):  # a module with models may be missing
+            configure_mappers()
     log = Log(migration)
     is_ended = not migration.as_sql and not log.connection.in_transaction()
     migration.opts.setdefault("dont_mutate", not is_changing())

@@ -37,10 +37,9 @@ def answer(name: str, key: str) -> str | None:
 
 def refuse_unused() -> None:
     """Refuse an answer to a question that was not asked, of any database: it is misspelled."""
-    used = context.config.attributes.get("used answers", ())
     for name in ("rename", "fill"):
         for key, value in given(name).items():
-            if (name, key) not in used:
+            if (name, key) not in context.config.attributes.get("used answers", ()):
                 raise CommandError(f"-x {name}={key}:{value} matches no change: check the names.")
 
 
