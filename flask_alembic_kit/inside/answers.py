@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 from alembic.autogenerate import produce_migrations
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Column, Constraint, DefaultClause, Index, Table
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import configure_mappers
 
 from . import finding
@@ -120,7 +121,8 @@ def differences(migration: MigrationContext) -> list[str]:
     """Return what autogenerate finds, a line each: with the new environment, what alembic check does."""
     kit, is_new, _ = type(migration.impl).__module__.partition(".kit.backends.")
     if is_new:
-        configure_mappers()
+        with suppress(SQLAlchemyError):
+            configure_mappers()
     changes: Any = produce_migrations(migration, migration.opts["target_metadata"]).upgrade_ops
     if is_new:
         import_module(f"{kit}.kit.autogenerate.mend").mend_columns(changes, migration.dialect)
