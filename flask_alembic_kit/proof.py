@@ -19,10 +19,18 @@ ADVICE = {
         "If no revision makes a table that they need, make a new database as you do today, for example with "
         "db.create_all(), and then run alembic stamp head."
     ),
+    "KeyError: 'url'|SQLAlchemy URL|URL object, got None": (
+        "Write op.get_bind() in place of sqlalchemy.url, which only the old env.py sets."
+    ),
     "Not an executable object": "Write sqlalchemy.text(...) around the strings that this revision executes.",
     "module 'sqlalchemy": "Write the name that SQLAlchemy has today, or install the older SQLAlchemy.",
     "from 'sqlalchemy": "Write the name that SQLAlchemy has today, or install the older SQLAlchemy.",
 }
+
+
+def advice(error: str) -> list[str]:
+    """Return what to do about an error of revisions, if that is known."""
+    return [line for words, line in ADVICE.items() if re.search(words, error)]
 
 
 def failures(old: Answers | None, new: Answers) -> list[str]:
@@ -32,6 +40,7 @@ def failures(old: Answers | None, new: Answers) -> list[str]:
         found.append(f"alembic cannot be run without flask: {new['alone_error']}")
     if "build_error" in new:
         found.append(f"An empty database cannot be migrated: {new['build_error']}")
+        found += advice(new["build_error"])
     if "own_error" in new and "own_error" not in (old or {}):
         found.append(f"The app's database cannot be read: {new['own_error']}")
     error = new.get("compare_error", "")
@@ -108,7 +117,7 @@ def summary(old: Answers | None, new: Answers) -> list[str]:
         lines.append(f"{counted(tables, 'table')} made from empty: {same}")
     if error := new.get("known_error"):
         lines.append(f"An empty database cannot be migrated, nor can the old tool do it: {error}")
-        lines += [advice for words, advice in ADVICE.items() if re.search(words, error)]
+        lines += advice(error)
     if error := new.get("compare_error"):
         lines.append(f"alembic check and --autogenerate fail, mend the models first: {error}")
     if "import_error" in new:

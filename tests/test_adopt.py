@@ -1121,6 +1121,36 @@ def test_what_the_old_tool_cannot_build_is_known_also_when_run_again(
 
 
 @pytest.mark.slow
+def test_tables_that_mappers_make_are_no_difference(tmp_path: Path) -> None:
+    """As SQLAlchemy-Continuum makes them; the old env.py has called ``configure_mappers()``."""
+    app = build("factory", tmp_path)
+    (models,) = app.folder.rglob("shop/models.py")
+    with models.open("a", encoding="utf-8") as file:
+        file.write(
+            "\n\nfrom sqlalchemy import event, orm\n\nevent.listen(orm.Mapper, 'after_configured', lambda: "
+            "db.Table('versions', db.Column('id', db.Integer, primary_key=True)))\n"
+        )
+    env = app.folder / "migrations" / "env.py"
+    source = "from sqlalchemy.orm import configure_mappers\n\nconfigure_mappers()\n"
+    env.write_text(source + env.read_text(encoding="utf-8"), encoding="utf-8")
+    execute(app, ["CREATE TABLE versions (id INTEGER NOT NULL PRIMARY KEY)"])
+    assert "versions" not in app.adopt().stdout.partition("Models and database differ")[2]
+    app.alembic("check")
+
+
+@pytest.mark.slow
+def test_a_revision_that_reads_the_url_of_the_old_env_is_named(tmp_path: Path) -> None:
+    app = build("factory", tmp_path)
+    (first,) = app.folder.rglob("migrations/**/*first.py")
+    source = first.read_text(encoding="utf-8")
+    engine = "    config = op.get_context().config\n    sa.engine_from_config(config.get_section('alembic'))\n"
+    first.write_text(re.sub("(def upgrade.*:\n)", f"\\1{engine}", source), encoding="utf-8")
+    done = app.adopt(status=1)
+    assert f"KeyError: 'url', in migrations/versions/{first.name}:" in done.stderr
+    assert "Write op.get_bind()" in done.stderr
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("dialect", ["sqlite", "postgresql", "mysql"])
 def test_an_old_env_that_writes_changes_nothing(dialect: str, tmp_path: Path) -> None:
     """As one that calls ``create_all()``."""
@@ -1321,9 +1351,11 @@ def test_a_database_that_the_old_env_leaves_out_is_left_out(tmp_path: Path) -> N
 ENV_OPTIONS = """\
 from functools import lru_cache
 from shop.entities import register_entities
+from sqlalchemy.orm import configure_mappers
 
 ENTITIES = ["a view"]
 register_entities(ENTITIES)
+configure_mappers()
 
 LEFT_ALONE = config.get_section("alembic:exclude")["tables"].split()
 assert config.get_main_option("left").split() == ["one", "two"]

@@ -397,3 +397,29 @@ def test_views_without_a_model(generic: Project) -> None:
     done = generic.alembic("check")
     assert "'default' has no model: import its models" in done.stderr
     generic.alembic("downgrade", "base")
+
+
+# As SQLAlchemy-Continuum makes the tables that keep the versions of rows.
+VERSIONS = """
+
+@event.listens_for(Mapper, "after_configured")
+def make_versions() -> None:
+    Table("posts_version", Model.metadata, Column("id", Integer, primary_key=True))
+"""
+
+
+def test_tables_that_are_made_when_the_mappers_are_configured(generic: Project) -> None:
+    imports = (
+        "from sqlalchemy import Column, Integer, Table, event\nfrom sqlalchemy.orm import Mapper\n"
+    )
+    models = generic.folder / generic.package / "models.py"
+    text = models.read_text(encoding="utf-8").replace("\nfrom ", f"\n{imports}from ", 1)
+    models.write_text(text + VERSIONS, encoding="utf-8")
+    generic.alembic("upgrade", "head")
+    assert "+ table posts_version" in generic.alembic("check", status=4).stdout
+    assert "'posts_version'" in generic.new_revision("--autogenerate", "-m", "versions")
+    generic.alembic("upgrade", "head")
+    generic.alembic("check")
+    compare = f"from {generic.package} import create_app, migrations\n"
+    compare += "with create_app().app_context():\n    print(migrations.differences())"
+    assert generic.python("-c", compare).stdout.strip() == "{}"

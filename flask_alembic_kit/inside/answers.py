@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -10,10 +10,12 @@ from typing import Any
 from alembic.autogenerate import produce_migrations
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Column, Constraint, DefaultClause, Index, Table
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import configure_mappers
 
 from . import finding
 from .environments import Environment
-from .errors import Refused, shown
+from .errors import Refused, line_of, shown
 from .options import beside, options_of
 from .schema import contents
 from .scratch import Scratch
@@ -90,7 +92,7 @@ def kept(found: dict[str, Any], name: str) -> Iterator[None]:
             r"\bkit_(old|new)_[0-9a-f]{12}\.?", "", str(error)
         )  # MySQL names the database
         said = " ".join(said.split()).partition(" (Background on this error")[0]
-        found[name] = f"{type(error).__name__}: {said}"[:500]
+        found[name] = f"{type(error).__name__}: {said}"[:500] + line_of(error)
 
 
 def exists(engine: Any) -> bool:
@@ -117,8 +119,11 @@ def target(migration: MigrationContext) -> Any:
 
 def differences(migration: MigrationContext) -> list[str]:
     """Return what autogenerate finds, a line each: with the new environment, what alembic check does."""
-    changes: Any = produce_migrations(migration, migration.opts["target_metadata"]).upgrade_ops
     kit, is_new, _ = type(migration.impl).__module__.partition(".kit.backends.")
+    if is_new:
+        with suppress(SQLAlchemyError):
+            configure_mappers()
+    changes: Any = produce_migrations(migration, migration.opts["target_metadata"]).upgrade_ops
     if is_new:
         import_module(f"{kit}.kit.autogenerate.mend").mend_columns(changes, migration.dialect)
     return [line for change in changes.as_diffs() for line in described_change(change)]

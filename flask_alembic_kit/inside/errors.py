@@ -28,11 +28,16 @@ def where(error: BaseException) -> str:
     frames = traceback.extract_tb(error.__traceback__)
     if isinstance(error, KeyError) and frames[-1].filename.endswith(REVISIONS):
         return f"a revision has down_revision {error}, which no file has"
-    for frame in reversed(frames):
+    return said.removesuffix(".") + line_of(error)
+
+
+def line_of(error: BaseException) -> str:
+    """Return the last line of the app's own that an error came through, as the end of a sentence."""
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
         path = Path(shown(frame.filename))
         if not path.is_absolute() and path.exists():
-            return f"{said}, in {path}:{frame.lineno}: {frame.line}"
-    return said  # a line of a library is none that its user can mend
+            return f", in {path}:{frame.lineno}: {frame.line}"
+    return ""  # a line of a library is none that its user can mend
 
 
 def shown(file: str) -> str:

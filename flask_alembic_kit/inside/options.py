@@ -34,7 +34,7 @@ USUAL = {
     "fileConfig", "set_main_option", "set_section_option", "configure", "run_migrations", "close",
     "dispose", "begin", "commit", "rollback", "prepare", "run", "run_sync", "debug", "info",
     "warning", "error", "exception", "write", "append", "insert", "extend", "update", "setdefault",
-    "load_dotenv", "print", "tometadata", "to_metadata",
+    "load_dotenv", "print", "tometadata", "to_metadata", "configure_mappers",
 }  # fmt: skip
 
 

@@ -19,6 +19,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from flask import current_app
+from sqlalchemy.orm import configure_mappers
 
 from .locations import says_where, set_script_location, version_locations
 from .outcome import revision_in
@@ -113,6 +114,7 @@ def differences() -> dict[str, list[Any]]:
     from .autogenerate.mend import mend_columns  # only here is it needed
 
     def compared(migration: MigrationContext) -> list[Any]:
+        configure_mappers()
         changes: Any = produce_migrations(migration, migration.opts["target_metadata"]).upgrade_ops
         mend_columns(changes, migration.dialect)
         return [*changes.as_diffs()]

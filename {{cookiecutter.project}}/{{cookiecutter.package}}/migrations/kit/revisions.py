@@ -5,6 +5,7 @@ Flask-Alembic. A revision does nothing on a database that it does not know.
 """
 
 from collections.abc import Iterable
+from contextlib import suppress
 from inspect import iscoroutinefunction, isgeneratorfunction, signature
 from typing import Any
 
@@ -13,6 +14,7 @@ from alembic import context
 from alembic.script import Script
 from alembic.script.revision import ResolutionError
 from alembic.util import CommandError, to_tuple
+from sqlalchemy.orm import configure_mappers
 
 from .autogenerate.ask import logger
 from .autogenerate.filters import leave_own_alone
@@ -28,6 +30,9 @@ def run_migrations(**arguments: Any) -> None:
     """Do what ``context.run_migrations()`` does, except on a database that newer code has migrated."""
     migration = context.get_context()
     leave_own_alone(migration)
+    if "revision_context" in migration.opts:  # as SQLAlchemy-Continuum, mappers may make tables
+        with suppress(sa.exc.SQLAlchemyError):  # a module with models may be missing
+            configure_mappers()
     log = Log(migration)
     is_ended = not migration.as_sql and not log.connection.in_transaction()
     migration.opts.setdefault("dont_mutate", not is_changing())
@@ -92,10 +97,9 @@ def explain_unknown(log: Log) -> bool:
     where = f"Database {log.name!r} is at {at}"
     for squashed in context.script.walk_revisions():
         if current & {*getattr(squashed.module, "replaces", ())}:
-            new = squashed.revision
             commit = getattr(squashed.module, "replaced_at", "the code of before")
-            way = f"check out {commit}, run alembic upgrade {new}, and come back"
-            raise CommandError(f"{where}, which was squashed into {new}: {way}.")
+            way = f"check out {commit}, run alembic upgrade {squashed.revision}, and come back"
+            raise CommandError(f"{where}, which was squashed into {squashed.revision}: {way}.")
     advice = f"Run the code that has it. If it is lost: {STAMP}."
     if not log.is_newer(current, heads):
         past = f" Its log does not name {own}." if own else ""
