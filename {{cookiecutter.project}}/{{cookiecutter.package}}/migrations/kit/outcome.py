@@ -23,8 +23,7 @@ outcomes: list["Outcome"] = []  # of the databases of this run
 class Outcome:
     def __init__(self, connection: Connection, name: str, unsure: Collection[str]) -> None:
         self.connection, self.name, self.process = connection, name, os.getpid()
-        self.unsure = unsure  # errors after which a commit may have been done, or not
-        self.commits = 0
+        self.unsure, self.commits = unsure, 0  # errors after which a commit is done, or not
         self.is_callers = connection.in_transaction()
         self.is_committing = False  # or has done nothing since
         self.has_begun = self.was_open = False  # by a statement; before the last one
@@ -45,9 +44,10 @@ class Outcome:
 
     def execute(self, _: Connection, __: Any, statement: str, *___: Any) -> None:
         if self.undone:
-            what = f"{self.title(self.undone)} rolls back what the run has done"
-            why = first_line(self.error) if self.error and self.is_behind() else ""
-            raise CommandError(f"{what}: {why or 'use op.get_bind().begin_nested()'}. {self.fate()}")
+            error = self.error if self.is_behind() else None
+            why = first_line(error) if error else "use op.get_bind().begin_nested()"
+            what = f"{self.title(self.undone)} rolls back what the run has done: {why}"
+            raise CommandError(f"{what}. {self.fate()}")
         if re.match(r"(?i)(\s|/\*.*?\*/)*(ABORT|ROLLBACK)\b(?!.* TO )", statement):
             self.rollback()
         self.was_open = self.has_begun and not self.is_behind()
