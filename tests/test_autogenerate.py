@@ -77,6 +77,20 @@ def test_a_type_that_the_database_lacks_is_a_line(generic: Project, new: str) ->
         assert line.endswith("can't render element of type HSTORE."), line
 
 
+@pytest.mark.parametrize("model", ["class Flag(Model):\n    __tablename__ = 'posts_flags'", ""])
+def test_a_check_that_needs_a_name_is_a_line(generic: Project, model: str) -> None:
+    """The naming convention of a project wants one: of a table that is new, and of one that is there."""
+    generic.alembic("upgrade", "head")
+    models = generic.folder / generic.package / "models.py"
+    key = "    id: Mapped[int] = mapped_column(primary_key=True)\n" if model else ""
+    column = "    on: Mapped[bool] = mapped_column(sqlalchemy.Boolean(create_constraint=True))\n"
+    text = f"import sqlalchemy\n{models.read_text(encoding='utf-8')}"
+    models.write_text(f"{text}\n\n{model}\n{key}{column}", encoding="utf-8")
+    for arguments in (("check",), ("revision", "--autogenerate", "-m", "more")):
+        done = generic.alembic(*arguments, status=None)
+        assert done.stdout.startswith("FAILED: A check of posts"), done.stderr
+
+
 NAMED = """
 
 class Thing(Model):

@@ -14,6 +14,7 @@ JOIN = 'run alembic merge heads -m "join"'
 STAMP = "set one that fits the tables by alembic stamp --purge REVISION"
 DENIED = "This user may not read or create {error.filename}."
 OPENING = ("load_module_py", "load_dotenv", "makedirs", "says_where", "template_to_file")
+NAMELESS = "A check of {last.f_locals[self].table} needs a name: Boolean(name=...), as an example."
 URL = "The URL of a database"
 ESCAPED = "no quotes around DATABASE_URL; in a password, '@' is %40, '/' is %2F and '%' is %25."
 # What an error of a class means that comes through a function, or from a module.
@@ -42,6 +43,7 @@ MISTAKES: tuple[tuple[type[BaseException], str, str], ...] = (
     (UserWarning, "_revision_map", "{}: delete one of the files, or give it another id."),
     (NoReferencedTableError, "_resolve_column", "{}: import its model, or correct the name."),
     (CompileError, "run_autogenerate", "The models do not fit this database: {error.args[0]}."),
+    (Exception, "_key_constraint_name", NAMELESS),
     (Exception, "fileConfig", "The logging in alembic.ini cannot be set up: {}."),
     (RevisionError, "_revision_map", "{}: correct a down_revision."),
     (AssertionError, "_revision_for_ident", "The revision is empty: name one, such as head."),

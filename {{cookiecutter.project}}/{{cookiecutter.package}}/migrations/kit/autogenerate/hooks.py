@@ -10,7 +10,6 @@ from alembic.operations import ops
 from alembic.runtime.migration import MigrationContext
 from alembic.util import CommandError
 from flask import current_app
-from sqlalchemy import Column, MetaData, Table
 from sqlalchemy.schema import CreateTable
 
 from ..backends import backend_of
@@ -56,8 +55,7 @@ def process_revision_directives(
         logger.warning("The database %r has no model: %s.", name, where)
     changed = {name_of(step) for step in changes[-1].ops}
     for table in [table for table in models if table.fullname in changed]:
-        like = Table(table.name, MetaData(), *(Column(c.name, c.type) for c in table.columns))
-        CreateTable(like).compile(dialect=migration.dialect)  # fails if it lacks a type
+        CreateTable(table).compile(dialect=migration.dialect)  # fails without a type or a name
     backend, back = backend_of(migration.dialect), directives[0].downgrade_ops_list[-1]
     hints = {} if is_checked else rename(changes[-1], AutogenContext(migration), backend)
     backend.complete(connection, changes[-1], given("fill").values())
