@@ -72,6 +72,18 @@ def test_two_heads_are_merged(generic: Project) -> None:
     assert "a3 (head) (mergepoint)" in generic.flask("db", "current").stdout
 
 
+def test_a_downgrade_past_a_merge_names_both_ways_also_from_above(generic: Project) -> None:
+    for name in ("a1", "a2"):
+        generic.flask("db", "revision", "--head", FIRST_REVISION, "--splice", "--rev-id", name)
+    generic.flask("db", "merge", "--rev-id", "a3")
+    generic.flask("db", "revision", "--rev-id", "a4")
+    generic.flask("db", "upgrade")
+    refused = generic.flask("db", "downgrade", "-3", status=None).stdout
+    assert "joined: alembic downgrade a1 or alembic downgrade a2." in refused
+    generic.flask("db", "downgrade", "-1")
+    assert generic.flask("db", "downgrade", "-1", status=None).stdout == refused
+
+
 def test_stamp_without_a_revision_is_to_the_head(project: Project) -> None:
     project.flask("db", "stamp")
     for database in project.databases:

@@ -100,8 +100,8 @@ def changed_by_hand() -> str:
 
 
 def two_ways() -> str:
-    """Name the two revisions that a downgrade could go to from here."""
-    current = [*map(context.script.get_revision, context.get_context().get_current_heads())]
-    below = {way for each in current if each for way in to_tuple(each.down_revision, ())}
-    ways = " or ".join(f"alembic downgrade {way}" for way in sorted(below))
-    return f"Two heads were joined here, so there are two ways down: {ways}."
+    """Name the two revisions below the next one that joins heads: Alembic takes neither by itself."""
+    ways = context.get_context().get_current_heads()[:1]
+    while len(ways) == 1:
+        ways = to_tuple(context.script.get_revision(ways[0]).down_revision, ())
+    return f"Two heads were joined: alembic downgrade {' or alembic downgrade '.join(ways)}."
