@@ -1186,6 +1186,22 @@ def identity_changes(change: Change) -> None:
 
 
 @case
+def identity_of_a_column_that_may_be_null(change: Change) -> None:
+    """Alembic does not compare NOT NULL there, which PostgreSQL wants of an identity, and keeps of it."""
+
+    def numbered(metadata: MetaData, *identity: sa.Identity, type_: Any = Integer) -> None:
+        table("users", metadata, Column("n", type_, *identity))
+
+    change.start(numbered, {"users": [{"id": 1, "n": 1}, {"id": 2, "n": None}]})
+    change.go(lambda metadata: numbered(metadata, sa.Identity()), "fill=users.n:2")
+    assert change.rows("SELECT n FROM users ORDER BY id") == [(1,), (2,)]
+    change.go(numbered)
+    change.go(lambda metadata: numbered(metadata, sa.Identity(), type_=sa.BigInteger))
+    change.go(lambda metadata: numbered(metadata, type_=String(9)))
+    assert change.rows("SELECT n FROM users ORDER BY id") == [("1",), ("2",)]
+
+
+@case
 def primary_key_that_may_be_null(change: Change) -> None:
     """As the models say, and no database lets it."""
 

@@ -39,10 +39,9 @@ def filled(step: Any, change: ops.ModifyTableOps, connection: Connection) -> Ite
         yield ops.AddColumnOp(change.table_name, added, schema=change.schema)
         last.existing_type, last.existing_comment = column.type, column.comment
     elif step.modify_type or step.modify_name:
-        default, comment = step.modify_server_default, step.modify_comment
-        last.existing_type = step.modify_type or step.existing_type
-        last.existing_server_default = step.existing_server_default if default is False else default
-        last.existing_comment = step.existing_comment if comment is False else comment
+        back = step.reverse()  # of the column as it is then
+        last.existing_type, last.existing_comment = back.existing_type, back.existing_comment
+        last.existing_server_default = back.existing_server_default
         step.modify_nullable = None
         yield step
     else:

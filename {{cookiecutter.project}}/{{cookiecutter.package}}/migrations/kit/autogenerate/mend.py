@@ -56,7 +56,7 @@ def mend_column(step: ops.AlterColumnOp, model: Column[Any], dialect: Dialect) -
     """Leave the check of a new type to its own step, and a primary key as the database makes it.
 
     A primary key is NOT NULL, whatever the models say, and may be an IDENTITY, where there is that.
-    If SQLAlchemy cannot read a type, that of the models is taken.
+    Alembic compares no NULL of one. If SQLAlchemy cannot read a type, that of the models is taken.
     """
     type_: Any = step.modify_type
     is_unread = isinstance(step.existing_type, NullType)
@@ -71,3 +71,5 @@ def mend_column(step: ops.AlterColumnOp, model: Column[Any], dialect: Dialect) -
         step.modify_nullable = None
         if isinstance(step.existing_server_default, Identity):
             step.modify_server_default = step.modify_server_default or False
+    elif model.identity or isinstance(step.existing_server_default, Identity):
+        step.modify_nullable = None if step.existing_nullable is model.nullable else model.nullable

@@ -127,8 +127,7 @@ def differences(autogenerate: Any, change: Any, there: Table, wanted: Table) -> 
         step = ops.AlterColumnOp(new, column.name, schema=schema)
         pair = gone.pop(column.name), column
         compare(autogenerate, "column", step, there.name, column.name, *pair)
-        if step.has_changes():
-            yield step
+        yield step
     for column in gone.values():
         yield ops.DropColumnOp.from_column_and_tablename(schema, new, column)
 

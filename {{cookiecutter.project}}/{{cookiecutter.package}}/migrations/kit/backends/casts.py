@@ -6,7 +6,7 @@ from contextlib import suppress
 from typing import Any
 
 from alembic.operations import ops
-from sqlalchemy import Boolean, Enum, Integer, Numeric, text
+from sqlalchemy import Boolean, Enum, Identity, Integer, Numeric, text
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.schema import DefaultClause
@@ -25,6 +25,10 @@ def cast(connection: Connection, way: ops.OpContainer) -> None:
 def converted(step: Any, connection: Connection) -> Iterator[ops.MigrateOperation]:
     """Yield the steps in place of one: the default of a column is dropped meanwhile."""
     getattr(step, "kw", {}).pop("autoincrement", None)  # Alembic writes it, and warns of it
+    default: Any = getattr(step, "existing_server_default", None)
+    if isinstance(default, Identity) and step.modify_nullable:
+        yield from without_default(step)  # which is a number and NOT NULL
+        step.modify_server_default = step.modify_server_default or False
     old, new = getattr(step, "existing_type", None), getattr(step, "modify_type", None)
     if old is None or new is None or is_automatic(connection, old, new):
         yield step
@@ -34,7 +38,6 @@ def converted(step: Any, connection: Connection) -> Iterator[ops.MigrateOperatio
     if all(any(isinstance(each, kind) for each in both) for kind in (Boolean, Integer | Numeric)):
         ways = ["integer"]  # PostgreSQL casts a boolean to no other number
     ways += [] if is_new_text else [new.compile(dialect=connection.dialect)]
-    default: Any = step.existing_server_default
     if isinstance(default, DefaultClause):
         yield from without_default(step)
         if step.modify_server_default is False:  # it is written with the old type

@@ -19,8 +19,7 @@ def free(connection: Connection, way: ops.OpContainer, needs_own: bool) -> None:
 
     :param needs_own: whether its own columns need an index, and may get no other length while it is there
     """
-    changes = of_kind(ops.ModifyTableOps, way)
-    steps: list[Any] = [(name_of(change), step) for change in changes for step in change.ops]
+    steps: list[Any] = [(name_of(c), s) for c in of_kind(ops.ModifyTableOps, way) for s in c.ops]
     dropped = [(table, columns) for table, step in steps if (columns := unindexed(step))]
     altered = {(table, s.column_name) for table, s in steps if gets_type(s, is_any=needs_own)}
     known = {(table, getattr(step, "constraint_name", None)) for table, step in steps}

@@ -41,9 +41,7 @@ def render_alter_column(autogenerate: AutogenContext, step: AlterColumn) -> str:
         more.append(f"new_column_name={str(step.modify_name)!r}")
     is_changed = step.modify_server_default is not False
     if is_changed and isinstance(step.existing_server_default, Identity):
-        back: Any = ops.AlterColumnOp(step.table_name, step.column_name)
-        back.modify_server_default = step.existing_server_default
-        before = re.findall(r"sa\.Identity\([^)]*\)", render(autogenerate, back))
+        before = re.findall(r"sa\.Identity\([^)]*\)", render(autogenerate, step.reverse()))
         more.append(f"existing_server_default={before[0]}")
     return f",\n{' ' * 11}".join([written[:-1], *more]) + ")"
 
