@@ -102,6 +102,49 @@ def test_error_that_rolls_back_the_run_leaves_nothing(generic: Project, sqlite: 
     assert state(sqlite) == ([], ["r001"], "r001")
 
 
+@pytest.mark.parametrize(
+    "first",
+    [
+        "UPDATE users SET name = 'mine' WHERE id = 1",
+        pytest.param("SELECT id FROM users WHERE id = 1 FOR UPDATE", marks=pytest.mark.slow),
+    ],
+    ids=["change", "nothing"],
+)
+def test_deadlock_that_was_caught(generic: Project, first: str) -> None:
+    """MySQL has rolled back what the revision changed before, so it may go on only if that is nothing."""
+    again, is_lost = "UPDATE users SET name = CONCAT('mine', id) WHERE id = 2", "SET" in first
+    body = f"""
+        import threading
+        here, there = op.get_bind(), op.get_bind().engine.connect()
+        here.execute(sa.text("{first}"))
+        there.execute(sa.text("UPDATE users SET name = CONCAT('theirs', id) WHERE id > 1"))
+        late = sa.text("UPDATE users SET name = CONCAT('theirs', id) WHERE id = 1")
+        thread = threading.Thread(target=there.execute, args=[late])
+        thread.start()
+        try:
+            here.execute(sa.text("{again}"))
+        except sa.exc.OperationalError:
+            pass
+        thread.join()
+        there.rollback()
+        there.close()
+        here.execute(sa.text("{again}"))
+    """
+    with servers.database("mysql") as url:
+        names = ", ".join(f"({number}, 'n{number}')" for number in range(1, 50))
+        generic.add_revision(f'op.execute("INSERT INTO users (id, name) VALUES {names}")')
+        generic.alembic("upgrade", "head", env=at(url))
+        revision = generic.add_revision(body)
+        if is_lost:
+            line = generic.fails("upgrade", "head", env=at(url))
+            what = f"Revision {revision} of database 'default' rolls back what the run has done"
+            assert line.startswith(f"FAILED: {what}: (1213, 'Deadlock found")
+        else:
+            generic.alembic("upgrade", "head", env=at(url))
+        found = query(url, "SELECT name FROM users WHERE id < 3 ORDER BY id")
+        assert found == (["n1", "n2"] if is_lost else ["n1", "mine2"])
+
+
 def test_error_that_was_caught_where_each_statement_commits(generic: Project, url: URL) -> None:
     """It rolls back nothing, not even as the first statement."""
     body = (

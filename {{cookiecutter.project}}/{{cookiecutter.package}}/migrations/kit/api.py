@@ -22,7 +22,7 @@ from flask import current_app
 from sqlalchemy.orm import configure_mappers
 
 from .locations import says_where, set_script_location, version_locations
-from .outcome import revision_in
+from .mistakes import revision_in
 
 FOLDER = Path(__file__).parents[1]
 # Alembic has one environment at a time for the whole process: the threads of an app take turns.

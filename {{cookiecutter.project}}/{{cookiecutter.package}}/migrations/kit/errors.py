@@ -15,8 +15,8 @@ from sqlalchemy.engine import Engine
 from sqlalchemy.exc import DBAPIError, PendingRollbackError, SQLAlchemyError
 
 from .backends import backend_of
-from .mistakes import changed_by_hand, first_line, two_ways
-from .outcome import NOTHING_KEPT, Outcome, failed, is_changing, option, revision_in
+from .mistakes import changed_by_hand, first_line, revision_in, two_ways
+from .outcome import NOTHING_KEPT, Outcome, failed, is_changing, option
 from .session import driver_of
 
 # The exit statuses of `check`; all other failures are Alembic's 255.

@@ -48,7 +48,7 @@ def guarded(
         except KeyboardInterrupt as error:
             interrupted(error, f" before database {name!r} was migrated.")
             raise
-        outcome = enter(followed(connection, name, backend_of(connection.dialect).unsure))
+        outcome = enter(followed(connection, name, backend_of(connection.dialect)))
         enter(explained(outcome))
         yield connection
         if is_changing() and not outcome.is_callers and (left := connection.get_transaction()):

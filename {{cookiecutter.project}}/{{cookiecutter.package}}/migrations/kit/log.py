@@ -15,7 +15,8 @@ import sqlalchemy as sa
 from alembic.runtime.migration import MigrationContext, MigrationInfo
 
 from .checksum import sums
-from .outcome import outcomes, revision_in
+from .mistakes import revision_in
+from .outcome import outcomes
 from .session import commits, driver_of, listening
 from .version import __version__
 

@@ -2,8 +2,9 @@
 
 import traceback
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from types import FrameType
 
 from alembic import context
 from alembic.script.revision import RevisionError
@@ -85,6 +86,12 @@ def in_one_line(error: BaseException) -> str | None:
         if isinstance(error, kind) and place in places:
             return line.format(first_line(error), **more)
     return None
+
+
+def revision_in(frames: Iterable[tuple[FrameType, int]]) -> str | None:
+    """Return the id of the revision whose code is among the frames of a traceback or a stack."""
+    found = (f.f_globals["revision"] for f, _ in frames if "down_revision" in f.f_globals)
+    return next(map(str, found), None)
 
 
 def first_line(error: BaseException) -> str:

@@ -2,10 +2,9 @@
 
 import os
 import re
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from traceback import walk_stack
-from types import FrameType
 from typing import Any
 
 from alembic import context
@@ -13,7 +12,7 @@ from alembic.ddl.impl import DefaultImpl
 from alembic.util import CommandError
 from sqlalchemy.engine import Connection, Dialect, ExceptionContext
 
-from .mistakes import first_line
+from .mistakes import first_line, revision_in
 from .session import commits, driver_of, listening
 
 NOTHING_KEPT = "Nothing of this run is kept."
@@ -21,17 +20,18 @@ outcomes: list["Outcome"] = []  # of the databases of this run
 
 
 class Outcome:
-    def __init__(self, connection: Connection, name: str, unsure: Collection[str]) -> None:
+    def __init__(self, connection: Connection, name: str, backend: Any) -> None:
         self.connection, self.name, self.process = connection, name, os.getpid()
-        self.unsure, self.commits = unsure, 0  # errors after which a commit is done, or not
+        self.backend, self.unsure, self.commits = backend, backend.unsure, 0
         self.is_callers = connection.in_transaction()
         self.is_committing = False  # or has done nothing since
-        self.has_begun = self.was_open = False  # by a statement; before the last one
+        self.has_begun = self.has_changes = False  # by a statement; which are not committed
         self.error: BaseException | None = None
         self.undone: str | None = None  # by this revision are the ones before it rolled back
+        self.why = "use op.get_bind().begin_nested()"
 
     def begin(self, _: Connection) -> None:
-        self.is_committing = self.has_begun = False
+        self.is_committing = self.has_begun = self.has_changes = False
 
     def commit(self, *_: Any) -> None:
         self.commits += 1
@@ -44,15 +44,17 @@ class Outcome:
 
     def execute(self, _: Connection, __: Any, statement: str, *___: Any) -> None:
         if self.undone:
-            error = self.error if self.is_behind() else None
-            why = first_line(error) if error else "use op.get_bind().begin_nested()"
-            what = f"{self.title(self.undone)} rolls back what the run has done: {why}"
-            raise CommandError(f"{what}. {self.fate()}")
+            what = f"{self.title(self.undone)} rolls back what the run has done: {self.why}"
+            raise CommandError(f"{what}. {self.fate(revision=self.undone)}")
         if re.match(r"(?i)(\s|/\*.*?\*/)*(ABORT|ROLLBACK)\b(?!.* TO )", statement):
             self.rollback()
-        self.was_open = self.has_begun and not self.is_behind()
+        is_kept = self.is_behind() or re.match(self.backend.committing, statement)
+        self.has_changes = self.has_changes and not is_kept
         self.commits += commits(statement) or self.is_behind()
         self.has_begun = True
+
+    def executed(self, _: Connection, cursor: Any, *__: Any) -> None:
+        self.has_changes |= bool(cursor.rowcount and not cursor.description)  # -1 of a CREATE TABLE
 
     def is_behind(self) -> bool:
         """Say whether a transaction was ended by other means, such as the driver's own commit()."""
@@ -66,8 +68,10 @@ class Outcome:
     def handle_error(self, found: ExceptionContext) -> None:
         if found.connection is self.connection:
             self.error = found.sqlalchemy_exception or found.original_exception
-            if self.was_open and self.is_behind():  # as after SQLite's INSERT OR ROLLBACK
+            is_undone = any(each in str(self.error) for each in self.backend.undoing)
+            if self.has_changes and (is_undone or self.is_behind()):  # SQLite's INSERT OR ROLLBACK
                 self.undone = revision_in(walk_stack(None)) or "of Alembic"
+                self.why = first_line(self.error)
 
     def title(self, revision: str | None) -> str:
         return f"{f'Revision {revision} of database' if revision else 'Database'} {self.name!r}"
@@ -121,12 +125,6 @@ def impl_of(dialect: Dialect) -> type[DefaultImpl]:
     return type("Impl", (DefaultImpl,), {"__dialect__": dialect.name})
 
 
-def revision_in(frames: Iterable[tuple[FrameType, int]]) -> str | None:
-    """Return the id of the revision whose code is among the frames of a traceback or a stack."""
-    found = (f.f_globals["revision"] for f, _ in frames if "down_revision" in f.f_globals)
-    return next(map(str, found), None)
-
-
 def failed(error: BaseException) -> str | None:
     """Return the name of the database that an error comes from, not always the last one configured."""
     is_interrupt = isinstance(error, KeyboardInterrupt)
@@ -135,12 +133,13 @@ def failed(error: BaseException) -> str | None:
 
 
 @contextmanager
-def followed(connection: Connection, name: str, unsure: Collection[str]) -> Iterator[Outcome]:
+def followed(connection: Connection, name: str, backend: Any) -> Iterator[Outcome]:
     """Follow a database until the first of the run is done."""
-    outcome = Outcome(connection, name, unsure)
+    outcome = Outcome(connection, name, backend)
     outcomes.append(outcome)
     calls: Any = {"begin": outcome.begin, "rollback": outcome.rollback, "commit": outcome.commit}
     calls |= {"commit_twophase": outcome.commit, "before_cursor_execute": outcome.execute}
+    calls["after_cursor_execute"] = outcome.executed
     error = listening(connection.engine, handle_error=outcome.handle_error)
     try:
         with listening(connection, **calls), error:

@@ -24,8 +24,10 @@ class Backend:
     lock_timeout: object = "unknown"
     no_cast: object = "unknown"
     faults: Collection[object] = ()
-    # What errors say after which a commit may have been done, or not.
+    # What errors say after which a commit may have been done, or not; that undo what was changed before.
     unsure: Collection[str] = ()
+    undoing: Collection[str] = ()
+    committing = "(?!)"  # the beginning of statements that commit what was changed before
     # The command that knows from SQL what it does to a database in use; without one, operations tell.
     linter: str | None = None
     # A VARCHAR becomes longer at once, if its old and its new length, in characters, are in one of these.

@@ -12,7 +12,8 @@ from alembic.util import CommandError
 from sqlalchemy import text
 from sqlalchemy.engine import Connection
 
-from ..outcome import option, revision_in
+from ..mistakes import revision_in
+from ..outcome import option
 from ..session import Busy, driver_of, give_back, listening, logger, run, setting, wait
 
 HOLDER = """

@@ -1,7 +1,7 @@
 """MySQL, and MariaDB: a named lock, limits for other locks, and the indexes of foreign keys."""
 
 import math
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from hashlib import sha256
 from typing import Any
@@ -23,6 +23,7 @@ from .keys import free, make_own_indexes
 LONGEST = 31536000  # seconds, the longest limit there is: a year
 # How long is waited for tables and for rows, and how long a revision may do nothing.
 LIMITS = [f"@@SESSION.{each}_timeout" for each in ("lock_wait", "innodb_lock_wait", "wait")]
+SET_LIMITS = "SET " + ", ".join(f"{each} = %d" for each in LIMITS)
 # Of MariaDB in seconds, and of MySQL in ms.
 TIME_LIMIT = "SET SESSION /*M! max_statement_time = {} */ /*!50708 max_execution_time = {} */"
 GET_LOCK = "SELECT GET_LOCK(CONCAT(:lock), 0)"  # no name may be a number
@@ -54,6 +55,8 @@ class MySQLBackend(Backend):
     lock_timeout = 1205
     # Read-only, deadlock, disk full, table full; denied: a table, a database, SUPER; and cancelled.
     faults = (1290, 1792, 1036, 1213, 1021, 1114, 1142, 1044, 1227, 1317, 1969, 3024)
+    undoing = ("Deadlock found", "Record has changed since", "exceeds the lock table size")
+    committing = r"(?i)\s*(ALTER|CREATE|DROP|RENAME|TRUNCATE)\b"
     # It is copied when the bytes become more than 255. A character has at most 1, 3 or 4, as is usual.
     longer_at_once = ((1, 63), (86, 255), (256, 65535))
     naming = """
@@ -78,11 +81,11 @@ class MySQLBackend(Backend):
             before = connection.exec_driver_sql(f"SELECT {', '.join(LIMITS)}").one()
 
         def leave() -> None:
-            set_limits(connection, before)
+            run(connection, SET_LIMITS % tuple(before))
             run(connection, RELEASE_LOCK, lock=lock)
 
         try:
-            set_limits(connection, (limit, limit, LONGEST))
+            run(connection, SET_LIMITS % (limit, limit, LONGEST))
             with listening(connection, after_cursor_execute=to_the_end):
                 yield
         finally:
@@ -99,10 +102,6 @@ class MySQLBackend(Backend):
 
     def finish(self, connection: Connection, way: ops.OpContainer) -> None:
         free(connection, way, needs_own=True)
-
-
-def set_limits(connection: Connection, values: Sequence[int]) -> None:
-    run(connection, f"SET {', '.join(map('{} = {:d}'.format, LIMITS, values))}")
 
 
 class MySQL(ByName, MySQLImpl):
