@@ -113,6 +113,6 @@ def statement(change: Any, column: Column[Any], value: str, connection: Connecti
     return as_text(f"UPDATE {table} SET {name} = {text} WHERE {name} IS NULL")
 
 
-def as_sql(expression: sa.ColumnElement[Any], dialect: Dialect) -> str:
+def as_sql(expression: sa.sql.ColumnElement[Any], dialect: Dialect) -> str:
     text = str(expression.compile(dialect=dialect, compile_kwargs={"literal_binds": True}))
     return text.replace("%%", "%") if "format" in dialect.paramstyle else text
