@@ -6,6 +6,7 @@ Alembic's commands are called in Python, with the project's own ``env.py``, app 
 
 import argparse
 import io
+import json
 import logging
 import sys
 import traceback
@@ -499,15 +500,25 @@ def new_column_gets_the_default_of_the_model(change: Change) -> None:
             Column("price", sa.Numeric(8, 2), nullable=False, default=Decimal("1.50")),
             Column("day", sa.Date, nullable=False, default=sa.func.current_date()),
             Column("here", Integer, key="key", nullable=False, default=-7),
+            Column("data", sa.JSON, nullable=False, default={"a": "it's \\ :x 100%"}),
         )
+        if change.dialect == "postgresql":
+            metadata.tables["things"].append_column(
+                Column("tags", sa.ARRAY(sa.Text), nullable=False, default=[])
+            )
 
     change.start(lambda m: table("things", m, Column("here", Integer)), {"things": [{"id": 1}]})
     change.go(things)
+    ((data,),) = change.rows("SELECT data FROM things")
+    found = json.loads(data) if isinstance(data, str) else data
+    assert found == {"a": "it's \\ :x 100%"}
     (found,) = change.rows("SELECT word, is_new, kind, here, price FROM things")
     assert (*found[:4], float(found[4])) == ("it's :x 100% {}", 1, "b", -7, 1.5)
     by = partial(Column, "by", Integer, nullable=False, default=lambda: 1)
-    change.define(lambda m: table("things", m, by()))
-    assert "fill=things.by:VALUE" in change.autogenerate()
+    raw = partial(Column, "raw", sa.LargeBinary, nullable=False, default=b"\0")
+    change.define(lambda m: table("things", m, by(), raw()))
+    told = change.autogenerate()
+    assert "fill=things.by:VALUE" in told and "fill=things.raw:VALUE" in told
 
 
 @case

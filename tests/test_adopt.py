@@ -947,7 +947,8 @@ def register(factory: Path, done: CompletedProcess[str]) -> None:
     """Add the line for ``flask db`` that adopt has printed."""
     (line,) = [line for line in done.stdout.splitlines() if "add_command(" in line]
     source = factory.read_text(encoding="utf-8")
-    added = f"    {line.strip()}\n    return app"
+    line = line.partition(" (the rest")[0].strip()
+    added = f"    {line}\n    return app"
     factory.write_text(source.replace("    return app", added), encoding="utf-8")
 
 

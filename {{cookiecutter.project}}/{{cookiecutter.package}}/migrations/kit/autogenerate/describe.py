@@ -26,8 +26,7 @@ def described(changes: ops.OpContainer, dialect: Dialect) -> Iterator[str]:
         elif isinstance(step, ops.ExecuteSQLOp):
             yield f"+ {step.sqltext}"
         elif isinstance(step, ops.CreateTableCommentOp | ops.DropTableCommentOp):
-            comment = getattr(step, "comment", None)
-            yield f"{name}: comment {step.existing_comment!r} -> {comment!r}"
+            yield f"{name}: comment {step.existing_comment!r} -> {getattr(step, 'comment', None)!r}"
         elif hasattr(step, "new_values"):
             yield f"enum {step.name}: {' -> '.join(map(', '.join, (step.old_values, step.new_values)))}"
         elif hasattr(step, "enum_values"):

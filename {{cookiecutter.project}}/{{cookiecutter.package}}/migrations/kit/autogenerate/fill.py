@@ -1,5 +1,6 @@
 """Gives existing rows a value for a column that becomes NOT NULL."""
 
+import json
 import re
 from collections.abc import Iterator
 from contextlib import suppress
@@ -48,7 +49,7 @@ def filled(step: Any, change: ops.ModifyTableOps, connection: Connection) -> Ite
         last = step
     name = f"{name_of(change)}.{column.name}"
     if value := value_of(name, default_of(name, connection.dialect)):
-        yield ops.ExecuteSQLOp(statement(change, column, value, connection))
+        yield ops.ExecuteSQLOp(statement(change, column, value, connection.dialect))
     else:
         yield Comment(f"{name}: existing rows need a value here: UPDATE, or -x fill={name}:VALUE")
     yield last
@@ -63,8 +64,7 @@ def not_null(step: Any, connection: Connection) -> Column[Any] | None:
     if is_not_null(step):
         empty = sa.select(sa.literal(1)).where(first_rows(step, [step.column_name]).c[0].is_(None))
         name = step.modify_name or step.column_name
-        is_told = told("fill", f"{name_of(step)}.{name}")  # of another database
-        if is_told or read(connection, empty.limit(1)):
+        if told("fill", f"{name_of(step)}.{name}") or read(connection, empty.limit(1)):
             return Column(name, step.existing_type)
     return None
 
@@ -72,14 +72,12 @@ def not_null(step: Any, connection: Connection) -> Column[Any] | None:
 def default_of(name: str, dialect: Dialect) -> str:
     """Return what new rows get by the model, as SQL in parentheses; nothing if Python computes it."""
     for column in [c for t in tables() for c in t.columns if f"{t.fullname}.{c.name}" == name]:
-        found: Any = column.default
-        with suppress(Exception):  # there is none, or its type cannot be written
-            value = None if found.is_callable else found.arg
+        value: Any = getattr(column.default, "arg", None)
+        with suppress(Exception):  # its type cannot be written
             if isinstance(value, Enum) and isinstance(column.type, sa.Enum):  # without its class
                 value = value.name if value.name in column.type.enums else value.value
-            if value is not None:
-                value = value if found.is_clause_element else sa.literal(value, column.type)
-                return f"({as_sql(value, dialect)})"
+            if not (value is None or callable(value) or isinstance(value, bytes)):
+                return f"({as_sql(value, column.type, dialect)})"
     return ""
 
 
@@ -100,18 +98,21 @@ def value_of(name: str, default: str) -> str:
     return ""
 
 
-def statement(change: Any, column: Column[Any], value: str, connection: Connection) -> str:
+def statement(change: Any, column: Column[Any], value: str, dialect: Dialect) -> str:
     """Return the statement that fills a column where it is empty."""
-    dialect, text = connection.dialect, value
     is_number = isinstance(column.type, Float | Integer | Numeric) and NUMBER.fullmatch(value)
     if not is_number and not IS_SQL.fullmatch(value):
-        text = as_sql(sa.literal(value, sa.String()), dialect)
+        value = as_sql(value, sa.String(), dialect)
     quote = dialect.identifier_preparer.quote
     table = ".".join(quote(part) for part in (change.schema, change.table_name) if part)
     name = quote(column.name)
-    return as_text(f"UPDATE {table} SET {name} = {text} WHERE {name} IS NULL")
+    return as_text(f"UPDATE {table} SET {name} = {value} WHERE {name} IS NULL")
 
 
-def as_sql(expression: sa.ColumnElement[Any], dialect: Dialect) -> str:
-    text = str(expression.compile(dialect=dialect, compile_kwargs={"literal_binds": True}))
+def as_sql(value: Any, kind: Any, dialect: Dialect) -> str:
+    if not isinstance(value, sa.sql.ClauseElement):
+        if isinstance(kind, sa.JSON):  # SQLAlchemy writes only its text
+            value, kind = json.dumps(value), sa.String()
+        value = sa.cast(value, kind) if isinstance(kind, sa.ARRAY) else sa.literal(value, kind)
+    text = str(value.compile(dialect=dialect, compile_kwargs={"literal_binds": True}))
     return text.replace("%%", "%") if "format" in dialect.paramstyle else text
