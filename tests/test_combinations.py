@@ -30,6 +30,65 @@ def test_own_tests_pass_on_its_kind_of_database(combined: Project) -> None:
     combined.python("-m", "pytest", "-q", env=environment)
 
 
+# Errors that the app handles, and commits by hand, in tests that run one after the other.
+TESTS = """
+import pytest
+from flask import Flask
+from sqlalchemy import insert, select
+from sqlalchemy.exc import IntegrityError
+
+from PACKAGE.db import db
+from PACKAGE.models import User
+
+
+def add(name: str) -> None:
+    db.session.add(User(name=name))
+    db.session.commit()
+
+
+def names() -> list[str]:
+    return list(db.session.scalars(select(User.name).order_by(User.name)))
+
+
+@pytest.mark.parametrize("time", range(2))
+def test_session(app: Flask, time: int) -> None:
+    with app.app_context():
+        add("ada")
+        with pytest.raises(IntegrityError):
+            add("ada")
+        db.session.rollback()
+        add("bob")
+        with pytest.raises(IntegrityError), db.session.begin_nested():
+            db.session.add(User(name="ada"))
+        db.session.commit()
+    with app.app_context():
+        assert names() == ["ada", "bob"]
+
+
+@pytest.mark.parametrize("time", range(2))
+def test_connection(app: Flask, time: int) -> None:
+    with app.app_context():
+        engine, ada = db.engines.get("auth", db.engine), insert(User).values(name="ada")
+        with engine.begin() as connection:
+            connection.execute(ada)
+        with pytest.raises(IntegrityError), engine.begin() as connection:
+            connection.execute(ada)
+        with engine.connect() as connection:
+            connection.execute(insert(User).values(name="bob"))
+            connection.commit()
+        assert names() == ["ada", "bob"]
+"""
+
+
+def test_error_of_the_database_in_a_test_undoes_no_more_than_it_has_to(combined: Project) -> None:
+    tests = TESTS.replace("PACKAGE", combined.package)
+    (combined.folder / "tests" / "test_more.py").write_text(tests, encoding="utf-8")
+    environment = {}
+    if combined.database != "sqlite":
+        environment = at(servers.server(combined.database), "TEST_DATABASE_URL")
+    combined.python("-m", "pytest", "-q", "tests/test_more.py", env=environment)
+
+
 @pytest.mark.parametrize("database", ["postgresql", pytest.param("mysql", marks=pytest.mark.slow)])
 def test_project_for_a_server_works_without_one(
     rendered: Callable[..., Project], variant: str, database: str, tmp_path: Path

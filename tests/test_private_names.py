@@ -26,6 +26,7 @@ from alembic.script import ScriptDirectory
 from kit import CHOICES, ROOT, Project
 from sqlalchemy import Column, Connection, Integer, Table, create_engine, text
 from sqlalchemy.engine.default import DefaultDialect
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 # Python's own: of modules, functions, classes, exceptions.
@@ -54,12 +55,27 @@ def with_alembic(connection: Connection) -> None:
         connection.execute(text("SELECT 1"))
 
 
+def with_commit(connection: Connection) -> None:
+    """Let a connection write, as SQLAlchemy 2 teaches it."""
+    connection.execute(text("SELECT 1"))
+    connection.commit()
+
+
+def with_error(connection: Connection) -> None:
+    """Let a statement fail where no transaction is to be seen, as in the tests of a project."""
+    with pytest.MonkeyPatch.context() as patch, suppress(OperationalError):
+        patch.setattr(connection, "in_transaction", lambda: False)
+        connection.execute(text("SELECT nothing"))
+
+
 # What the generated conftest.py replaces, so that what a test writes is rolled back, and by whom
 # it has to be called.
 REPLACED = {
     "begin": with_session,
     "close": with_session,
+    "commit": with_commit,
     "connect": with_session,
+    "do_rollback": with_error,
     "get_transaction": with_alembic,
     "in_transaction": with_session,
 }
@@ -214,13 +230,13 @@ def test_proxy_is_the_environment_that_runs(tmp_path: Path) -> None:
 def test_replaced_method_is_the_one_that_is_called(name: str) -> None:
     engine = create_engine("sqlite://")
     connection = engine.connect()
-    target = engine if name == "connect" else connection
+    target = {"connect": engine, "do_rollback": engine.dialect}.get(name, connection)
     method = getattr(target, name)
     called = []
 
-    def recorded() -> object:
+    def recorded(*arguments: object) -> object:
         called.append(name)
-        return method() if target is connection else connection
+        return connection if target is engine else method(*arguments)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(engine, "connect", lambda: connection)

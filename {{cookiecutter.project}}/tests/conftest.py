@@ -80,17 +80,20 @@ def app(migrated_app: Flask) -> Iterator[Flask]:
         engines = list(db.engines.values())
     with ExitStack() as stack:
         connections = [stack.enter_context(engine.connect()) for engine in engines]
+        for connection in connections:
+            stack.callback(connection.begin().rollback)
+            connection.begin_nested()  # SQLite would commit the outermost savepoint
         patch = stack.enter_context(pytest.MonkeyPatch.context())
         for engine, connection in zip(engines, connections, strict=True):
-            transaction = connection.begin()
-            connection.begin_nested()  # SQLite would commit the outermost savepoint
-            stack.callback(transaction.rollback)
             # Sessions get this connection, and a savepoint in it where they begin a transaction.
             patch.setattr(engine, "connect", lambda connection=connection: connection)
             patch.setattr(connection, "in_transaction", lambda: False)
             patch.setattr(connection, "get_transaction", lambda: None)
             patch.setattr(connection, "begin", connection.begin_nested)
+            patch.setattr(connection, "commit", lambda: None)
             patch.setattr(connection, "close", lambda: None)
+            # SQLAlchemy rolls back after an error, as it sees no transaction: a savepoint does.
+            patch.setattr(engine.dialect, "do_rollback", lambda _: None)
         yield migrated_app
 
 
