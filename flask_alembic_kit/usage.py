@@ -58,7 +58,7 @@ def lines(root: Path, module: str, name: str | None = None) -> list[str]:
         for line, advice in sorted(set(advices(tree, objects, module, name))):
             place = f"{path.relative_to(root).as_posix()}:{line}"
             code = texts[path].split("\n")[line - 1].strip()
-            rest = " (the rest of the line stays)" if begins.count(line) > 1 else ""
+            rest = "  # the rest of the line stays" if begins.count(line) > 1 else ""
             found.append(f"{place}: {code}\n        {advice}{rest}")
     return found
 

@@ -399,7 +399,7 @@ def test_advice_about_a_part_of_a_line_says_that_the_rest_stays(tmp_path: Path) 
     (tmp_path / "shop.py").write_text(code, encoding="utf-8")
     whole, part = usage.lines(tmp_path, "migrations")
     assert whole.endswith(usage.GOES)
-    assert part.endswith("app.cli.add_command(kit.db) (the rest of the line stays)")
+    assert part.endswith("app.cli.add_command(kit.db)  # the rest of the line stays")
 
 
 def test_lines_that_make_tables_are_code(tmp_path: Path) -> None:
@@ -947,8 +947,7 @@ def register(factory: Path, done: CompletedProcess[str]) -> None:
     """Add the line for ``flask db`` that adopt has printed."""
     (line,) = [line for line in done.stdout.splitlines() if "add_command(" in line]
     source = factory.read_text(encoding="utf-8")
-    line = line.partition(" (the rest")[0].strip()
-    added = f"    {line}\n    return app"
+    added = f"    {line.strip()}\n    return app"
     factory.write_text(source.replace("    return app", added), encoding="utf-8")
 
 
