@@ -864,7 +864,8 @@ def rows_refer_to_a_new_table(change: Change) -> None:
 
     change.start(posts, {"posts": [{"id": 1, "code": "a"}]})
     change.define(sorted_posts)
-    change.autogenerate("fill=posts.kind_id:7")
+    revision = change.autogenerate("fill=posts.kind_id:7")
+    assert "# posts.kind_id needs a row of kinds: if there are rows, insert it here." in revision
     path, filling = change.project.newest, "    op.execute('UPDATE"
     rows = "INSERT INTO groups VALUES (3)", "INSERT INTO kinds (id, group_id) VALUES (7, 3)"
     first = "".join(f"    op.execute('{row}')\n" for row in rows) + filling

@@ -885,6 +885,19 @@ def test_an_alembic_ini_in_the_folder_of_the_revisions(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_a_module_with_models_that_nobody_imports_is_one_line(tmp_path: Path) -> None:
+    """The first revision would lack its tables. When it is imported, the same command goes on."""
+    app = build("nothing", tmp_path)
+    more = app.folder / "shop" / "more.py"
+    more.write_text("class More:\n    __tablename__ = 'more'\n", encoding="utf-8")
+    error = app.adopt(status=None).stderr
+    assert "Error: The first revision is not written: shop.more defines models" in error
+    assert "Traceback" not in error
+    more.unlink()
+    assert "Done." in app.adopt().stdout
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("has_ini", [True, False])
 def test_settings_in_pyproject(has_ini: bool, tmp_path: Path) -> None:
     """As ``alembic init --template pyproject`` writes them; what only the new alembic.ini has comes before."""

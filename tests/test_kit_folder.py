@@ -147,7 +147,7 @@ def test_files_of_older_projects_find_what_they_import() -> None:
 def test_no_file_is_long() -> None:
     lines = {name: text.count(b"\n") for name, text in contents(KIT).items()}
     assert {name: number for name, number in lines.items() if number > 150} == {}
-    assert sum(lines.values()) <= 5733
+    assert sum(lines.values()) <= 5737
 
 
 def test_env_py_is_a_page_and_imports_from_it_in_one_statement(project: Project) -> None:

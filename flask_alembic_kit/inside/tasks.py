@@ -9,6 +9,7 @@ from typing import Any
 
 from alembic import command
 from alembic.runtime.migration import MigrationContext
+from alembic.util import CommandError
 from sqlalchemy import MetaData, Table, inspection
 
 from . import environments, finding
@@ -252,7 +253,13 @@ def baseline(app: str | None, db: str | None, folder: str, ini: str) -> dict[str
     config.set_main_option("version_locations", str(written).replace("%", "%%"))
     config.cmd_opts.autogenerate = True  # type: ignore[union-attr]
     with application.app_context(), scratch.on():
-        command.revision(config, BASELINE, autogenerate=True)
+        try:
+            command.revision(config, BASELINE, autogenerate=True)
+        except CommandError as error:
+            raise Refused(
+                f"The first revision is not written: {error}\nMend that and run this again. Or write it by "
+                f'yourself: alembic revision --autogenerate -m "{BASELINE}", with -x before revision.'
+            ) from error
     return {"written": {f.name: f.read_text(encoding="utf-8") for f in written.glob("*.py")}}
 
 

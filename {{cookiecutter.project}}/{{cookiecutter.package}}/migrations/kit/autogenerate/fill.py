@@ -25,11 +25,12 @@ NUMBER = re.compile(r"-?\d+(\.\d+)?")
 
 def fill(changes: ops.OpContainer, connection: Connection) -> None:
     """Split a step that adds a NOT NULL column: add it, fill the existing rows, make it NOT NULL."""
+    new = {name_of(step) for step in of_kind(ops.CreateTableOp, changes)}
     for change in of_kind(ops.ModifyTableOps, changes):
-        change.ops = [each for step in change.ops for each in filled(step, change, connection)]
+        change.ops = [each for step in change.ops for each in filled(step, change, new, connection)]
 
 
-def filled(step: Any, change: ops.ModifyTableOps, connection: Connection) -> Iterator[Any]:
+def filled(step: Any, change: Any, new: set[str], connection: Connection) -> Iterator[Any]:
     if (column := not_null(step, connection)) is None:
         yield step
         return
@@ -48,6 +49,9 @@ def filled(step: Any, change: ops.ModifyTableOps, connection: Connection) -> Ite
     else:
         last = step
     name = f"{name_of(change)}.{column.name}"
+    for to in sorted({key.column.table.fullname for key in column.foreign_keys} & new):
+        logger.warning("%s refers to the new table %s: insert its first row there.", name, to)
+        yield Comment(f"{name} needs a row of {to}: if there are rows, insert it here.")
     if value := value_of(name, default_of(name, connection.dialect)):
         yield ops.ExecuteSQLOp(statement(change, column, value, connection.dialect))
     else:
@@ -93,7 +97,7 @@ def value_of(name: str, default: str) -> str:
             f"What do the existing rows get in {name}, which is NOT NULL?\n"
             "(A value, or SQL in parentheses; '' is an empty text; press Enter if there are no rows.)"
         )
-    problem = "is NOT NULL without a default: the revision fails if the table has rows"
+    problem = "is NOT NULL without a server default: the revision fails if the table has rows"
     logger.warning("%s %s. Give them a value: -x fill=%s:VALUE", name, problem, name)
     return ""
 
