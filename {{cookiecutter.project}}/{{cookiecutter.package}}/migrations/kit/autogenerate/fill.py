@@ -50,7 +50,7 @@ def filled(step: Any, change: Any, new: set[str], connection: Connection) -> Ite
         last = step
     name = f"{name_of(change)}.{column.name}"
     for to in sorted({key.column.table.fullname for key in column.foreign_keys} & new):
-        logger.warning("%s refers to the new table %s: insert its first row there.", name, to)
+        logger.warning("%s needs a row of the new %s: insert it in the revision.", name, to)
         yield Comment(f"{name} needs a row of {to}: if there are rows, insert it here.")
     if value := value_of(name, default_of(name, connection.dialect)):
         yield ops.ExecuteSQLOp(statement(change, column, value, connection.dialect))
